@@ -1,0 +1,1 @@
+"""What runs the services: the local stack, topics as data, the demo platform, the demo."""

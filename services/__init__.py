@@ -1,0 +1,1 @@
+"""The three services: notice, exporter, retention; none imports another."""

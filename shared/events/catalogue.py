@@ -1,0 +1,38 @@
+"""Every event there is, on one screen."""
+
+from __future__ import annotations
+
+from .event import Event, Instruction
+from .exporter import ExportDeleted, ExportFailed, ExportReady, ExportRefused
+from .notice import ContractTerminated, DeadlineApproaching, NoticeAccepted, NoticeRejected
+from .operators import DeadLettersReplayed, ServicePaused, ServiceResumed
+from .platform import (
+    ContractRegistered,
+    CustomerInformed,
+    DeletionAcknowledged,
+    ExportConfirmed,
+    ExportRequested,
+    LegalHoldPlaced,
+    LegalHoldReleased,
+    NoticeReceived,
+    NoticeWithdrawn,
+    TransferAgreed,
+)
+from .retention import AccountClosed, DeletionCompleted, DeletionRequested, DeletionStalled, RetentionExpired
+
+# fmt: off
+EVENTS: dict[str, type[Event]] = {event.type(): event for event in (
+    # from other platform services and support tooling
+    ContractRegistered, NoticeReceived, NoticeWithdrawn, ExportRequested, ExportConfirmed, TransferAgreed,
+    LegalHoldPlaced, LegalHoldReleased, DeletionAcknowledged, CustomerInformed,
+    # notice
+    NoticeAccepted, NoticeRejected, ContractTerminated, DeadlineApproaching,
+    # exporter
+    ExportReady, ExportRefused, ExportFailed, ExportDeleted,
+    # retention
+    RetentionExpired, DeletionRequested, DeletionCompleted, DeletionStalled, AccountClosed,
+)}
+INSTRUCTIONS: dict[str, type[Instruction]] = {instruction.type(): instruction for instruction in (
+    DeadLettersReplayed, ServicePaused, ServiceResumed,
+)}
+# fmt: on

@@ -1,0 +1,74 @@
+"""The only kinds of value an event may carry: ids, codes, counts, digests, moments, places.
+
+None of them has room for a person: no free text, no "@", no spaces. An event's field of any
+other type fails the build, which is how personal data is kept out of topics, dead letters and logs.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Annotated
+from zoneinfo import available_timezones
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
+
+_ZONES = frozenset(available_timezones())
+
+
+def _known_zone(name: str) -> str:
+    if name not in _ZONES:
+        msg = f"{name!r} is not an IANA time zone"
+        raise ValueError(msg)
+    return name
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC)
+
+
+def iso(moment: datetime) -> str:
+    """Give *moment* (aware) as RFC 3339 in UTC with a ``Z``."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+CustomerId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+ContractId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+# An opaque reference that its owner can resolve: a request, a notice, a hold, a staff account.
+Ref = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$")]
+# A word from a closed list that somebody else keeps: a channel, a holder.
+Code = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,47}$")]
+TableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.$-]{0,126}$")]
+# Where a law or a court's case number is cited; too short and too plain for a story.
+Citation = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9§][A-Za-z0-9§:.,/() -]{0,79}$")]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+# An order-independent fingerprint of a set of rows, in hexadecimal.
+Fingerprint = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{1,64}$")]
+Place = Annotated[str, StringConstraints(pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,62}/[A-Za-z0-9._/=-]{1,512}$")]
+Zone = Annotated[str, AfterValidator(_known_zone)]
+Moment = Annotated[AwareDatetime, AfterValidator(_utc), PlainSerializer(iso, return_type=str, when_used="json")]
+Day = date
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+
+
+class Value(BaseModel):
+    """A part of an event: frozen; unknown fields are accepted and ignored, so that old readers live on."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_timedelta="iso8601")
+
+
+class TableCount(Value):
+    """How many rows (or objects, for a bucket) of one table (or bucket)."""
+
+    table: TableName
+    rows: Count
+
+
+class TableFingerprint(Value):
+    """Everybody else's rows of one table, before and after a deletion, as an order-independent fingerprint."""
+
+    table: TableName
+    rows_before: Count
+    rows_after: Count
+    before: Fingerprint
+    after: Fingerprint
