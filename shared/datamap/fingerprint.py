@@ -1,0 +1,73 @@
+"""A set of rows in one short number that does not depend on their order, to see whether it changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .ownership import owned_by, relation
+
+if TYPE_CHECKING:
+    from .live import Connection
+    from .model import DataMap, Table
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """How many rows, and their fingerprint: 64 hexadecimal digits."""
+
+    count: int
+    fingerprint: str
+
+
+def own_rows(map: DataMap, table: Table, customer: str = "$1") -> str:  # noqa: A002
+    """Give the query for *customer*'s own rows of *table*: one row of ``count`` and ``fingerprint``."""
+    return FINGERPRINT.format(relation=relation(table.name), which=owned_by(map, table, "t", customer))
+
+
+def other_rows(map: DataMap, table: Table, customer: str = "$1") -> str:  # noqa: A002
+    """Give the query for everybody else's rows, those of nobody too: one row of ``count`` and ``fingerprint``."""
+    which = f"({owned_by(map, table, 't', customer)}) is not true"
+    return FINGERPRINT.format(relation=relation(table.name), which=which)
+
+
+async def measure(connection: Connection, query: str, customer: str) -> Rows:
+    """Run a *query* of this module for *customer*; call ``settle`` first in the same transaction."""
+    row = await connection.fetchrow(query, customer)
+    if row is None:
+        msg = "an aggregate always gives a row"
+        raise AssertionError(msg)
+    return Rows(row["count"], row["fingerprint"])
+
+
+async def settle(connection: Connection) -> None:
+    """Fix until the transaction's end every setting that rows' texts depend on, and refuse rows hidden by policies."""
+    await connection.execute(SETTLE)
+
+
+# (t.*) and not t: a column may be called t as well. The sums grow with each copy of a row, where an xor would cancel
+# two equal rows out, and two seeds make 128 bits of it. The count guards the rest.
+FINGERPRINT = """
+    select count,
+           encode(sha256(convert_to(concat_ws(':', count, first, second), 'UTF8')), 'hex') as fingerprint
+      from (
+          select count(*) as count,
+                 coalesce(sum(hashtextextended((t.*)::text collate "C", 0)::numeric), 0) as first,
+                 coalesce(sum(hashtextextended((t.*)::text collate "C", 8191)::numeric), 0) as second
+            from {relation} as t
+           where {which}
+      ) as summed
+"""
+
+# row_security off makes a query fail where a policy would hide rows; hidden rows would look like deleted ones.
+SETTLE = """
+    set local extra_float_digits = 1;
+    set local datestyle = 'ISO, YMD';
+    set local timezone = 'UTC';
+    set local intervalstyle = 'postgres';
+    set local bytea_output = 'hex';
+    set local lc_monetary = 'C';
+    set local xmlbinary = 'base64';
+    set local search_path = public;
+    set local row_security = off;
+"""
