@@ -177,5 +177,3 @@ def _without(step: Step[S], waiting: Waiting) -> Step[S]:
 def without(case: Case[S], fact: Fact) -> Case[S]:
     """Take a buried *fact* out of what waits."""
     return replace(case, waiting=tuple(waiting for waiting in case.waiting if waiting.fact.id != fact.id))
-
-

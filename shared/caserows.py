@@ -1,0 +1,126 @@
+"""How a case and what it owes are written in the database's rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from functools import lru_cache
+from typing import Generic, TypeAlias, TypeVar
+from uuid import UUID
+
+import msgspec
+from aiokafka.partitioner import murmur2
+from pydantic import TypeAdapter
+
+from .advance import Case, Waiting, wakes_at
+from .decision import Domain, Fact
+from .events.envelope import Record, read, write
+from .identity import derived
+from .settlement import Buried
+
+S = TypeVar("S")
+P = TypeVar("P")
+
+Headers: TypeAlias = Iterable[tuple[str, bytes]]
+OUTBOX_COLUMNS = (
+    "lane", "id", "aggregatetype", "aggregateid", "type", "payload", "headers", "timestamp_ms", "owed_at",
+)  # fmt: skip
+OutboxRow: TypeAlias = tuple[int, UUID, str, str | None, str, bytes | None, str, int | None, datetime]
+
+
+class _WaitingRow(msgspec.Struct):
+    type: str
+    fact: str
+    until: datetime
+    reason: str
+
+
+_waiting_in = msgspec.json.Decoder(list[_WaitingRow])
+_json = msgspec.json.Encoder()
+_headers_in = msgspec.json.Decoder(list[tuple[str, str]])
+
+
+class CaseRows(Generic[S]):
+    """Translate between a service's cases and their rows; states travel as JSON by pydantic's TypeAdapter."""
+
+    def __init__(self, domain: Domain[S, P]) -> None:
+        self._domain = domain
+        self._states: TypeAdapter[S] = TypeAdapter(domain.states)
+
+    def case(self, state: str | None, waiting: str | None, revision: int) -> Case[S]:
+        """Read a row; a customer never heard of has neither state nor waiting events."""
+        known = self._domain.initial if state is None else self._states.validate_json(state)
+        return Case(known, revision, () if waiting is None else _read_waiting(waiting))
+
+    def columns(self, case: Case[S]) -> tuple[str, str | None, int, datetime | None]:
+        """Write *case* as state, waiting, revision, wakes_at."""
+        state = self._states.dump_json(case.state).decode()
+        waiting = _write_waiting(case.waiting) if case.waiting else None
+        return state, waiting, case.revision, wakes_at(self._domain, case)
+
+
+def _read_waiting(text: str) -> tuple[Waiting, ...]:
+    return tuple(
+        Waiting(read(Record(row.type, 0, 0, 0, None, row.fact.encode(), _STRUCTURED)), row.until, row.reason)
+        for row in _waiting_in.decode(text)
+    )
+
+
+def _write_waiting(waiting: tuple[Waiting, ...]) -> str:
+    rows = [_WaitingRow(one.fact.event.type(), write(one.fact)[0].decode(), one.until, one.reason) for one in waiting]
+    return _json.encode(rows).decode()
+
+
+_STRUCTURED = (("content-type", b"application/cloudevents+json; charset=UTF-8"),)
+
+
+@lru_cache(maxsize=100_000)
+def key_hash(customer_id: str) -> int:
+    """Hash a key as Kafka's default partitioner does; the partition is the remainder by their number.
+
+    Worked out once per customer and kept in its row: it is pure Python and costs as much as a decision.
+    """
+    return int(murmur2(customer_id.encode())) & 0x7FFFFFFF
+
+
+def pack_headers(headers: Headers) -> str:
+    """Write headers as one text; their values are bytes, and Latin-1 takes any byte."""
+    return _json.encode([(name, value.decode("latin-1")) for name, value in headers]).decode()
+
+
+def unpack_headers(text: str) -> list[tuple[str, bytes]]:
+    """Read what ``pack_headers`` wrote."""
+    return [(name, value.encode("latin-1")) for name, value in _headers_in.decode(text)]
+
+
+def owed_row(fact: Fact, lane: int, now: datetime) -> OutboxRow:
+    """Write an event that is to be published."""
+    payload, headers = write(fact)
+    kind = fact.event.type()
+    return lane, UUID(fact.id), kind, fact.event.customer_id, kind, payload, pack_headers(headers), None, now
+
+
+def dead_letter_row(buried: Buried, service: str, lane: int, now: datetime) -> OutboxRow:
+    """Write a dead letter: the original's bytes, key, time and headers, and why it is here (KIP-1191's names)."""
+    record = buried.record or _written_again(buried.fact)
+    reason: Headers = (
+        ("__dlq.errors.topic", record.topic.encode()),
+        ("__dlq.errors.partition", str(record.partition).encode()),
+        ("__dlq.errors.offset", str(record.offset).encode()),
+        ("__dlq.errors.group", service.encode()),
+        ("__dlq.errors.message", buried.reason.encode()),
+    )
+    key = None if record.key is None else record.key.decode("latin-1")
+    topic = f"dlq.{record.topic}"
+    letter_id = derived("buried", service, record.topic, record.partition, record.offset, record.timestamp_ms)
+    packed = pack_headers((*record.headers, *reason))
+    return lane, letter_id, topic, key, topic, record.value, packed, record.timestamp_ms, now
+
+
+def _written_again(fact: Fact | None) -> Record:
+    if fact is None:
+        msg = "a dead letter needs a record or an event"
+        raise ValueError(msg)
+    value, headers = write(fact)
+    moment = int(fact.time.timestamp() * 1000)
+    return Record(fact.event.type(), -1, -1, moment, fact.event.customer_id.encode(), value, headers)

@@ -1,0 +1,109 @@
+"""The consumer: reads events in batches of any mix, and commits offsets only after the database has committed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import structlog
+from aiokafka import TopicPartition
+from aiokafka.errors import CommitFailedError, IllegalStateError
+
+from .clock import Clock
+from .events.envelope import Record, Unreadable, read
+from .fates import OUTAGES
+from .loop import Loop
+from .process import Process
+from .progress import Progress
+from .settlement import Arrival, Buried
+from .switches import Switches
+
+if TYPE_CHECKING:
+    from aiokafka import AIOKafkaConsumer
+
+Polled: TypeAlias = dict[TopicPartition, list[Any]]
+_log = structlog.get_logger()
+BATCH = 2000
+_POLL_MS = 200
+
+
+class Consumer:
+    """Hands what it reads to *process*; during an outage it reads the same again, and the lag shows it."""
+
+    def __init__(
+        self,
+        process: Process,
+        kafka: AIOKafkaConsumer,
+        clock: Clock,
+        switches: Switches,
+        progress: Progress,
+        prefix: str = "",
+    ) -> None:
+        self._process = process
+        self._kafka = kafka
+        self._clock = clock
+        self._switches = switches
+        self._prefix = prefix
+        # No rest between turns: getmany itself waits for news.
+        self._loop = Loop("consumer", self.turn, progress, 0)
+
+    async def run(self) -> None:
+        """Read until ``stop``."""
+        await self._loop.run()
+
+    def stop(self) -> None:
+        """Finish and commit the batch under way, then end."""
+        self._loop.stop()
+
+    async def turn(self) -> bool:
+        """Read one batch, carry it out, then commit its offsets."""
+        await self._obey_switch()
+        polled = await self._kafka.getmany(timeout_ms=_POLL_MS, max_records=BATCH)
+        if polled:
+            try:
+                await self._carry_out(polled)
+            except OUTAGES:
+                self._read_again(polled)
+                raise
+            await self._commit(polled)
+        return True
+
+    async def _carry_out(self, polled: Polled) -> None:
+        arrivals, unreadable = [], []
+        for messages in polled.values():
+            for message in messages:
+                record = _record(message)
+                try:
+                    arrivals.append(Arrival(read(record, self._prefix), record))
+                except Unreadable as error:
+                    unreadable.append(Buried(str(error), record, None))
+        await self._process.arrivals(arrivals, unreadable, self._clock())
+
+    def _read_again(self, polled: Polled) -> None:
+        for partition, messages in polled.items():
+            try:
+                self._kafka.seek(partition, messages[0].offset)
+            except IllegalStateError:
+                # Taken from us meanwhile: whoever has it now starts where we last committed.
+                _log.info("partition went to another worker", topic=partition.topic, partition=partition.partition)
+
+    async def _commit(self, polled: Polled) -> None:
+        """Commit what was carried out and no more: commit() without arguments would take in what was only fetched."""
+        try:
+            await self._kafka.commit({partition: messages[-1].offset + 1 for partition, messages in polled.items()})
+        except (CommitFailedError, IllegalStateError):
+            # A rebalance: another worker reads these again, and the inbox knows them.
+            _log.info("offsets not committed, the partitions went to another worker")
+
+    async def _obey_switch(self) -> None:
+        paused = await self._switches.paused()
+        assigned, resting = self._kafka.assignment(), self._kafka.paused()
+        if paused and assigned - resting:
+            self._kafka.pause(*assigned)
+        elif not paused and resting:
+            self._kafka.resume(*resting)
+
+
+def _record(message: Any) -> Record:
+    return Record(
+        message.topic, message.partition, message.offset, message.timestamp, message.key, message.value, message.headers
+    )

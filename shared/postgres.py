@@ -1,0 +1,240 @@
+"""``Process`` on the service's own Postgres: one transaction a batch, whatever the mix of customers and types."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Generic, TypeVar
+from uuid import UUID
+
+from .advance import Case
+from .caserows import OUTBOX_COLUMNS, CaseRows, OutboxRow, dead_letter_row, key_hash, owed_row
+from .decision import Domain, Fact
+from .fates import POISONOUS
+from .identity import derived, inbox_key
+from .process import LeaseLostError
+from .settlement import Arrival, Buried, Settlement, settle, settle_wakes
+
+if TYPE_CHECKING:
+    from asyncpg import Connection, Pool
+    from asyncpg.pool import PoolConnectionProxy
+
+    AnyConnection = Connection | PoolConnectionProxy
+
+S = TypeVar("S")
+P = TypeVar("P")
+
+# How long a case that failed to wake is left alone before the next try.
+_STUCK_FOR = timedelta(minutes=5)
+# A statement that waits longer than this is an outage, not work.
+_PATIENCE = 30.0
+
+
+class PostgresProcess(Generic[S]):
+    """The transaction on a pool of asyncpg connections; *partitions* is the number every topic has."""
+
+    def __init__(self, domain: Domain[S, P], pool: Pool, partitions: int) -> None:
+        self._domain = domain
+        self._rows: CaseRows[S] = CaseRows(domain)
+        self._pool = pool
+        self._partitions = partitions
+        # Rung after a commit that owes or orders something, so that relay and performer needn't poll for it.
+        self.owed = asyncio.Event()
+        self.ordered = asyncio.Event()
+
+    async def arrivals(self, arrivals: Sequence[Arrival], unreadable: Sequence[Buried], now: datetime) -> int:
+        """See ``Process``; a batch that the database rejects is halved until the one to blame stands alone."""
+        try:
+            return await self._arrivals(arrivals, unreadable, now)
+        except POISONOUS as error:
+            return await self._take_apart(arrivals, unreadable, now, type(error).__name__)
+
+    async def _take_apart(
+        self, arrivals: Sequence[Arrival], unreadable: Sequence[Buried], now: datetime, reason: str
+    ) -> int:
+        if len(arrivals) == 1:
+            buried = Buried(f"the database rejected it: {reason}", arrivals[0].record, arrivals[0].fact)
+            await self._arrivals((), (*unreadable, buried), now)
+            return 0
+        if not arrivals:
+            msg = f"dead letters were rejected: {reason}"
+            raise RuntimeError(msg)
+        middle = len(arrivals) // 2
+        first = await self.arrivals(arrivals[:middle], unreadable, now)
+        return first + await self.arrivals(arrivals[middle:], (), now)
+
+    async def _arrivals(self, arrivals: Sequence[Arrival], unreadable: Sequence[Buried], now: datetime) -> int:
+        async with self._transaction() as connection:
+            cases, hashes = await self._lock(connection, {one.fact.event.customer_id for one in arrivals})
+            fresh = await self._unseen(connection, arrivals)
+            settlement = settle(self._domain, cases, fresh, now)
+            settlement.buried.extend(unreadable)
+            await self._write(connection, settlement, hashes, now)
+        self._ring(settlement)
+        return len(fresh)
+
+    async def wakes(self, now: datetime, limit: int) -> int:
+        """See ``Process``."""
+        async with self._transaction() as connection:
+            due = await connection.fetch(_DUE, now, limit)
+            settlement = settle_wakes(self._domain, self._cases(due), now)
+            await self._write(connection, settlement, _hashes(due), now)
+            if settlement.stuck:
+                stuck = list(settlement.stuck.items())
+                await connection.executemany(_STUCK, [(*one, now + _STUCK_FOR) for one in stuck])
+        self._ring(settlement)
+        return len(due)
+
+    async def outcome(self, task_id: UUID, lease: UUID, outcome: Fact, now: datetime) -> None:
+        """See ``Process``; if ``decide`` fails on the outcome the task stays, with the reason, for another try."""
+        async with self._transaction() as connection:
+            cases, hashes = await self._lock(connection, {outcome.event.customer_id})
+            if await connection.fetchval(_FORGET_TASK, task_id, lease) is None:
+                raise LeaseLostError(task_id)
+            settlement = settle(self._domain, cases, [Arrival(outcome)], now)
+            if settlement.buried:
+                raise OutcomeFailedError(settlement.buried[0].reason)
+            await self._write(connection, settlement, hashes, now)
+        self._ring(settlement)
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[AnyConnection]:
+        async with self._pool.acquire(timeout=_PATIENCE) as connection, connection.transaction():
+            yield connection
+
+    async def _lock(self, connection: AnyConnection, customers: set[str]) -> tuple[dict[str, Case[S]], dict[str, int]]:
+        """Lock the customers' rows in the order of their keys, making those that are missing first."""
+        wanted = sorted(customers)
+        rows = await connection.fetch(_LOCK, wanted)
+        if len(rows) < len(wanted):
+            known = {row["customer_id"] for row in rows}
+            missing = [customer_id for customer_id in wanted if customer_id not in known]
+            await connection.execute(_MAKE, missing, [key_hash(customer_id) for customer_id in missing])
+            rows += await connection.fetch(_LOCK, missing)
+        return self._cases(rows), _hashes(rows)
+
+    def _cases(self, rows: Iterable[Mapping[str, object]]) -> dict[str, Case[S]]:
+        read = self._rows.case
+        return {row["customer_id"]: read(row["state"], row["waiting"], row["revision"]) for row in rows}  # type: ignore[misc, arg-type]
+
+    async def _unseen(self, connection: AnyConnection, arrivals: Sequence[Arrival]) -> list[Arrival]:
+        """Remember the arrivals and give those that are news, each once, in order."""
+        by_key = {inbox_key(one.fact): one for one in reversed(arrivals)}
+        # In order of key, since two transactions that insert the same keys the other way round would deadlock.
+        rows = await connection.fetch(_REMEMBER, sorted(by_key))
+        if len(rows) == len(arrivals):
+            return list(arrivals)
+        fresh = {id(by_key[row["key"]]) for row in rows}
+        return [one for one in arrivals if id(one) in fresh]
+
+    async def _write(
+        self, connection: AnyConnection, settlement: Settlement[S], hashes: Mapping[str, int], now: datetime
+    ) -> None:
+        if settlement.cases:
+            await self._save(connection, settlement.cases)
+        lanes = self._partitions
+        owed = [owed_row(fact, hashes[fact.event.customer_id] % lanes, now) for fact in settlement.owed]
+        if settlement.buried:
+            owed += await self._bury(connection, settlement.buried, now)
+        if owed:
+            await connection.copy_records_to_table("outbox", records=owed, columns=OUTBOX_COLUMNS)
+        for one in settlement.tasks:
+            body = one.task.model_dump_json()
+            await connection.execute(_ORDER, one.id, one.task.customer_id, one.task.kind(), body)
+
+    async def _save(self, connection: AnyConnection, cases: Mapping[str, Case[S]]) -> None:
+        columns = [self._rows.columns(case) for case in cases.values()]
+        states, waiting, revisions, wakes = zip(*columns, strict=True)
+        await connection.execute(_SAVE, list(cases), states, waiting, revisions, wakes)
+
+    async def _bury(self, connection: AnyConnection, buried: Sequence[Buried], now: datetime) -> list[OutboxRow]:
+        """Owe each dead letter once, and forget that its event was seen, so that a replay is news."""
+        rows = []
+        forgotten = [inbox_key(one.fact) for one in buried if one.fact is not None]
+        await connection.execute(_FORGET, forgotten)
+        for one in buried:
+            if one.record is not None and not await connection.fetch(_REMEMBER, [_burial(one)]):
+                continue
+            key = _key(one)
+            row = dead_letter_row(one, self._domain.name, key_hash(key) % self._partitions, now)
+            await connection.execute(_COUNT_BURIED, row[2])
+            rows.append(row)
+        return rows
+
+    def _ring(self, settlement: Settlement[S]) -> None:
+        if settlement.owed or settlement.buried:
+            self.owed.set()
+        if settlement.tasks:
+            self.ordered.set()
+
+
+class OutcomeFailedError(Exception):
+    """``decide`` failed on a task's outcome; nothing was written."""
+
+
+def _hashes(rows: Iterable[Mapping[str, object]]) -> dict[str, int]:
+    return {row["customer_id"]: row["key_hash"] for row in rows}  # type: ignore[misc]
+
+
+def _burial(buried: Buried) -> UUID:
+    # By place, not by id: the same event put back has a new offset, and may be buried again.
+    record = buried.record
+    assert record is not None  # noqa: S101 - the caller asked
+    return derived("buried", record.topic, record.partition, record.offset)
+
+
+def _key(buried: Buried) -> str:
+    if buried.fact is not None:
+        return buried.fact.event.customer_id
+    return "" if buried.record is None or buried.record.key is None else buried.record.key.decode("latin-1")
+
+
+_LOCK = """
+-- lock: the customers' rows, in the order of their keys, so that two batches wait for each other and never both
+select customer_id, state::text as state, waiting::text as waiting, revision, key_hash
+  from cases where customer_id = any($1::text[]) order by customer_id for update
+"""
+_MAKE = """
+-- make: a row that doesn't exist can't be locked, so two events of a new customer would race
+insert into cases (customer_id, key_hash) select * from unnest($1::text[], $2::integer[]) on conflict do nothing
+"""
+_REMEMBER = """
+-- remember: what was there already does not come back
+insert into inbox (key) select unnest($1::uuid[]) on conflict do nothing returning key
+"""
+_FORGET = """
+-- forget: what is buried was not carried out
+delete from inbox where key = any($1::uuid[])
+"""
+_SAVE = """
+-- save
+update cases
+   set state = new.state::jsonb, waiting = new.waiting::jsonb, revision = new.revision,
+       wakes_at = new.wakes_at, stuck = null
+  from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::timestamptz[])
+    as new (customer_id, state, waiting, revision, wakes_at)
+ where cases.customer_id = new.customer_id
+"""
+_DUE = """
+-- due: rows that somebody else has locked are somebody else's; this never waits, so it can't deadlock
+select customer_id, state::text as state, waiting::text as waiting, revision, key_hash
+  from cases where wakes_at <= $1 order by wakes_at limit $2 for update skip locked
+"""
+_STUCK = """
+-- stuck: tried again later, and counted by a metric meanwhile
+update cases set stuck = $2, wakes_at = $3 where customer_id = $1
+"""
+_ORDER = """
+-- order: the id is derived, so an order that is repeated is the same order
+insert into tasks (id, customer_id, kind, body) values ($1, $2, $3, $4::jsonb) on conflict do nothing
+"""
+_FORGET_TASK = """
+-- forget_task: only under the lease that the row still has
+delete from tasks where id = $1 and lease = $2 returning id
+"""
+_COUNT_BURIED = """
+-- count_buried
+insert into dead_letters (topic, buried) values ($1, 1) on conflict (topic) do update set buried = dead_letters.buried + 1
+"""

@@ -1,0 +1,36 @@
+"""The one transaction around ``decide``: remember the event's id, load, decide, save, owe what follows.
+
+``Process`` is what consumer, waker and performer call. ``shared.postgres`` does it for real, the simulation
+in memory; both pass ``tests/machine/conformance.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from .decision import Fact
+from .settlement import Arrival, Buried
+
+
+class LeaseLostError(Exception):
+    """Another performer has taken the task over; what this one did must not count."""
+
+
+class Process(Protocol):
+    """The three ways in which something gets into a case, each one transaction."""
+
+    async def arrivals(self, arrivals: Sequence[Arrival], unreadable: Sequence[Buried], now: datetime) -> int:
+        """Take in a batch of any mix of customers and types; give how many were news.
+
+        What was seen before changes nothing. What makes the code fail, and what was *unreadable*, is owed
+        to its dead-letter topic. Raises one of ``shared.fates.OUTAGES`` with nothing done.
+        """
+
+    async def wakes(self, now: datetime, limit: int) -> int:
+        """Wake up to *limit* cases that are due at *now*, skipping those that another worker has; give how many."""
+
+    async def outcome(self, task_id: UUID, lease: UUID, outcome: Fact, now: datetime) -> None:
+        """Take in what became of a task and forget the task, if *lease* still holds; else LeaseLostError."""

@@ -1,0 +1,126 @@
+"""The relay: publishes what the outbox owes, in order per key, then forgets it.
+
+For each lane (= partition) one transaction takes the lane's lock, deletes a page of rows, sends them, and commits
+when Kafka has them all: nothing is lost by a crash, a repeat has the same ids, and nobody overtakes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+from .caserows import unpack_headers
+from .loop import Loop
+from .progress import Progress
+
+if TYPE_CHECKING:
+    from aiokafka import AIOKafkaProducer
+    from asyncpg import Pool
+
+PAGE = 5000
+# Only what a crashed worker left behind waits for this; our own commits ring the bell.
+_LOOKOUT = 0.5
+_PATIENCE = 60.0
+
+
+class Relay:
+    """Publishes for one service; *prefix* stands before every topic's name."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        producer: AIOKafkaProducer,
+        partitions: int,
+        owed: asyncio.Event,
+        progress: Progress,
+        prefix: str = "",
+    ) -> None:
+        self._pool = pool
+        self._producer = producer
+        self._prefix = prefix
+        self._owed = owed
+        self._bells = [asyncio.Event() for _ in range(partitions)]
+        self._loops = [
+            Loop(f"relay {lane}", lambda lane=lane: self.publish_page(lane), progress, _LOOKOUT, bell)
+            for lane, bell in enumerate(self._bells)
+        ]
+        self._stopping = False
+
+    async def run(self) -> None:
+        """Publish until ``stop``."""
+        async with asyncio.TaskGroup() as group:
+            for loop in self._loops:
+                group.create_task(loop.run())
+            group.create_task(self._pass_the_bell_on())
+
+    def stop(self) -> None:
+        """Finish the pages under way, then end."""
+        self._stopping = True
+        self._owed.set()
+        for loop in self._loops:
+            loop.stop()
+
+    async def _pass_the_bell_on(self) -> None:
+        while not self._stopping:
+            await self._owed.wait()
+            self._owed.clear()
+            for bell in self._bells:
+                bell.set()
+
+    async def publish_page(self, lane: int) -> bool:
+        """Publish up to a page of *lane*; tell whether there may be more."""
+        async with self._pool.acquire(timeout=_PATIENCE) as connection, connection.transaction():
+            await connection.execute(_LOCK_LANE, lane)
+            rows = await connection.fetch(_TAKE_PAGE, lane, PAGE)
+            if rows:
+                await self._send(lane, sorted(rows, key=itemgetter("seq")))
+        return len(rows) == PAGE
+
+    async def _send(self, lane: int, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Send *rows*, each topic's in order, and return when Kafka has acknowledged all of them."""
+        by_topic = sorted(rows, key=itemgetter("aggregatetype"))  # stable, so a topic's rows stay in order
+        sent = []
+        for topic, records in groupby(by_topic, key=itemgetter("aggregatetype")):
+            sent += await self._enqueue(self._prefixed(topic), lane, records)
+        await asyncio.gather(*sent)
+
+    def _prefixed(self, topic: str) -> str:
+        return f"dlq.{self._prefix}{topic[4:]}" if topic.startswith("dlq.") else self._prefix + topic
+
+    async def _enqueue(self, topic: str, lane: int, records: Iterable[Mapping[str, Any]]) -> list[asyncio.Future[Any]]:
+        sent = []
+        batch = self._producer.create_batch()
+        for record in records:
+            if _append(batch, record) is None:
+                sent.append(await self._producer.send_batch(batch, topic, partition=lane))
+                batch = self._producer.create_batch()
+                # A first record is taken whatever its size; Kafka itself refuses one that is too large.
+                _append(batch, record)
+        sent.append(await self._producer.send_batch(batch, topic, partition=lane))
+        return sent
+
+
+def _append(batch: Any, record: Mapping[str, Any]) -> object:
+    key = record["aggregateid"]
+    return batch.append(
+        key=None if key is None else key.encode("latin-1"),
+        value=record["payload"],
+        timestamp=record["timestamp_ms"],
+        headers=unpack_headers(record["headers"]),
+    )
+
+
+_LOCK_LANE = """
+-- lock_lane: one relay at a time sends for a lane; taken before the page's snapshot
+select pg_advisory_xact_lock(hashtext('offramp.relay'), $1)
+"""
+_TAKE_PAGE = """
+-- take_page: no cursor, since a lower seq may become visible later; that is never the same customer's
+delete from outbox
+ where lane = $1
+   and seq <= (select max(seq) from (select seq from outbox where lane = $1 order by seq limit $2) as page)
+returning seq, aggregatetype, aggregateid, payload, headers, timestamp_ms
+"""

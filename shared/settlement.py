@@ -1,0 +1,108 @@
+"""What a batch of arrivals comes to: pure, so that Postgres and the simulation carry out the very same thing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Generic, TypeVar
+
+from .advance import Case, Ordered, PoisonError, Step, arrive, wake, without
+from .decision import Domain, Fact
+from .events.envelope import Record
+
+S = TypeVar("S")
+P = TypeVar("P")
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A fact and the record that it was read from; None for what never was in Kafka (a task's outcome)."""
+
+    fact: Fact
+    record: Record | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Buried:
+    """An arrival that made the code fail, or a record that can't be read: *reason* names no value."""
+
+    reason: str
+    record: Record | None
+    fact: Fact | None
+
+
+@dataclass(slots=True)
+class Settlement(Generic[S]):
+    """All that one transaction writes: the changed cases, and, in order, what is owed, ordered and buried."""
+
+    cases: dict[str, Case[S]] = field(default_factory=dict)
+    owed: list[Fact] = field(default_factory=list)
+    tasks: list[Ordered] = field(default_factory=list)
+    buried: list[Buried] = field(default_factory=list)
+    # Customers whose waking failed, and why; tried again later.
+    stuck: dict[str, str] = field(default_factory=dict)
+
+    def take(self, customer_id: str, step: Step[S]) -> None:
+        """Add what one step came to."""
+        self.cases[customer_id] = step.case
+        self.owed.extend(step.owed)
+        self.tasks.extend(step.tasks)
+
+
+def settle(
+    domain: Domain[S, P], cases: Mapping[str, Case[S]], arrivals: Iterable[Arrival], now: datetime
+) -> Settlement[S]:
+    """Decide on *arrivals* in order; whatever fails is buried alone, and what comes behind it goes on."""
+    settlement: Settlement[S] = Settlement()
+    for arrival in arrivals:
+        customer_id = arrival.fact.event.customer_id
+        case = settlement.cases.get(customer_id)
+        before = cases[customer_id] if case is None else case
+        _settle_one(domain, settlement, before, arrival, now)
+    return settlement
+
+
+def settle_wakes(domain: Domain[S, P], cases: Mapping[str, Case[S]], now: datetime) -> Settlement[S]:
+    """Wake every case in *cases*; one that fails is marked as stuck and holds up no other."""
+    settlement: Settlement[S] = Settlement()
+    for customer_id, case in cases.items():
+        _wake_one(domain, settlement, case, customer_id, now)
+    return settlement
+
+
+def _settle_one(
+    domain: Domain[S, P], settlement: Settlement[S], case: Case[S], arrival: Arrival, now: datetime
+) -> None:
+    customer_id = arrival.fact.event.customer_id
+    while True:
+        try:
+            step = arrive(domain, case, arrival.fact, now)
+        except PoisonError as poison:
+            if poison.fact is None or poison.fact is arrival.fact:
+                settlement.buried.append(Buried(poison.reason, arrival.record, arrival.fact))
+                return
+            # Something that was waiting failed on the new state: bury that, and take the arrival in without it.
+            settlement.buried.append(Buried(poison.reason, None, poison.fact))
+            case = without(case, poison.fact)
+            settlement.cases[customer_id] = case
+        else:
+            if step.case is not case:
+                settlement.take(customer_id, step)
+            return
+
+
+def _wake_one(domain: Domain[S, P], settlement: Settlement[S], case: Case[S], customer_id: str, now: datetime) -> None:
+    while True:
+        try:
+            settlement.take(customer_id, wake(domain, case, customer_id, now))
+        except PoisonError as poison:
+            if poison.fact is None:
+                settlement.cases.setdefault(customer_id, case)
+                settlement.stuck[customer_id] = poison.reason
+                return
+            settlement.buried.append(Buried(poison.reason, None, poison.fact))
+            case = without(case, poison.fact)
+            settlement.cases[customer_id] = case
+        else:
+            return

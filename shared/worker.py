@@ -1,0 +1,182 @@
+"""One worker of one service: the composition root of the machine, without the shell that hosts it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from .clock import Clock, system_clock
+from .consumer import Consumer
+from .decision import Domain
+from .migrate import migrate
+from .performer import Performance, Performer
+from .postgres import PostgresProcess
+from .progress import Progress
+from .relay import Relay
+from .switches import Switches
+from .waker import Waker
+
+if TYPE_CHECKING:
+    from asyncpg import Pool
+
+_log = structlog.get_logger()
+# Seconds after which a part that didn't get through its loop counts as stuck.
+_LIMITS = {"consumer": 60.0, "waker": 60.0, "performer": 60.0, "relay 0": 120.0}
+_REQUEST_BYTES = 4 * 2**20
+_BATCH_BYTES = 2**19
+
+
+class TopicsMissingError(Exception):
+    """The topics that the service reads aren't there, or don't all have the same number of partitions."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a worker finds what it stands on; *clock* is the one that decisions are made by."""
+
+    kafka: str
+    dsn: str
+    prefix: str = ""
+    clock: Clock = system_clock
+
+
+@dataclass(frozen=True)
+class Service:
+    """What makes a worker a worker of one service."""
+
+    domain: Domain[Any, Any]
+    performances: Sequence[Performance] = ()
+    migrations: Sequence[Path] = ()
+    at_once: int = 2
+
+
+@dataclass
+class Worker:
+    """Everything of one worker, open and ready to ``run``."""
+
+    service: Service
+    place: Place
+    pool: Pool
+    process: PostgresProcess[Any]
+    consumer: Consumer
+    relay: Relay
+    waker: Waker
+    performer: Performer
+    progress: Progress
+    switches: Switches
+    kafka: AIOKafkaConsumer
+    partitions: int
+
+    async def run(self) -> None:
+        """Work until ``stop``; an error that is no outage ends all parts and is raised."""
+        async with asyncio.TaskGroup() as parts:
+            relaying = parts.create_task(self.relay.run())
+            async with asyncio.TaskGroup() as group:
+                for part in (self.consumer, self.waker, self.performer):
+                    group.create_task(part.run())
+            # What the last batches owe is published before we go; a crash would leave it to the next worker.
+            self.relay.stop()
+            await relaying
+
+    def stop(self) -> None:
+        """Finish what is under way, then end."""
+        for part in (self.consumer, self.waker, self.performer):
+            part.stop()
+
+
+@asynccontextmanager
+async def open_worker(service: Service, place: Place) -> AsyncIterator[Worker]:
+    """Connect, migrate, and join the service's group; everything is closed again at the end.
+
+    Raises TopicsMissingError, or an outage of Kafka or Postgres.
+    """
+    async with AsyncExitStack() as stack:
+        name = service.domain.name
+        pool = await stack.enter_async_context(
+            asyncpg.create_pool(
+                place.dsn, min_size=2, max_size=16, server_settings={"application_name": f"offramp {name}"}
+            )
+        )
+        async with pool.acquire() as connection:
+            await migrate(connection, *service.migrations)
+        producer = await _started(stack, _producer(place))
+        topics = [place.prefix + event.type() for event in service.domain.consumes]
+        partitions = await _partitions(producer, topics)
+        kafka = await _started(stack, _consumer(place, name, topics))
+        yield _worker(service, place, pool, producer, kafka, partitions)
+
+
+def _worker(
+    service: Service, place: Place, pool: Pool, producer: AIOKafkaProducer, kafka: AIOKafkaConsumer, partitions: int
+) -> Worker:
+    progress, switches = Progress(dict(_LIMITS)), Switches(pool)
+    process: PostgresProcess[Any] = PostgresProcess(service.domain, pool, partitions)
+    performances = {one.task.kind(): one for one in service.performances}
+    return Worker(
+        service=service,
+        place=place,
+        pool=pool,
+        process=process,
+        consumer=Consumer(process, kafka, place.clock, switches, progress, place.prefix),
+        relay=Relay(pool, producer, partitions, process.owed, progress, place.prefix),
+        waker=Waker(process, pool, place.clock, system_clock, progress),
+        performer=Performer(
+            service.domain.name, process, pool, performances, place.clock, process.ordered, progress, service.at_once
+        ),
+        progress=progress,
+        switches=switches,
+        kafka=kafka,
+        partitions=partitions,
+    )
+
+
+def _producer(place: Place) -> AIOKafkaProducer:
+    return AIOKafkaProducer(
+        bootstrap_servers=place.kafka,
+        enable_idempotence=True,
+        max_batch_size=_BATCH_BYTES,
+        max_request_size=_REQUEST_BYTES,
+    )
+
+
+def _consumer(place: Place, name: str, topics: Sequence[str]) -> AIOKafkaConsumer:
+    return AIOKafkaConsumer(
+        *topics,
+        bootstrap_servers=place.kafka,
+        group_id=f"{place.prefix}offramp.{name}",
+        enable_auto_commit=False,
+        # A new service reads what was said before it came.
+        auto_offset_reset="earliest",
+        # Other services may use transactions; what they took back was never said.
+        isolation_level="read_committed",
+        max_partition_fetch_bytes=_REQUEST_BYTES,
+    )
+
+
+async def _started(stack: AsyncExitStack, client: Any) -> Any:
+    stack.push_async_callback(client.stop)
+    await client.start()
+    return client
+
+
+async def _partitions(producer: AIOKafkaProducer, topics: Sequence[str]) -> int:
+    counts: dict[str, int] = {}
+    for topic in topics:
+        try:
+            counts[topic] = len(await producer.partitions_for(topic))
+        except KafkaError as error:
+            msg = f"topic {topic} is not there ({type(error).__name__}); run: offramp topics apply"
+            raise TopicsMissingError(msg) from error
+    if len(set(counts.values())) != 1:
+        msg = f"all topics need the same number of partitions, but have {counts}; run: offramp topics check"
+        raise TopicsMissingError(msg)
+    return counts[topics[0]]
