@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path  # noqa: TC003  (typer reads it)
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import asyncpg
 import typer
 
+from ..errors import OperatorError
 from .live import check
-from .model import MapError, load
+from .model import load
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from .drift import Finding
     from .model import DataMap
 
@@ -32,36 +36,30 @@ def check_command(
     dsn: Annotated[str, typer.Option(help="The database, as a libpq URL.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,  # noqa: FBT002
 ) -> None:
-    """Compare a data map with the live schema; exit 1 where they disagree, 2 where one of them can't be read."""
-    map = read_map(map_path)  # noqa: A001
-    try:
-        found = asyncio.run(_check(dsn, map))
-    except (OSError, asyncpg.PostgresError) as error:
-        fail(f"the database can't be read: {error}. Look at --dsn and at the role's rights.")
+    """Compare a data map with the live schema; exit 1 where they disagree or can't be read."""
+    map = load(map_path)  # noqa: A001
+    found = asyncio.run(_check(dsn, map))
     typer.echo(_as_json(map, found) if as_json else _as_text(map, found))
     raise typer.Exit(1 if found else 0)
 
 
-def read_map(path: Path) -> DataMap:
-    """Load the map at *path*, or end with a sentence and exit code 2."""
-    try:
-        return load(path)
-    except MapError as error:
-        fail(str(error))
-
-
-def fail(sentence: str) -> NoReturn:
-    """End the command with *sentence* on standard error and exit code 2."""
-    typer.echo(sentence, err=True)
-    raise typer.Exit(2)
-
-
 async def _check(dsn: str, map: DataMap) -> tuple[Finding, ...]:  # noqa: A002
-    connection = await asyncpg.connect(dsn)
-    try:
+    async with connected(dsn) as connection:
         return await check(connection, map)
-    finally:
-        await connection.close()
+
+
+@asynccontextmanager
+async def connected(dsn: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    """Connect to the database at *dsn*; every failure of it is a sentence for the operator."""
+    try:
+        connection = await asyncpg.connect(dsn)
+        try:
+            yield connection
+        finally:
+            await connection.close()
+    except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        msg = f"the database does not answer as it should: {error}. Look at --dsn and at the rights of its role."
+        raise OperatorError(msg) from error
 
 
 def _as_json(map: DataMap, found: tuple[Finding, ...]) -> str:  # noqa: A002

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import yaml
 from pydantic import ValidationError
 
+from ..errors import OperatorError
 from .document import CUSTOMER, Category, KeyType, WrittenColumn, WrittenMap, WrittenTable, read_yaml
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class MapError(Exception):
+class MapError(OperatorError):
     """A data map that can't be used: in which *file*, *where* in the document, what is wrong, and what to do."""
 
     def __init__(self, file: str, where: str, problem: str, remedy: str) -> None:

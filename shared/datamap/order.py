@@ -5,6 +5,7 @@ from __future__ import annotations
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
+from ..errors import OperatorError
 from .live import foreign_keys
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from .model import DataMap, Table
 
 
-class OrderError(Exception):
+class OrderError(OperatorError):
     """Foreign keys go in a *ring* of tables, so none of them can be emptied first."""
 
     def __init__(self, ring: tuple[str, ...]) -> None:

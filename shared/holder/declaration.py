@@ -1,0 +1,105 @@
+"""Who holds customers' data: the declared list of holders that a deletion has to reach."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Strict, StringConstraints, ValidationError
+
+from ..datamap.document import CUSTOMER, OnceLoader
+from ..errors import OperatorError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Code = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,47}$")]
+BucketName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,62}$")]
+Prefix = Annotated[str, StringConstraints(pattern=r"^([^{}]*/)?\{customer\}/([^{}]*/)?$")]
+Duration = Annotated[timedelta, Strict(strict=False), Field(gt=timedelta(0))]
+
+
+class HoldersError(OperatorError):
+    """A list of holders that can't be used: which file, where in it, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresHolder:
+    """A database with a data map; *database* names its address in the settings (``OFFRAMP_<DATABASE>_DSN``)."""
+
+    name: str
+    answers_within: timedelta
+    map: Path
+    database: str
+    kind: Literal["postgres"] = "postgres"
+
+
+@dataclass(frozen=True, slots=True)
+class S3Holder:
+    """Objects in *bucket* under *prefix*, in which ``{customer}`` stands for the id; *answered_by* is who deletes."""
+
+    name: str
+    answers_within: timedelta
+    bucket: str
+    prefix: str
+    answered_by: str
+    kind: Literal["s3"] = "s3"
+
+    def prefix_of(self, customer: str) -> str:
+        """Give the prefix of *customer*'s objects; never empty, always with a slash at its end."""
+        return self.prefix.replace(CUSTOMER, customer)
+
+
+Holder = PostgresHolder | S3Holder
+
+
+class _Written(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    answers_within: Duration
+
+
+class _WrittenPostgres(_Written):
+    kind: Literal["postgres"]
+    map: Annotated[str, StringConstraints(min_length=1)]
+    database: Code
+
+
+class _WrittenS3(_Written):
+    kind: Literal["s3"]
+    bucket: BucketName
+    prefix: Prefix
+    answered_by: Code | None = None
+
+
+class _WrittenHolders(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    version: Literal[1]
+    holders: dict[Code, Annotated[_WrittenPostgres | _WrittenS3, Discriminator("kind")]] = Field(min_length=1)
+
+
+def load_holders(path: Path) -> tuple[Holder, ...]:
+    """Read the holders declared at *path*; the maps that it names lie beside it. Raises ``HoldersError``."""
+    try:
+        document = yaml.load(path.read_text(encoding="utf-8"), Loader=OnceLoader)  # noqa: S506 - a SafeLoader, stricter
+        written = _WrittenHolders.model_validate(document)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        msg = f"{path}: it can't be read: {error}. Give the path of a list of holders."
+        raise HoldersError(msg) from error
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        # The third part is the kind, by which the two shapes are told apart, and not a word of the document.
+        where = ".".join(str(part) for place, part in enumerate(first["loc"]) if place != 2) or "the document"  # noqa: PLR2004
+        msg = f"{path}: at {where}: {first['msg'].lower()}. See deploy/holders.yaml for an example."
+        raise HoldersError(msg) from error
+    return tuple(_holder(name, one, path.parent) for name, one in written.holders.items())
+
+
+def _holder(name: str, written: _WrittenPostgres | _WrittenS3, folder: Path) -> Holder:
+    if isinstance(written, _WrittenPostgres):
+        return PostgresHolder(name, written.answers_within, folder / written.map, written.database)
+    answered_by = written.answered_by or name
+    return S3Holder(name, written.answers_within, written.bucket, written.prefix, answered_by)
