@@ -1,0 +1,47 @@
+"""``offramp stack``: up, down, status, and the servers' own tools."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from shared.settings import read_settings
+
+from . import lifecycle
+from .lifecycle import Status
+
+app = typer.Typer(help="The local Kafka, PostgreSQL and S3.", no_args_is_help=True)
+
+
+@app.command()
+def up() -> None:
+    """Start Kafka, PostgreSQL and S3 on this machine, and make the services' databases."""
+    _tell(lifecycle.up(read_settings()))
+
+
+@app.command()
+def down(*, wipe: Annotated[bool, typer.Option("--wipe", help="Remove the data too.")] = False) -> None:
+    """Stop what `up` started, and nothing else."""
+    _tell(lifecycle.down(read_settings(), wipe=wipe))
+
+
+@app.command()
+def status(*, as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False) -> None:
+    """Say what runs where; exit code 1 when something does not."""
+    found = lifecycle.status(read_settings())
+    if as_json:
+        typer.echo(json.dumps([asdict(one) for one in found], indent=2))
+    else:
+        _tell(found)
+    if any(one.state not in {"running", "external"} for one in found):
+        raise typer.Exit(1)
+
+
+def _tell(found: list[Status]) -> None:
+    for one in found:
+        pid = f"pid {one.pid}" if one.pid else ""
+        seconds = f"{one.seconds:.1f} s" if one.seconds is not None else ""
+        typer.echo(f"{one.server:<9} {one.state:<9} {one.address:<48} {pid:<12} {seconds}".rstrip())

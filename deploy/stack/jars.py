@@ -1,0 +1,81 @@
+"""Kafka's jars: those whose digests are committed, from Maven's central repository, kept in a cache of the user's."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import requests
+from jgo.constants import MAVEN_CENTRAL_URL
+
+from shared.errors import OperatorError
+
+COORDINATES = (
+    "org.apache.kafka:kafka_2.13:4.3.1",
+    "org.apache.kafka:kafka-tools:4.3.1",
+    "org.slf4j:slf4j-simple:1.7.36",
+)
+# What `jgo` resolves COORDINATES to, as `sha256sum` writes it; a path is the jar's in a Maven repository.
+LOCK = Path(__file__).with_name("jars.sha256")
+_AT_ONCE = 8
+_SECONDS = 60
+
+
+def read_lock(lock: Path = LOCK) -> dict[str, str]:
+    """Read the digest of every jar by its path; raises ``OperatorError``."""
+    try:
+        rows = [line.split() for line in lock.read_text().splitlines()]
+        return {path: digest for digest, path in rows}
+    except (FileNotFoundError, ValueError) as error:
+        msg = f"{lock} is missing or broken: restore it from the repository, or make it with `offramp stack jars`."
+        raise OperatorError(msg) from error
+
+
+def class_path(cache: Path, lock: Mapping[str, str] | None = None) -> list[Path]:
+    """Give every jar's path in *cache*, each checked against its digest; what is missing is fetched.
+
+    Raises ``OperatorError`` for a jar that can't be had or is not the one that was locked.
+    """
+    wanted = read_lock() if lock is None else lock
+    folder = cache / "jars"
+    missing = {path: digest for path, digest in wanted.items() if not (folder / path).is_file()}
+    with requests.Session() as session, ThreadPoolExecutor(_AT_ONCE) as pool:
+        list(pool.map(lambda jar: _fetch(session, folder, *jar), missing.items()))
+        list(pool.map(lambda jar: _check(folder / jar[0], jar[1]), wanted.items()))
+    return [folder / path for path in wanted]
+
+
+def _fetch(session: requests.Session, folder: Path, path: str, digest: str) -> None:
+    url = f"{os.environ.get('OFFRAMP_MAVEN', MAVEN_CENTRAL_URL).rstrip('/')}/{path}"
+    try:
+        answer = session.get(url, timeout=_SECONDS)
+        answer.raise_for_status()
+    except requests.RequestException as error:
+        msg = f"{url} can't be fetched ({error}): check the network, or name a mirror of Maven in OFFRAMP_MAVEN."
+        raise OperatorError(msg) from error
+    found = hashlib.sha256(answer.content).hexdigest()
+    if found != digest:
+        msg = f"{url} has the SHA-256 {found}, not {digest} as {LOCK.name} says: nothing of it was kept."
+        raise OperatorError(msg)
+    _store(folder / path, answer.content)
+
+
+def _store(target: Path, content: bytes) -> None:
+    """Write so that a second run at the same time, or one that is cut off, never leaves half a jar."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as half:
+        half.write(content)
+    # The database's user aside, others of this machine may share the cache.
+    Path(half.name).chmod(0o644)
+    Path(half.name).replace(target)
+
+
+def _check(jar: Path, digest: str) -> None:
+    found = hashlib.sha256(jar.read_bytes()).hexdigest()
+    if found != digest:
+        msg = f"{jar} has the SHA-256 {found}, not {digest} as {LOCK.name} says: delete it and start again."
+        raise OperatorError(msg)
