@@ -15,16 +15,28 @@ class StoreError(Exception):
     """Something the store did not do; the message names the action and the place."""
 
 
-class StoreOutage(StoreError):
+class StoreOutageError(StoreError):
     """The store can't be reached or is overloaded: waiting helps."""
 
 
-class StoreRefusal(StoreError):
+class StoreRefusalError(StoreError):
     """The store said no: waiting does not help, somebody must change something."""
 
 
-class ObjectMissing(StoreRefusal):
+class ObjectMissingError(StoreRefusalError):
     """There is no such object."""
+
+
+class ObjectChangedError(StoreRefusalError):
+    """The object is no longer the one that was asked for."""
+
+
+_BY_CODE = {
+    "NoSuchKey": ObjectMissingError,
+    "404": ObjectMissingError,
+    "PreconditionFailed": ObjectChangedError,
+    "412": ObjectChangedError,
+}
 
 
 def fate(error: ClientError) -> type[StoreError]:
@@ -32,8 +44,8 @@ def fate(error: ClientError) -> type[StoreError]:
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     code = error.response.get("Error", {}).get("Code", "")
     if status >= 500 or code in _THROTTLED:  # noqa: PLR2004 - HTTP's own boundary
-        return StoreOutage
-    return ObjectMissing if code in {"NoSuchKey", "404"} else StoreRefusal
+        return StoreOutageError
+    return _BY_CODE.get(code, StoreRefusalError)
 
 
 @contextmanager
@@ -44,6 +56,6 @@ def judged(action: str) -> Iterator[None]:
     except ClientError as error:
         raise fate(error)(f"{action}: {error}") from error
     except (ConnectionError, HTTPClientError, aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise StoreOutage(f"{action}: {error!r}") from error
+        raise StoreOutageError(f"{action}: {error!r}") from error
     except BotoCoreError as error:
-        raise StoreRefusal(f"{action}: {error}") from error
+        raise StoreRefusalError(f"{action}: {error}") from error

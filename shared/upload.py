@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from botocore.exceptions import ClientError
 
-from .store_faults import StoreError, StoreRefusal, judged
+from .store_faults import StoreError, StoreRefusalError, judged
 
 MIB = 1 << 20
 # S3 allows 10,000 parts; sizes double every 2,500, so 8 MiB reach 300 GiB before that.
@@ -28,7 +28,7 @@ class Stored:
     sha256: str
 
 
-async def abort_upload(client: Any, bucket: str, key: str, upload_id: str) -> None:  # noqa: ANN401 - botocore makes its clients at run time
+async def abort_upload(client: Any, bucket: str, key: str, upload_id: str) -> None:
     """Drop an unfinished upload and its parts; harmless when it is already gone."""
     with judged(f"abort the upload of s3://{bucket}/{key}"):
         try:
@@ -47,7 +47,7 @@ class Upload:
     After the block, ``stored`` tells size and SHA-256.
     """
 
-    def __init__(self, client: Any, bucket: str, key: str, *, part_bytes: int, in_flight: int) -> None:  # noqa: ANN401 - as above
+    def __init__(self, client: Any, bucket: str, key: str, *, part_bytes: int, in_flight: int) -> None:
         self._client = client
         self._at = {"Bucket": bucket, "Key": key}
         self._place = f"s3://{bucket}/{key}"
@@ -121,7 +121,7 @@ class Upload:
             raise self._failed
         part, self._pieces, self._filled = b"".join(self._pieces), [], 0
         if len(self._tasks) == _MOST_PARTS:
-            raise StoreRefusal(f"{self._place} needs more than {_MOST_PARTS} parts: begin with larger ones")
+            raise StoreRefusalError(f"{self._place} needs more than {_MOST_PARTS} parts: begin with larger ones")
         checksum = await asyncio.get_running_loop().run_in_executor(None, self._hashed, part)
         task = asyncio.create_task(self._send_part(len(self._tasks) + 1, part, checksum))
         task.add_done_callback(self._landed)
@@ -160,7 +160,7 @@ class Upload:
             )
             kept = await self._client.head_object(**self._at)
         if kept["ContentLength"] != self._size:
-            raise StoreRefusal(f"{self._place} has {kept['ContentLength']} bytes where {self._size} were sent")
+            raise StoreRefusalError(f"{self._place} has {kept['ContentLength']} bytes where {self._size} were sent")
         self._stored = Stored(self._place, self._size, self._digest.hexdigest())
 
     async def _abandon(self, cause: BaseException) -> None:

@@ -1,0 +1,166 @@
+"""An archive being written: files go in one after the other, digests and records are taken as the bytes pass."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from services.exporter.formats import Counter
+
+from . import bag
+from .sink import Sink
+from .zipstream import Entry, ZipStream
+
+# Pieces from the network are gathered to this size, since a thread costs the same for any.
+GATHERED = 512 * 1024
+# Below this the thread costs more than the work.
+_AT_ONCE = 32 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A file of the archive, as it was written; *path* is below the bag, *size* in bytes."""
+
+    path: str
+    size: int
+    sha256: str
+    records: int
+
+
+class File:
+    """A file being written: one piece is digested and deflated in a thread while the next one is gathered."""
+
+    def __init__(self, sink: Sink, entry: Entry, counter: Counter | None) -> None:
+        self._sink = sink
+        self._entry = entry
+        self._counter = counter
+        self._digest = hashlib.sha256()
+        self._gathered: list[bytes] = []
+        self._waiting = 0
+        self._working: asyncio.Task[None] | None = None
+        self.sent = 0
+        self.written: Written | None = None
+
+    @property
+    def records(self) -> int:
+        """Count the records so far."""
+        return self._counter.records if self._counter else 0
+
+    @property
+    def size(self) -> int:
+        """Count the plain bytes so far."""
+        return self._entry.size
+
+    def expect(self, size: int) -> None:
+        """Say how large the file may become, in bytes."""
+        self._entry.expected = size
+
+    async def write(self, data: bytes) -> None:
+        """Add *data*; waits until the piece before is on its way, which bounds the memory."""
+        self._gathered.append(data)
+        self._waiting += len(data)
+        if self._waiting >= GATHERED:
+            await self._hand_over()
+
+    async def _hand_over(self) -> None:
+        piece, self._gathered, self._waiting = b"".join(self._gathered), [], 0
+        await self._settle()
+        self._working = asyncio.create_task(self._work(piece))
+
+    async def _settle(self) -> None:
+        if self._working is not None:
+            working, self._working = self._working, None
+            await working
+
+    async def _work(self, piece: bytes) -> None:
+        if len(piece) < _AT_ONCE:
+            await self._pass_on(self._press(piece))
+        else:
+            await self._pass_on(await asyncio.get_running_loop().run_in_executor(None, self._press, piece))
+
+    def _press(self, piece: bytes) -> bytes:
+        self._digest.update(piece)
+        if self._counter is not None:
+            self._counter.feed(piece)
+        return self._entry.feed(piece)
+
+    async def _pass_on(self, packed: bytes) -> None:
+        self.sent += len(packed)
+        if packed:
+            await self._sink.write(packed)
+
+    async def end(self) -> str:
+        """Write what is left; gives the file's SHA-256."""
+        await self._hand_over()
+        await self._settle()
+        await self._pass_on(self._entry.close())
+        return self._digest.hexdigest()
+
+    def done(self) -> Written:
+        """Tell what was written; only after the block."""
+        if self.written is None:
+            raise RuntimeError("the file is still being written")
+        return self.written
+
+    async def drop(self) -> None:
+        """Stop the work that is under way."""
+        if self._working is not None:
+            self._working.cancel()
+            # What it ran into is told by what stopped the file.
+            await asyncio.gather(self._working, return_exceptions=True)
+
+
+class Archive:
+    """The bag in its ZIP; payload files first, then the manifests, since they sum up all the rest."""
+
+    def __init__(self, sink: Sink, name: str, moment: datetime) -> None:
+        self._sink = sink
+        self._name = name
+        self._zip = ZipStream(moment)
+        self._payload = bag.Ledger()
+        self._tags = bag.Ledger()
+
+    @asynccontextmanager
+    async def file(
+        self, path: str, *, counter: Counter | None = None, packed: bool = False, expected: int = 0
+    ) -> AsyncIterator[File]:
+        """Write the file at *path* (``data/...`` is payload, all else a tag file) inside the block."""
+        entry = self._zip.begin(f"{self._name}/{path}", packed=packed, expected=expected)
+        file = File(self._sink, entry, counter)
+        try:
+            yield file
+            sha256 = await file.end()
+        finally:
+            await file.drop()
+        self._zip.ended(entry, file.sent)
+        ledger = self._payload if path.startswith("data/") else self._tags
+        ledger.add(path, file.size, sha256)
+        file.written = Written(path, file.size, sha256, file.records)
+
+    async def add(self, path: str, pieces: Iterable[bytes]) -> None:
+        """Write a file whose bytes are here already."""
+        async with self.file(path) as file:
+            for piece in pieces:
+                await file.write(piece)
+
+    async def open_bag(self) -> None:
+        """Write what makes it a bag."""
+        await self.add("bagit.txt", [bag.DECLARATION])
+
+    async def close_bag(self, info: dict[str, str]) -> None:
+        """Write *info*, the manifests and the end of the ZIP; the archive is whole after this."""
+        await self.add("bag-info.txt", [bag.info({**info, "Payload-Oxum": self._payload.oxum})])
+        await self.add(bag.MANIFEST, self._payload.lines())
+        tags = list(self._tags.lines())
+        await self.add(bag.TAG_MANIFEST, tags)
+        for piece in self._zip.end():
+            await self._sink.write(piece)
+
+    def close(self) -> None:
+        """Let go of what waits on disk."""
+        for part in (self._zip, self._payload, self._tags):
+            part.close()

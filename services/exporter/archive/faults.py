@@ -1,0 +1,38 @@
+"""Why no archive was made; an outage is none of these, it keeps its own name and waiting helps."""
+
+from __future__ import annotations
+
+
+class ArchiveError(Exception):
+    """The archive can't be made until somebody changes something: *code* for machines, *place* is what it is about."""
+
+    code = "archive_fault"
+
+    def __init__(self, place: str, says: str, remedy: str) -> None:
+        """Say what is wrong, where, and what to do."""
+        super().__init__(f"{place}: {says}. {remedy}")
+        self.place = place
+
+
+class MapDisagreesError(ArchiveError):
+    """The data map and the live schema don't agree, so something would be skipped in silence."""
+
+    code = "map_disagrees"
+
+
+class RowsDisagreeError(ArchiveError):
+    """What was written isn't what the snapshot holds."""
+
+    code = "rows_disagree"
+
+
+class MediaChangedError(ArchiveError):
+    """An object vanished or changed between its listing and its reading."""
+
+    code = "media_changed"
+
+
+class NothingLeftError(ArchiveError):
+    """The map leaves out every column of a table, or names a bucket where no store is given."""
+
+    code = "nothing_left"

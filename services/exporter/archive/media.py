@@ -1,0 +1,93 @@
+"""The customer's objects, each read once, each exactly as the listing said it was."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from tempfile import SpooledTemporaryFile
+
+from shared.datamap.model import Bucket
+from shared.objects import Listed, ObjectStore
+from shared.store_faults import ObjectChangedError, ObjectMissingError
+
+from .archive import Archive, Written
+from .faults import MediaChangedError
+from .names import SafeNames, is_packed
+
+INDEX = "data/media.csv"
+COLUMNS = ("path", "bucket", "key", "bytes", "sha256", "last_modified")
+_SPOOLED = 4 << 20
+
+
+@dataclass(slots=True)
+class Tally:
+    """How many objects, and how many bytes they have."""
+
+    objects: int = 0
+    size: int = 0
+
+
+class MediaIndex:
+    """The list that says which object each file was; a long one waits on disk, in a file without a name."""
+
+    def __init__(self) -> None:
+        self._lines = SpooledTemporaryFile(max_size=_SPOOLED)  # noqa: SIM115 - closed by close()
+        self._write(COLUMNS)
+        self.names = SafeNames()
+        self.tally = Tally()
+
+    def add(self, bucket: str, found: Listed, written: Written) -> None:
+        """Note one object."""
+        path = written.path.removeprefix("data/")
+        self._write((path, bucket, found.key, found.size, written.sha256, found.modified.isoformat()))
+        self.tally.objects += 1
+        self.tally.size += found.size
+
+    def _write(self, row: tuple[object, ...]) -> None:
+        line = io.StringIO()
+        csv.writer(line, lineterminator="\n").writerow(row)
+        self._lines.write(line.getvalue().encode())
+
+    def lines(self) -> Iterator[bytes]:
+        """Give the list as CSV, piece by piece."""
+        self._lines.seek(0)
+        while piece := self._lines.read(256 * 1024):
+            yield piece
+
+    def close(self) -> None:
+        """Forget the list."""
+        self._lines.close()
+
+
+async def add_media(
+    archive: Archive, store: ObjectStore, bucket: Bucket, customer: str, index: MediaIndex
+) -> AsyncIterator[Tally]:
+    """Write every object of *customer* in *bucket* into *archive*; gives the tally after each.
+
+    Raises MediaChangedError where an object is gone, or other than its listing, by the time it is read.
+    """
+    prefix = bucket.prefix_of(customer)
+    async for found in store.list(bucket.bucket, prefix):
+        path = f"data/media/{index.names.path(f'{bucket.name}/{found.key.removeprefix(prefix)}')}"
+        written = await _add_one(archive, store, bucket.bucket, found, path)
+        index.add(bucket.bucket, found, written)
+        yield index.tally
+
+
+async def _add_one(archive: Archive, store: ObjectStore, bucket: str, found: Listed, path: str) -> Written:
+    try:
+        async with archive.file(path, packed=is_packed(found.key), expected=found.size) as file:
+            async for piece in store.stream(bucket, found.key, etag=found.etag):
+                await file.write(piece)
+    except (ObjectMissingError, ObjectChangedError) as error:
+        says = "the object vanished or changed after it was listed"
+        raise MediaChangedError(f"s3://{bucket}/{found.key}", says, _AGAIN) from error
+    if file.size != found.size:
+        says = f"{file.size} bytes were read where the listing said {found.size}"
+        raise MediaChangedError(f"s3://{bucket}/{found.key}", says, _AGAIN)
+    return file.done()
+
+
+_AGAIN = "Export again when nothing changes the customer's media"

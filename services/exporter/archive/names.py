@@ -1,0 +1,73 @@
+"""Names that every file system takes, for object keys that may be anything."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from unicodedata import is_normalized
+
+# Windows reads these as devices, whatever their suffix.
+_RESERVED = re.compile(r"^(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|$)", re.IGNORECASE)
+_LONGEST_SEGMENT = 120
+_LONGEST_PATH = 180
+_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}$")
+# Already packed: deflate would only cost time.
+_PACKED = re.compile(
+    r"\.(7z|aac|avif|br|bz2|docx|epub|flac|gif|gz|h5p|heic|jar|jpe?g|m4a|m4v|mkv|mov|mp[34]|mpg|od[pst]|og[gv]|opus"
+    r"|png|pptx|rar|tgz|web[mp]|woff2?|xlsx|xz|zip|zst)$",
+    re.IGNORECASE,
+)
+
+
+def is_packed(key: str) -> bool:
+    """Tell from its suffix whether an object is packed already."""
+    return _PACKED.search(key) is not None
+
+
+class SafeNames:
+    """Gives each key a path of its own: the key itself where that is safe, else a tame, flat one with a digest in it.
+
+    Two keys never share a path, nor is one's file another's folder, on file systems that fold case too. Remembers
+    a number per name.
+    """
+
+    def __init__(self) -> None:
+        self._files: set[int] = set()
+        self._folders: set[int] = set()
+
+    def path(self, key: str) -> str:
+        """Give the relative path for *key*."""
+        plain = "/".join(map(_tame, key.split("/")))
+        if plain == key and len(plain.encode()) <= _LONGEST_PATH and self._take(plain):
+            return plain
+        return _marked(plain, key)
+
+    def _take(self, path: str) -> bool:
+        file, folders = hash(path.casefold()), _folders(path.casefold())
+        if file in self._files or file in self._folders or folders & self._files:
+            return False
+        self._files.add(file)
+        self._folders |= folders
+        return True
+
+
+def _folders(path: str) -> set[int]:
+    return {hash(path[: found.start()]) for found in re.finditer("/", path)}
+
+
+def _tame(segment: str) -> str:
+    if not is_normalized("NFC", segment):
+        return _tame(re.sub(r"[^\x00-\x7f]", "_", segment))
+    kept = "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in segment)
+    kept = kept.strip(".")[:_LONGEST_SEGMENT] or "_"
+    return f"_{kept}" if _RESERVED.match(kept) else kept
+
+
+def _marked(plain: str, key: str) -> str:
+    # No tame name has a tilde, so this one is free; it is flat, so it needs no folder that might be a file.
+    digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    flat = plain.replace("/", "_")
+    found = _SUFFIX.search(flat)
+    suffix = found.group() if found else ""
+    stem = flat.removesuffix(suffix).encode()[:_LONGEST_SEGMENT].decode("utf-8", "ignore")
+    return f"{stem}~{digest}{suffix}"

@@ -1,0 +1,69 @@
+"""data/README.txt: what is in the archive, how much, what was left out and why, and how to check it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from shared.datamap.model import DataMap
+from shared.events.vocabulary import iso
+
+from .media import Tally
+from .snapshot import Shown
+
+PATH = "data/README.txt"
+
+
+def readme(map: DataMap, shown: Sequence[Shown], media: Tally, name: str, moment: datetime) -> bytes:  # noqa: A002
+    """Write the README of the archive *name*."""
+    parts = (_what(map, moment), _tables(shown), _media(map, media), _left_out(map), _exempt(map), _how(name))
+    return "\n".join(line for part in parts for line in part).encode()
+
+
+def _what(map: DataMap, moment: datetime) -> Iterator[str]:  # noqa: A002
+    yield f"All data of one customer in the system {map.system}, as it was at {iso(moment)}."
+    yield "Everything was read in one transaction, so the tables fit together."
+    yield ""
+    yield "data/csv, data/json   the tables, each in every format"
+    yield "data/datapackage.json what each column is and how the tables join (Frictionless Data Package)"
+    yield "data/media            files, as they are; data/media.csv says which is which"
+    yield ""
+    yield 'CSV: UTF-8, a header, lines end with LF. An empty field is NULL, "" is the empty text.'
+    yield "A cell may begin with =, + or @: import the files as text rather than opening unknown ones in a spreadsheet."
+    yield "JSON lines: one object a line. Whole numbers may have more than 15 digits. Moments are UTC."
+    yield ""
+
+
+def _tables(shown: Sequence[Shown]) -> Iterator[str]:
+    yield "Tables"
+    yield from (f"  {one.table.name} ({one.table.category}): {one.rows} rows" for one in shown)
+    yield ""
+
+
+def _media(map: DataMap, media: Tally) -> Iterator[str]:  # noqa: A002
+    yield "Media"
+    yield f"  {media.objects} files, {media.size} bytes, from {len(map.buckets)} places"
+    yield ""
+
+
+def _left_out(map: DataMap) -> Iterator[str]:  # noqa: A002
+    yield "Columns left out"
+    found = [(table.name, column, why) for table in map.tables for column, why in table.left_out.items()]
+    yield from (f"  {table}.{column}: {why}" for table, column, why in found)
+    yield from () if found else ("  none",)
+    yield ""
+
+
+def _exempt(map: DataMap) -> Iterator[str]:  # noqa: A002
+    yield "Tables that hold no customer's data"
+    yield from (f"  {table}: {why}" for table, why in map.exempt.items())
+    yield from () if map.exempt else ("  none",)
+    yield ""
+
+
+def _how(name: str) -> Iterator[str]:
+    yield "To check that all is here and nothing was altered"
+    yield f"  unzip {name}.zip && cd {name}"
+    yield "  sha256sum -c manifest-sha256.txt          (macOS: shasum -a 256 -c manifest-sha256.txt)"
+    yield "  frictionless validate data/datapackage.json"
+    yield ""

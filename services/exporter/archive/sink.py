@@ -1,0 +1,83 @@
+"""Where an archive goes: a thing to write to that appears only when all of it is there."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from pathlib import Path
+from typing import IO, Protocol, Self
+
+from shared.upload import Stored
+
+
+class Sink(Protocol):
+    """``async with`` it and write: complete after the block, or not there at all; ``shared.upload.Upload`` is one."""
+
+    @property
+    def stored(self) -> Stored:
+        """Tell place, size and SHA-256; only after the block ended well."""
+
+    async def __aenter__(self) -> Self:
+        """Begin."""
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        """Make it appear, or leave nothing."""
+
+    async def write(self, data: bytes) -> None:
+        """Add *data*; waits while too much is under way."""
+
+
+class FileSink:
+    """A file that gets its name last; until then it is a dot file that ends in ``.unfinished``."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._unfinished = path.with_name(f".{path.name}.unfinished")
+        self._file: IO[bytes] | None = None
+        self._digest = hashlib.sha256()
+        self._size = 0
+        self._stored: Stored | None = None
+
+    @property
+    def stored(self) -> Stored:
+        """Tell place, size and SHA-256; only after the block ended well."""
+        if self._stored is None:
+            raise RuntimeError(f"{self._path} is not complete")
+        return self._stored
+
+    async def __aenter__(self) -> Self:
+        """Begin, over whatever an earlier attempt left unfinished."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = await asyncio.to_thread(self._unfinished.open, "wb")
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        """Name the file, or remove it."""
+        file = self._opened()
+        try:
+            if error is None:
+                await asyncio.to_thread(self._complete, file)
+        finally:
+            file.close()
+            self._unfinished.unlink(missing_ok=True)
+
+    async def write(self, data: bytes) -> None:
+        """Add *data*."""
+        await asyncio.to_thread(self._write, self._opened(), data)
+
+    def _opened(self) -> IO[bytes]:
+        if self._file is None:
+            raise RuntimeError("a sink is written to inside its block")
+        return self._file
+
+    def _write(self, file: IO[bytes], data: bytes) -> None:
+        file.write(data)
+        self._digest.update(data)
+        self._size += len(data)
+
+    def _complete(self, file: IO[bytes]) -> None:
+        file.flush()
+        os.fsync(file.fileno())
+        self._unfinished.replace(self._path)
+        self._stored = Stored(str(self._path), self._size, self._digest.hexdigest())

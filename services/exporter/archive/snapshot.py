@@ -1,0 +1,91 @@
+"""One customer's rows at one moment: one read-only transaction in which the map is checked and rows are counted."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+from services.exporter.formats import Format
+from shared.datamap import live
+from shared.datamap.live import ForeignKey, LiveColumn
+from shared.datamap.model import DataMap, Table
+from shared.datamap.ownership import owned_by, relation
+
+from .faults import MapDisagreesError, NothingLeftError
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+Connect: TypeAlias = "Callable[[], AbstractAsyncContextManager[Connection]]"
+Receive: TypeAlias = Callable[[bytes], Coroutine[Any, Any, None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A table with the columns that the archive shows of it, and how many rows the snapshot holds."""
+
+    table: Table
+    columns: tuple[LiveColumn, ...]
+    rows: int
+
+
+class Snapshot:
+    """The open transaction; everything read through it is of one moment."""
+
+    def __init__(self, connection: Connection, map: DataMap, customer: str) -> None:  # noqa: A002 - the domain's word
+        self._connection = connection
+        self._map = map
+        self._customer = customer
+
+    async def shown(self) -> tuple[Shown, ...]:
+        """Count the customer's rows of every declared table."""
+        columns = await live.columns(self._connection, self._map)
+        return tuple([await self._shown(table, columns[table.name]) for table in self._map.tables])
+
+    async def _shown(self, table: Table, columns: tuple[LiveColumn, ...]) -> Shown:
+        kept = tuple(column for column in columns if column.name not in table.left_out)
+        if not kept:
+            raise NothingLeftError(table.name, "the map leaves out every column", "Exempt the table, or show a column")
+        rows = await self._connection.fetchval(f"select count(*) {self._rows(table)}", self._customer)
+        return Shown(table, kept, rows)
+
+    def _rows(self, table: Table) -> str:
+        return f"from {relation(table.name)} as t where {owned_by(self._map, table, 't')}"
+
+    async def foreign_keys(self) -> tuple[ForeignKey, ...]:
+        """Give the database's foreign keys."""
+        return await live.foreign_keys(self._connection)
+
+    async def copy(self, shown: Shown, format: Format, receive: Receive) -> None:  # noqa: A002 - the domain's word
+        """Stream the customer's rows of one table, in *format*, to *receive*, which may make the database wait."""
+        query = format.select(shown.columns, self._rows(shown.table))
+        await self._connection.copy_from_query(query, self._customer, output=receive, **format.options)
+
+
+@asynccontextmanager
+async def snapshot(connect: Connect, map: DataMap, customer: str) -> AsyncIterator[Snapshot]:  # noqa: A002
+    """Open the snapshot; raises MapDisagreesError before anything is read if the map and the schema don't agree."""
+    async with connect() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+        await connection.execute(SETTINGS)
+        stops = [found for found in await live.check(connection, map) if found.stops]
+        if stops:
+            says = "; ".join(f"{found.place}: {found.says}" for found in stops)
+            raise MapDisagreesError(stops[0].place, f"the data map and the database disagree: {says}", stops[0].remedy)
+        yield Snapshot(connection, map, customer)
+
+
+# Values must not look different because of how a server was set up. With row_security off a policy
+# that would hide rows is an error and not a short table.
+SETTINGS = """
+    set local timezone = 'UTC';
+    set local datestyle = 'ISO, YMD';
+    set local intervalstyle = 'iso_8601';
+    set local bytea_output = 'hex';
+    set local extra_float_digits = 1;
+    set local row_security = off;
+    set local statement_timeout = 0;
+    set local idle_in_transaction_session_timeout = 0;
+"""

@@ -1,0 +1,189 @@
+"""The object store: S3 or anything that speaks it, with uploads that leave nothing behind when they fail."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Self
+
+import aioboto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from .settings import S3
+from .store_faults import ObjectMissingError, StoreRefusalError, fate, judged
+from .upload import MIB, Upload, abort_upload
+
+_PIECE = 256 * 1024
+# S3's own limit.
+_DELETE_AT_ONCE = 1_000
+_CONFIG = Config(
+    connect_timeout=5,
+    read_timeout=60,
+    retries={"mode": "standard", "total_max_attempts": 4},
+    s3={"addressing_style": "path"},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One object as a listing shows it; *modified* is UTC."""
+
+    key: str
+    size: int
+    etag: str
+    modified: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a deletion took away: versions (delete markers too) and unfinished uploads."""
+
+    versions: int
+    uploads: int
+
+
+class ObjectStore:
+    """A connection to one store, open inside ``async with``; its methods raise StoreOutageError or StoreRefusalError."""
+
+    def __init__(self, address: S3) -> None:
+        self._address = address
+        self._stack = AsyncExitStack()
+        self._client: Any = None
+
+    async def __aenter__(self) -> Self:
+        """Open the connections."""
+        session = aioboto3.Session()
+        self._client = await self._stack.enter_async_context(
+            session.client(
+                "s3",
+                endpoint_url=self._address.endpoint,
+                aws_access_key_id=self._address.access_key,
+                aws_secret_access_key=self._address.secret_key,
+                region_name=self._address.region,
+                config=_CONFIG,
+            )
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close the connections."""
+        await self._stack.aclose()
+
+    async def ensure_bucket(self, bucket: str, *, versioned: bool = True) -> None:
+        """Make *bucket* if there is none, with versioning if *versioned*; harmless when repeated."""
+        with judged(f"make the bucket {bucket}"):
+            try:
+                await self._client.head_bucket(Bucket=bucket)
+            except ClientError as error:
+                if fate(error) is not ObjectMissingError:
+                    raise
+                await self._create(bucket)
+            if versioned:
+                await self._client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+
+    async def _create(self, bucket: str) -> None:
+        try:
+            await self._client.create_bucket(Bucket=bucket)
+        except ClientError as error:
+            # Somebody was faster, which is as good.
+            if error.response["Error"]["Code"] not in {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}:
+                raise
+
+    async def put(self, bucket: str, key: str, body: bytes, content_type: str = "application/octet-stream") -> None:
+        """Write one small object whole."""
+        with judged(f"write s3://{bucket}/{key}"):
+            await self._client.put_object(
+                Bucket=bucket,
+                Key=key,
+                Body=io.BytesIO(body),
+                ContentLength=len(body),
+                ContentType=content_type,
+                ChecksumAlgorithm="SHA256",
+            )
+
+    async def get(self, bucket: str, key: str) -> bytes:
+        """Read one small object whole; raises ObjectMissingError."""
+        return b"".join([chunk async for chunk in self.stream(bucket, key)])
+
+    async def stream(
+        self, bucket: str, key: str, *, first: int = 0, last: int | None = None, etag: str | None = None
+    ) -> AsyncIterator[bytes]:
+        """Read bytes *first* to *last* (inclusive, as in RFC 9110) in pieces of at most 256 KiB.
+
+        Raises ObjectMissingError, or ObjectChangedError if the object's *etag* is another by now.
+        """
+        asked = {} if etag is None else {"IfMatch": f'"{etag}"'}
+        if (first, last) != (0, None):
+            asked["Range"] = f"bytes={first}-{'' if last is None else last}"
+        with judged(f"read s3://{bucket}/{key}"):
+            answer = await self._client.get_object(Bucket=bucket, Key=key, **asked)
+            async with answer["Body"] as body:
+                async for piece in body.content.iter_chunked(_PIECE):
+                    yield piece
+
+    async def head(self, bucket: str, key: str) -> Listed:
+        """Tell what is known of one object without reading it; raises ObjectMissingError."""
+        with judged(f"look at s3://{bucket}/{key}"):
+            found = await self._client.head_object(Bucket=bucket, Key=key)
+        return Listed(key, found["ContentLength"], found["ETag"].strip('"'), found["LastModified"])
+
+    async def list(self, bucket: str, prefix: str) -> AsyncIterator[Listed]:
+        """List the current objects under *prefix*, in order of their keys."""
+        async for page in self._pages("list_objects_v2", bucket, prefix):
+            for item in page.get("Contents", ()):
+                yield Listed(item["Key"], item["Size"], item["ETag"].strip('"'), item["LastModified"])
+
+    async def _pages(self, operation: str, bucket: str, prefix: str) -> AsyncIterator[dict[str, Any]]:
+        with judged(f"list s3://{bucket}/{prefix}"):
+            async for page in self._client.get_paginator(operation).paginate(Bucket=bucket, Prefix=prefix):
+                yield page
+
+    async def versions(self, bucket: str, prefix: str) -> AsyncIterator[tuple[str, str]]:
+        """List (key, version) of every version and delete marker under *prefix*."""
+        async for page in self._pages("list_object_versions", bucket, prefix):
+            for item in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
+                yield item["Key"], item["VersionId"]
+
+    async def unfinished(self, bucket: str, prefix: str) -> AsyncIterator[tuple[str, str]]:
+        """List (key, upload id) of every upload under *prefix* that was begun and never finished."""
+        async for page in self._pages("list_multipart_uploads", bucket, prefix):
+            for item in page.get("Uploads", ()):
+                yield item["Key"], item["UploadId"]
+
+    async def delete_all_versions(self, bucket: str, prefix: str) -> Swept:
+        """Delete everything under *prefix*: versions, delete markers, unfinished uploads; *prefix* can't be empty."""
+        if not prefix:
+            raise ValueError("an empty prefix would delete the whole bucket")
+        uploads = await self.abort_unfinished(bucket, prefix)
+        found = [found async for found in self.versions(bucket, prefix)]
+        for start in range(0, len(found), _DELETE_AT_ONCE):
+            await self._delete(bucket, found[start : start + _DELETE_AT_ONCE])
+        return Swept(len(found), uploads)
+
+    async def _delete(self, bucket: str, some: Sequence[tuple[str, str]]) -> None:
+        objects = [{"Key": key, "VersionId": version} for key, version in some]
+        with judged(f"delete from s3://{bucket}"):
+            answer = await self._client.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
+        for error in answer.get("Errors", ()):
+            raise StoreRefusalError(f"delete s3://{bucket}/{error['Key']}: {error['Code']}: {error.get('Message')}")
+
+    async def abort_unfinished(self, bucket: str, prefix: str) -> int:
+        """Abort every unfinished upload under *prefix*; returns how many there were."""
+        found = [found async for found in self.unfinished(bucket, prefix)]
+        for key, upload_id in found:
+            await abort_upload(self._client, bucket, key, upload_id)
+        return len(found)
+
+    async def count_left(self, bucket: str, prefix: str) -> int:
+        """Count what is left under *prefix*: versions, delete markers and unfinished uploads."""
+        versions = [found async for found in self.versions(bucket, prefix)]
+        uploads = [found async for found in self.unfinished(bucket, prefix)]
+        return len(versions) + len(uploads)
+
+    def upload(self, bucket: str, key: str, *, part_bytes: int = 8 * MIB, in_flight: int = 3) -> Upload:
+        """Prepare to write one object of unknown size; nothing is sent before ``async with`` is entered."""
+        return Upload(self._client, bucket, key, part_bytes=part_bytes, in_flight=in_flight)
