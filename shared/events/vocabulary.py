@@ -10,20 +10,45 @@ from datetime import UTC, date, datetime
 from typing import Annotated
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+)
+from pydantic_core import PydanticCustomError
 
 _ZONES = frozenset(available_timezones())
 
 
 def _known_zone(name: str) -> str:
     if name not in _ZONES:
-        msg = f"{name!r} is not an IANA time zone"
-        raise ValueError(msg)
+        raise PydanticCustomError("unknown_zone", "not an IANA time zone")
     return name
 
 
+def _written_out(value: object) -> object:
+    # pydantic also takes "86400" for a date, as seconds since 1970. A period that ended in 1970 is data deleted today.
+    if isinstance(value, date) or (isinstance(value, str) and value[4:5] == "-"):
+        return value
+    raise PydanticCustomError("not_written_out", "not a date in ISO 8601")
+
+
+def _without_time(value: object) -> object:
+    if isinstance(value, str) and len(value) != len("2026-01-31"):
+        raise PydanticCustomError("not_written_out", "not a date in ISO 8601")
+    return _written_out(value)
+
+
 def _utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise PydanticCustomError("out_of_range", "outside the years 1 to 9999 in UTC") from None
 
 
 def iso(moment: datetime) -> str:
@@ -45,10 +70,17 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Fingerprint = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{1,64}$")]
 Place = Annotated[str, StringConstraints(pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,62}/[A-Za-z0-9._/=-]{1,512}$")]
 Zone = Annotated[str, AfterValidator(_known_zone)]
-Moment = Annotated[AwareDatetime, AfterValidator(_utc), PlainSerializer(iso, return_type=str, when_used="json")]
-Day = date
-Count = Annotated[int, Field(ge=0)]
-Positive = Annotated[int, Field(ge=1)]
+Moment = Annotated[
+    AwareDatetime,
+    BeforeValidator(_written_out),
+    AfterValidator(_utc),
+    PlainSerializer(iso, return_type=str, when_used="json"),
+]
+Day = Annotated[date, BeforeValidator(_without_time)]
+# The largest integer that every JSON reader keeps exact (RFC 8259 section 6); it also fits a bigint.
+_MOST = 2**53 - 1
+Count = Annotated[int, Field(strict=True, ge=0, le=_MOST)]
+Positive = Annotated[int, Field(strict=True, ge=1, le=_MOST)]
 
 
 class Value(BaseModel):

@@ -1,0 +1,249 @@
+"""How an event travels over Kafka: CloudEvents 1.0, or plain JSON by hand, in; a CloudEvent with repeated headers out.
+
+Sources: CloudEvents 1.0.2, its JSON format, and its Kafka protocol binding.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+import msgspec
+from pydantic import ValidationError
+
+from ..decision import Fact
+from ..identity import derived
+from .catalogue import EVENTS, INSTRUCTIONS
+from .event import Event, Instruction
+from .reasons import reason
+from .strict_json import NotStrictJSONError, dump, parse
+from .versions import VersionError, read_former, schema_name, version_of
+from .vocabulary import iso
+
+M = TypeVar("M", bound=Event | Instruction)
+Headers = tuple[tuple[str, bytes], ...]
+
+_CONTENT_TYPE = b"application/cloudevents+json; charset=UTF-8"
+_ATTRIBUTES = ("specversion", "id", "source", "type", "subject", "time", "dataschema")
+_HEADERS = {f"ce_{attribute}": attribute for attribute in _ATTRIBUTES}
+_REQUIRED = ("specversion", "id", "source", "type")
+# Printable, without space and "@": an id and a source stand in logs, so they have no room for a person either.
+_ID = re.compile(r"[!-?A-~]{1,255}")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What came from Kafka; *timestamp_ms* counts from 1970 in UTC and is negative if there is none."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+class Unreadable(Exception):  # noqa: N818 - it is a fate of a record, not a fault of the program
+    """The record is no event of this language; *reason* names what is wrong by its path and quotes no value."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class _Envelope(msgspec.Struct):
+    specversion: str
+    id: str
+    source: str
+    type: str
+    subject: str
+    time: str
+    datacontenttype: str
+    dataschema: str
+    data: msgspec.Raw
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def read(record: Record, topic_prefix: str = "") -> Fact:
+    """Read *record* as the event that its topic is named after.
+
+    An event without an id gets one derived from topic, key, timestamp and value: a replay of the topic is the
+    same event again, a second message is another. Raises ``Unreadable`` and nothing else.
+    """
+    model = _named(EVENTS, record.topic, topic_prefix)
+    attributes, data = _opened(record, model.type())
+    event = _read_as(model, attributes.get("dataschema"), data)
+    _check_owner(record.key, attributes, event.customer_id, "customer_id")
+    moment = _time(attributes.get("time"), record.timestamp_ms)
+    return Fact(attributes["id"], attributes["source"], moment, event)
+
+
+def read_instruction(record: Record, topic_prefix: str = "") -> Instruction:
+    """Read *record* as an operator's instruction, keyed by the service; raises ``Unreadable`` and nothing else."""
+    model = _named(INSTRUCTIONS, record.topic, topic_prefix)
+    attributes, data = _opened(record, model.type())
+    instruction = _read_as(model, attributes.get("dataschema"), data)
+    _check_owner(record.key, attributes, instruction.service, "service")
+    return instruction
+
+
+def write(fact: Fact) -> tuple[bytes, Headers]:
+    """Give the value and the headers of a structured CloudEvent; the record's key is the event's ``customer_id``."""
+    event = fact.event
+    name, schema, time = event.type(), schema_name(type(event)), iso(fact.time)
+    data = msgspec.Raw(event.model_dump_json(exclude_none=True).encode())
+    envelope = _Envelope(
+        "1.0", fact.id, fact.source, name, event.customer_id, time, "application/json", schema, data
+    )
+    headers = (
+        ("content-type", _CONTENT_TYPE),
+        ("ce_specversion", b"1.0"),
+        ("ce_id", fact.id.encode()),
+        ("ce_source", fact.source.encode()),
+        ("ce_type", name.encode()),
+        ("ce_subject", event.customer_id.encode()),
+        ("ce_time", time.encode()),
+        ("ce_dataschema", schema.encode()),
+    )
+    return _encoder.encode(envelope), headers
+
+
+def _named(models: Mapping[str, type[M]], topic: str, prefix: str) -> type[M]:
+    model = models.get(topic.removeprefix(prefix)) if topic.startswith(prefix) else None
+    if model is None:
+        raise Unreadable("topic: not one of this language")
+    return model
+
+
+def _opened(record: Record, name: str) -> tuple[dict[str, Any], object]:
+    """Give the CloudEvents attributes and the data, whichever of the three ways they came."""
+    document = _document(record.value)
+    # A tool that drops headers loses nothing: an envelope is known by its own specversion.
+    if "specversion" in document or _said_structured(record.headers):
+        _check_repeated(record.headers, document)
+        attributes = document
+        data = _decoded(document["data_base64"]) if "data_base64" in document else document.get("data")
+    else:
+        attributes, data = _headed(record.headers), document
+        if attributes.keys().isdisjoint(_REQUIRED):
+            attributes |= _derived(record, name)
+    _check(attributes, name)
+    return attributes, data
+
+
+def _document(value: bytes | None) -> dict[str, Any]:
+    if value is None:
+        raise Unreadable("no value")
+    try:
+        return parse(value)
+    except NotStrictJSONError as error:
+        why = f"value: {error}"
+    raise Unreadable(why)
+
+
+def _headed(headers: Headers) -> dict[str, Any]:
+    attributes: dict[str, Any] = {}
+    for name, value in headers:
+        attribute = _HEADERS.get(name)
+        if attribute is None:
+            continue
+        # Kafka has headers without a value; clients hand them over as None.
+        text = (value or b"").decode(errors="replace")
+        if attributes.setdefault(attribute, text) != text:
+            raise Unreadable(f"{name}: given twice")
+    return attributes
+
+
+def _said_structured(headers: Headers) -> bool:
+    return any(
+        name.lower() == "content-type" and (value or b"").lower().startswith(b"application/cloudevents")
+        for name, value in headers
+    )
+
+
+def _check_repeated(headers: Headers, document: dict[str, Any]) -> None:
+    for name, value in headers:
+        attribute = _HEADERS.get(name)
+        # One moment may be written in several ways; the others can't.
+        if attribute is None or attribute == "time":
+            continue
+        told = document.get(attribute)
+        if not isinstance(told, str) or told.encode() != value:
+            raise Unreadable(f"{name}: disagrees with the envelope")
+
+
+def _decoded(data: object) -> object:
+    # Some libraries write data that they were given as bytes in this way, whatever the bytes mean.
+    try:
+        return parse(b64decode(data if isinstance(data, str) else "", validate=True))
+    except ValueError:
+        pass
+    raise Unreadable("data_base64: must be a JSON object in base64")
+
+
+def _derived(record: Record, name: str) -> dict[str, str]:
+    key, value = (record.key or b"").decode(errors="replace"), (record.value or b"").decode()
+    identity = derived("plain", name, key, record.timestamp_ms, value)
+    return {"specversion": "1.0", "id": str(identity), "source": f"/kafka/{name}", "type": name}
+
+
+def _check(attributes: dict[str, Any], name: str) -> None:
+    """Turn down what CloudEvents requires and is missing, and an id that has room for more than an id."""
+    for one in _REQUIRED:
+        if attributes.get(one) is None:
+            raise Unreadable(f"{one}: attribute required")
+    if attributes["specversion"] != "1.0":
+        raise Unreadable("specversion: must be 1.0")
+    if attributes["type"] != name:
+        raise Unreadable(f"type: must be that of the topic, {name}")
+    for one in ("id", "source"):
+        text = attributes[one]
+        if not isinstance(text, str) or not _ID.fullmatch(text):
+            raise Unreadable(f"{one}: must be 1 to 255 printable ASCII characters without spaces and @")
+
+
+def _read_as(model: type[M], schema: object, data: object) -> M:
+    if not isinstance(data, dict):
+        raise Unreadable("data: must be an object")
+    try:
+        # No schema named, as one writes by hand: the first version, which whoever wrote it once will have meant.
+        version = 1 if schema is None else model.version if schema == schema_name(model) else version_of(schema, model)
+        if version == model.version:
+            return model.model_validate_json(dump(data))
+        return read_former(model, version, dump(data))
+    except VersionError as error:
+        why = f"dataschema: {error}"
+    except ValidationError as error:
+        why = reason(model, error)
+    # Raised out here, so that no chained exception carries the values into a log.
+    raise Unreadable(why)
+
+
+def _check_owner(key: bytes | None, attributes: dict[str, Any], owner: str, field: str) -> None:
+    """Turn down an event that two parts of the record ascribe to two customers."""
+    if key is not None and key != owner.encode():
+        raise Unreadable(f"key: disagrees with {field}")
+    if attributes.get("subject") not in (None, owner):
+        raise Unreadable(f"subject: disagrees with {field}")
+
+
+def _time(text: object, timestamp_ms: int) -> datetime:
+    if text is None and timestamp_ms < 0:
+        raise Unreadable("time: missing, and the record has no timestamp")
+    try:
+        if text is None:
+            return _EPOCH + timedelta(milliseconds=timestamp_ms)
+        moment = msgspec.convert(text, datetime)
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC)
+    except (msgspec.ValidationError, OverflowError):
+        pass
+    raise Unreadable("time: must be a moment with a time zone (RFC 3339)")

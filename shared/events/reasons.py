@@ -1,0 +1,78 @@
+"""Say which fields of an event are wrong, by their path, and never what was in them: it could be personal data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+_MOST_NAMED = 10
+_MOMENT = "must be a moment with a time zone, as 2026-01-31T12:00:00Z"
+_DAY = "must be a date, as 2026-01-31"
+
+# By pydantic's error type. pydantic's own messages are not used: some of them quote the value.
+_SENTENCES = {
+    "missing": "field required",
+    "string_type": "must be a string",
+    "int_type": "must be an integer",
+    "date_type": _DAY,
+    "date_parsing": _DAY,
+    "date_from_datetime_parsing": _DAY,
+    "datetime_type": _MOMENT,
+    "datetime_parsing": _MOMENT,
+    "timezone_aware": _MOMENT,
+    "not_written_out": "must be written out, as 2026-01-31 or 2026-01-31T12:00:00Z",
+    "out_of_range": "must lie in the years 1 to 9999",
+    "unknown_zone": "must be an IANA time zone, as Europe/Stockholm",
+    "tuple_type": "must be a list",
+    "model_type": "must be an object",
+    "dict_type": "must be an object",
+    "union_tag_not_found": "kind required",
+    "union_tag_invalid": "of no known kind",
+    "json_invalid": "nested too deeply",
+}
+# These name a limit that stands in the model, by a key of the error's context.
+_LIMITS = {
+    "string_pattern_mismatch": ("must match", "pattern"),
+    "literal_error": ("must be", "expected"),
+    "greater_than_equal": ("must be at least", "ge"),
+    "less_than_equal": ("must be at most", "le"),
+}
+
+
+def reason(model: type[BaseModel], error: ValidationError) -> str:
+    """Name every wrong field of *error*, a failure to read *model*: ``renewal.months: field required; …``."""
+    found = error.errors(include_url=False, include_input=False)
+    named = [
+        f"{_path(model, one['loc'])}: {_sentence(one['type'], one.get('ctx', {}))}" for one in found[:_MOST_NAMED]
+    ]
+    if len(found) > _MOST_NAMED:
+        named.append(f"and {len(found) - _MOST_NAMED} more")
+    return "; ".join(named)
+
+
+def _sentence(kind: str, context: Mapping[str, Any]) -> str:
+    if kind in _LIMITS:
+        words, limit = _LIMITS[kind]
+        return f"{words} {context[limit]}"
+    return _SENTENCES.get(kind, f"wrong ({kind})")
+
+
+def _path(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
+    path = ""
+    for step in location:
+        if isinstance(step, int):
+            path += f"[{step}]"
+        # pydantic also names the kind of a union that it tried, which is no field of the JSON.
+        elif step in _fields(model):
+            path += f".{step}"
+    return path.removeprefix(".") or "data"
+
+
+@cache
+def _fields(model: type[BaseModel]) -> frozenset[str]:
+    schema = model.model_json_schema()
+    parts = (schema, *schema.get("$defs", {}).values())
+    return frozenset(name for part in parts for name in part.get("properties", ()))

@@ -1,0 +1,71 @@
+"""Older versions of events, which stay readable for ever: each keeps its model and a function to the next version."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, TypeAlias, TypeVar
+
+from .catalogue import EVENTS
+from .event import Event, Instruction
+
+M = TypeVar("M", bound=Event | Instruction)
+
+# No version has five digits, and a number without end would have to be read before it could be refused.
+_SCHEMA = re.compile(r"urn:offramp:([A-Za-z]{1,64}):v([1-9][0-9]{0,3})")
+
+
+@dataclass(frozen=True, slots=True)
+class Former:
+    """A version that is no longer written: its *model*, and *raised*, which makes the next version's event of it."""
+
+    model: type[Event]
+    raised: Callable[[Any], Event]
+
+
+Formers: TypeAlias = Mapping[tuple[str, int], Former]
+
+# By type and version. Empty as long as every event is at its first version.
+FORMER: dict[tuple[str, int], Former] = {}
+
+
+class VersionError(ValueError):
+    """The data's schema is not one that is known here; the message says why."""
+
+
+@cache
+def schema_name(model: type[Event | Instruction]) -> str:
+    """Name the schema that *model* is written by, for CloudEvents' ``dataschema``."""
+    return f"urn:offramp:{model.type()}:v{model.version}"
+
+
+def version_of(schema: object, model: type[Event | Instruction]) -> int:
+    """Read the version out of *schema*, a ``dataschema``, for *model*; raises ``VersionError``."""
+    match = _SCHEMA.fullmatch(schema) if isinstance(schema, str) else None
+    if match is None or match[1] != model.type():
+        raise VersionError(f"must be urn:offramp:{model.type()}:v and a version")
+    if int(match[2]) > model.version:
+        raise VersionError(f"version {match[2]} is newer than {model.version}, the newest known here")
+    return int(match[2])
+
+
+def all_versions() -> dict[tuple[str, int], type[Event]]:
+    """List the model of every event and version, old and new."""
+    today = {(name, model.version): model for name, model in EVENTS.items()}
+    return today | {key: former.model for key, former in FORMER.items()}
+
+
+def read_former(model: type[M], version: int, data: bytes, formers: Formers = FORMER) -> M:
+    """Read JSON *data* of an older *version* of *model* and raise it, step by step, to today's.
+
+    Raises pydantic's ``ValidationError`` for wrong data and ``VersionError`` for a version that was given up.
+    """
+    steps = [formers.get((model.type(), step)) for step in range(version, model.version)]
+    if None in steps:
+        raise VersionError(f"version {version} can no longer be read")
+    event: Any = None
+    for place, step in enumerate(filter(None, steps)):
+        event = step.raised(step.model.model_validate_json(data) if place == 0 else event)
+    return event
