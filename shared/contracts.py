@@ -1,0 +1,101 @@
+"""What is known of a customer's contracts, the same whatever the order in which it was heard."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+
+from .days import first_moment
+from .events.notice import ContractTerminated
+from .events.platform import ContractRegistered
+
+# Ends that follow from the calendar; any other end is somebody's decision and may cut a period short.
+_CALENDAR = ("notice", "expiry")
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """A ``ContractTerminated``, as far as it matters: *decided* if it wasn't the period that ran out."""
+
+    decided: bool
+    period_end: date
+    terminated_at: datetime
+    zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """One contract: the highest revision that was heard (0: none yet) and its latest ending, if any."""
+
+    contract_id: str
+    zone: str
+    revision: int = 0
+    period_start: date | None = None
+    period_end: date | None = None
+    ending: Ending | None = None
+
+    @property
+    def active(self) -> bool:
+        """Tell whether it goes on: never ended, or registered anew for time that the ending doesn't cover."""
+        if self.ending is None:
+            return True
+        if self.period_start is None or self.period_end is None:
+            return False
+        return not covers(self.ending, self.period_start, self.period_end, self.zone)
+
+
+Contracts = tuple[Contract, ...]
+
+
+def ending_of(event: ContractTerminated) -> Ending:
+    """Keep of *event* what decides whether a contract is over."""
+    return Ending(event.basis not in _CALENDAR, event.period_end, event.terminated_at, event.time_zone)
+
+
+def covers(ending: Ending, period_start: date, period_end: date, zone: str) -> bool:
+    """Tell whether *ending* is the end of this period, and not of an earlier one.
+
+    An ending by the calendar covers what ends by its day. An ending by decision also covers a period that
+    had begun when it took effect, however long it would have lasted.
+    """
+    if period_end <= ending.period_end:
+        return True
+    return ending.decided and first_moment(period_start, zone) < ending.terminated_at
+
+
+def later(known: Ending | None, heard: Ending) -> Ending:
+    """Choose the ending that counts of two: the later; of two at one moment, the decided one."""
+    if known is None:
+        return heard
+    return max(known, heard, key=lambda ending: (ending.terminated_at, ending.decided, ending.period_end, ending.zone))
+
+
+def registered(contracts: Contracts, event: ContractRegistered) -> Contracts | None:
+    """Take *event* into *contracts*; None if it isn't news."""
+    known = _find(contracts, event.contract_id, event.time_zone)
+    if event.revision <= known.revision:
+        return None
+    news = replace(
+        known,
+        zone=event.time_zone,
+        revision=event.revision,
+        period_start=event.period_start,
+        period_end=event.period_end,
+    )
+    return _with(contracts, news)
+
+
+def terminated(contracts: Contracts, event: ContractTerminated) -> Contracts | None:
+    """Take *event* into *contracts*; None if it isn't news."""
+    known = _find(contracts, event.contract_id, event.time_zone)
+    ending = later(known.ending, ending_of(event))
+    return None if ending == known.ending else _with(contracts, replace(known, ending=ending))
+
+
+def _find(contracts: Contracts, contract_id: str, zone: str) -> Contract:
+    return next((known for known in contracts if known.contract_id == contract_id), Contract(contract_id, zone))
+
+
+def _with(contracts: Contracts, news: Contract) -> Contracts:
+    others = [known for known in contracts if known.contract_id != news.contract_id]
+    return tuple(sorted([*others, news], key=lambda known: known.contract_id))
