@@ -31,9 +31,14 @@ def other_rows(map: DataMap, table: Table, customer: str = "$1") -> str:  # noqa
     return FINGERPRINT.format(relation=relation(table.name), which=which)
 
 
-async def measure(connection: Connection, query: str, customer: str) -> Rows:
-    """Run a *query* of this module for *customer*; call ``settle`` first in the same transaction."""
-    row = await connection.fetchrow(query, customer)
+def all_rows(table: Table) -> str:
+    """Give the query for every row of *table*; where nothing of a customer is left, these are everybody else's."""
+    return FINGERPRINT.format(relation=relation(table.name), which="true")
+
+
+async def measure(connection: Connection, query: str, *customer: str) -> Rows:
+    """Run a *query* of this module, for *customer* if it has one; call ``settle`` before, in the same transaction."""
+    row = await connection.fetchrow(query, *customer)
     if row is None:
         msg = "an aggregate always gives a row"
         raise AssertionError(msg)

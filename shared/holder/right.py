@@ -1,0 +1,84 @@
+"""The right to delete, checked once more where the rows are deleted: deleting is never the default."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Literal
+
+from ..datamap.live import check
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from ..datamap.drift import Finding
+    from ..datamap.live import Connection
+    from ..datamap.model import DataMap
+
+    StillHeld = Callable[[], Awaitable[bool]]
+
+Reason = Literal["held", "window_open", "contract_active", "not_declared", "clock", "failed"]
+# Two clocks that differ by more than this can't tell whether a day is over.
+MOST_DRIFT = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """What a command says: the window closed at *window_closed_at* (UTC), and whether a hold is known.
+
+    *still_held* is asked right before the commit, since a hold may have come while the rows were deleted.
+    With *deletion_id* the deletion is noted under it in the database. With *moved_clock* the database's clock isn't
+    compared, since a demo or a test has moved ours.
+    """
+
+    window_closed_at: datetime
+    held: bool = False
+    still_held: StillHeld | None = None
+    deletion_id: str | None = None
+    moved_clock: bool = False
+
+
+class RefusedError(Exception):
+    """Nothing was deleted: the *reason* that the answer names, and *details* for the operator, no personal data."""
+
+    def __init__(self, reason: Reason, details: str) -> None:
+        super().__init__(f"{reason}: {details}")
+        self.reason: Reason = reason
+        self.details = details
+
+
+def check_command(right: Right, now: datetime) -> None:
+    """Refuse while the window is open or a hold is known."""
+    if right.window_closed_at > now:
+        raise RefusedError("window_open", f"the window closes at {right.window_closed_at.isoformat()}")
+    if right.held:
+        raise RefusedError("held", "a legal hold is in force")
+
+
+async def check_still(right: Right) -> None:
+    """Refuse when a hold has come in the meantime."""
+    if right.still_held is not None and await right.still_held():
+        raise RefusedError("held", "a legal hold came while the rows were deleted")
+
+
+async def check_clock(connection: Connection, now: datetime) -> None:
+    """Refuse when *now* and the database's own clock differ by more than a minute."""
+    theirs = await connection.fetchval(CLOCK)
+    if abs(theirs - now) > MOST_DRIFT:
+        details = f"our clock says {now.isoformat()}, the database's {theirs.isoformat()}"
+        raise RefusedError("clock", details)
+
+
+async def check_system(connection: Connection, map: DataMap, customer: str) -> tuple[Finding, ...]:  # noqa: A002
+    """Refuse when *map* doesn't cover the schema or the system's own guard objects; give the mere warnings."""
+    found = await check(connection, map)
+    stopping = [finding for finding in found if finding.stops]
+    if stopping:
+        raise RefusedError("not_declared", "; ".join(f"{one.place}: {one.says}" for one in stopping))
+    objection = await connection.fetchval(map.guard, customer) if map.guard else None
+    if objection is not None:
+        raise RefusedError("contract_active", str(objection))
+    return found
+
+
+CLOCK = "select clock_timestamp()"

@@ -1,0 +1,182 @@
+"""Deletes a customer's rows: all of them, nobody else's, or none at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from ..datamap.fingerprint import Rows, all_rows, measure, other_rows, settle
+from ..datamap.order import OrderError, deletion_order
+from ..datamap.ownership import owned_by, relation
+from ..events.platform import Erased, NotErased
+from ..events.vocabulary import TableCount, TableFingerprint
+from . import ledger
+from .right import RefusedError, Right, check_clock, check_command, check_still, check_system
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from ..datamap.drift import Finding
+    from ..datamap.live import Connection
+    from ..datamap.model import DataMap, Table
+
+    # Told after each table: its name and how many rows went.
+    Progress = Callable[[TableCount], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """What a deletion did, or in a dry run would do; *warnings* are findings that don't stop it."""
+
+    outcome: Erased
+    warnings: tuple[Finding, ...]
+
+
+async def erase_rows(
+    connection: Connection,
+    map: DataMap,  # noqa: A002
+    customer: str,
+    *,
+    right: Right,
+    now: datetime,
+    progress: Progress | None = None,
+) -> Erased | NotErased:
+    """Delete *customer*'s rows in one transaction, and say what went; where anything is in the way, nothing goes.
+
+    Where the right has a deletion's id, the counts of an earlier try that was cut off after its commit are in the
+    answer too. Outages and serialisation failures are raised: nothing was deleted then, and trying again is right.
+    """
+    try:
+        erasure = await erase(connection, map, customer, right=right, now=now, progress=progress)
+    except RefusedError as refused:
+        return NotErased(reason=refused.reason)
+    return erasure.outcome
+
+
+async def erase(
+    connection: Connection,
+    map: DataMap,  # noqa: A002
+    customer: str,
+    *,
+    right: Right,
+    now: datetime,
+    progress: Progress | None = None,
+    dry_run: bool = False,
+) -> Erasure:
+    """Do what ``erase_rows`` does, but raise a ``RefusedError`` that tells the details; a *dry_run* is rolled back."""
+    noted = right.deletion_id is not None and not dry_run
+    if noted:
+        await ledger.prepare(connection)
+    transaction = connection.transaction(isolation="repeatable_read")
+    await transaction.start()
+    try:
+        warnings = await _check(connection, map, customer, right, now)
+        outcome = await _delete_and_compare(connection, map, customer, progress)
+        if right.deletion_id is not None and noted:
+            deleted = await ledger.note(connection, right.deletion_id, outcome.deleted)
+            outcome = outcome.model_copy(update={"deleted": deleted})
+        await check_still(right)
+    except BaseException:
+        await _roll_back(connection, transaction)
+        raise
+    await (transaction.rollback() if dry_run else transaction.commit())
+    return Erasure(outcome, warnings)
+
+
+async def _roll_back(connection: Connection, transaction: asyncpg.transaction.Transaction) -> None:
+    # On a connection that is gone the server has rolled back already.
+    if not connection.is_closed():
+        await transaction.rollback()
+
+
+async def _check(
+    connection: Connection,
+    map: DataMap,  # noqa: A002
+    customer: str,
+    right: Right,
+    now: datetime,
+) -> tuple[Finding, ...]:
+    await settle(connection)
+    if not right.moved_clock:
+        await check_clock(connection, now)
+    check_command(right, now)
+    return await check_system(connection, map, customer)
+
+
+async def _delete_and_compare(
+    connection: Connection,
+    map: DataMap,  # noqa: A002
+    customer: str,
+    progress: Progress | None,
+) -> Erased:
+    others = {table.name: await measure(connection, other_rows(map, table), customer) for table in map.tables}
+    deleted = await _delete(connection, map, customer, progress)
+    # Read back without asking whose the rows are: a row that led to the customer through a deleted one
+    # would no longer be found, but it stands among the rest now, where nothing may have been added.
+    rest = {table.name: await measure(connection, all_rows(table)) for table in map.tables}
+    _nothing_left_and_nobody_touched(others, rest)
+    return Erased(
+        deleted=deleted,
+        remaining=tuple(TableCount(table=name, rows=_left(others[name], rest[name])) for name in rest),
+        bystanders=tuple(_compared(name, others[name], rest[name]) for name in rest),
+    )
+
+
+async def _delete(
+    connection: Connection,
+    map: DataMap,  # noqa: A002
+    customer: str,
+    progress: Progress | None,
+) -> tuple[TableCount, ...]:
+    deleted: list[TableCount] = []
+    try:
+        for table in await deletion_order(connection, map):
+            status = await connection.execute(delete_statement(map, table), customer)
+            deleted.append(TableCount(table=table.name, rows=int(status.removeprefix("DELETE "))))
+            if progress:
+                progress(deleted[-1])
+    except OrderError as error:
+        raise RefusedError("failed", str(error)) from error
+    except asyncpg.IntegrityConstraintViolationError as error:
+        # The constraint's name only: the server's own text quotes values.
+        raise RefusedError(
+            "failed", f"{error.table_name}: the constraint {error.constraint_name} forbids it"
+        ) from error
+    return tuple(deleted)
+
+
+def delete_statement(map: DataMap, table: Table) -> str:  # noqa: A002
+    """Give the statement that deletes the rows of *table* that belong to the customer ``$1``."""
+    return DELETE.format(relation=relation(table.name), which=owned_by(map, table))
+
+
+def _nothing_left_and_nobody_touched(others: dict[str, Rows], rest: dict[str, Rows]) -> None:
+    differing = [name for name in rest if rest[name] != others[name]]
+    if differing:
+        details = f"rows were left or others' rows changed, so nothing was deleted: {', '.join(differing)}"
+        raise RefusedError("failed", details)
+
+
+def _left(others: Rows, rest: Rows) -> int:
+    return max(0, rest.count - others.count)
+
+
+def _compared(name: str, others: Rows, rest: Rows) -> TableFingerprint:
+    return TableFingerprint(
+        table=name,
+        rows_before=others.count,
+        rows_after=rest.count,
+        before=others.fingerprint,
+        after=rest.fingerprint,
+    )
+
+
+def total(counts: Sequence[TableCount]) -> int:
+    """Add up the rows of all tables."""
+    return sum(one.rows for one in counts)
+
+
+DELETE = "delete from {relation} as t where {which}"

@@ -1,0 +1,110 @@
+"""The check afterwards, by another way than the one that deleted: what is left, and how the rest stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..datamap.drift import hops
+from ..datamap.fingerprint import Rows, all_rows, measure, settle
+from ..datamap.live import columns_of, tables
+from ..datamap.model import ByColumn, ByPath
+from ..datamap.ownership import quoted, relation
+
+if TYPE_CHECKING:
+    from ..datamap.live import Connection
+    from ..datamap.model import DataMap, Table
+    from ..objects import ObjectStore
+
+
+@dataclass(frozen=True, slots=True)
+class TableSurvey:
+    """One declared table: rows *left* of the customer, *orphans* whose path leads nowhere, and all rows that stand.
+
+    Where nothing is left, *standing* is everybody else's rows, to be compared with ``TableFingerprint.after``.
+    *orphans* are nobody's: they may be old, or have lost their customer without being deleted.
+    """
+
+    table: str
+    left: int
+    orphans: int
+    standing: Rows
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What was found in one database; *elsewhere* are undeclared tables in which the customer's id still stands."""
+
+    tables: tuple[TableSurvey, ...]
+    elsewhere: tuple[tuple[str, int], ...]
+
+    @property
+    def clean(self) -> bool:
+        """Tell whether nothing of the customer is left."""
+        return not self.elsewhere and all(table.left == 0 for table in self.tables)
+
+
+async def survey_rows(connection: Connection, map: DataMap, customer: str) -> Survey:  # noqa: A002
+    """Look for *customer*'s rows, read-only and in one snapshot; the role needs to read only."""
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        await settle(connection)
+        found = [await _survey_table(connection, map, table, customer) for table in map.tables]
+        return Survey(tuple(found), await _elsewhere(connection, map, customer))
+
+
+async def survey_objects(store: ObjectStore, bucket: str, prefix: str) -> int:
+    """Count what is left under *prefix*, as the current objects, the versions and the uploads show it; the worst."""
+    current = [found async for found in store.list(bucket, prefix)]
+    everywhere = [key async for key, _ in store.versions(bucket, "") if key.startswith(prefix)]
+    return max(len(current), len(everywhere), await store.count_left(bucket, prefix))
+
+
+async def _survey_table(connection: Connection, map: DataMap, table: Table, customer: str) -> TableSurvey:  # noqa: A002
+    left = await connection.fetchval(left_query(map, table), customer)
+    orphans = await connection.fetchval(orphans_query(table)) if isinstance(table.owner, ByPath) else 0
+    return TableSurvey(table.name, left, orphans, await measure(connection, all_rows(table)))
+
+
+def left_query(map: DataMap, table: Table) -> str:  # noqa: A002
+    """Count by joins from the customer's own rows, where the deletion asked row by row."""
+    joins: list[str] = []
+    at, owner = "t0", table.owner
+    while isinstance(owner, ByPath):
+        for hop in owner.hops:
+            following = f"t{len(joins) + 1}"
+            condition = f"{at}.{quoted(hop.column)} = {following}.{quoted(hop.key)}"
+            joins.append(f"join {relation(hop.table)} as {following} on {condition}")
+            at = following
+        owner = map.table(owner.hops[-1].table).owner
+    return LEFT.format(relation=relation(table.name), joins=" ".join(joins), owner=f"{at}.{quoted(owner.column)}")
+
+
+def orphans_query(table: Table) -> str:
+    """Count the rows of *table* whose first step leads to no row."""
+    hop = hops(table)[0]
+    return ORPHANS.format(
+        relation=relation(table.name), column=quoted(hop.column), to=relation(hop.table), key=quoted(hop.key)
+    )
+
+
+async def _elsewhere(connection: Connection, map: DataMap, customer: str) -> tuple[tuple[str, int], ...]:  # noqa: A002
+    """Look at tables that the map doesn't declare, in columns named as those that name the customer elsewhere."""
+    names = {table.owner.column for table in map.tables if isinstance(table.owner, ByColumn)} - {"id"}
+    strangers = sorted(await tables(connection) - {table.name for table in map.tables} - set(map.exempt))
+    found = []
+    for table, columns in (await columns_of(connection, strangers)).items():
+        for column in columns:
+            if column.name in names:
+                query = ELSEWHERE.format(relation=relation(table), column=quoted(column.name))
+                found.append((table, await connection.fetchval(query, customer)))
+    return tuple(one for one in found if one[1])
+
+
+LEFT = "select count(*) from {relation} as t0 {joins} where {owner}::text = $1"
+
+ORPHANS = """
+    select count(*) from {relation} as t
+     where t.{column} is not null and not exists (select from {to} as h where h.{key} = t.{column})
+"""
+
+ELSEWHERE = "select count(*) from {relation} as t where t.{column}::text = $1"
