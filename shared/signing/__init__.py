@@ -1,0 +1,1 @@
+"""Signatures that an outsider can check years later with tools that every machine has."""

@@ -1,0 +1,163 @@
+"""The keys that sign: files in one folder, made on an operator's word, never replaced in silence."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+    load_ssh_private_key,
+)
+
+from ..errors import OperatorError
+from .sshsig import allowed_signer
+
+ED25519 = "offramp.ed25519"
+ECDSA = "offramp.ecdsa.pem"
+ALLOWED_SIGNERS = "allowed_signers"
+PUBLIC_PEM = "signing.pub.pem"
+
+_MAKE = "Make them with: offramp keys make"
+
+
+class KeysError(OperatorError):
+    """The signing keys can't be used or made; the text says why and what to do."""
+
+
+def keys_folder(home: Path, environ: Mapping[str, str] | None = None) -> Path:
+    """Tell where the keys are: ``OFFRAMP_KEYS``, else ``keys`` in *home*."""
+    named = (os.environ if environ is None else environ).get("OFFRAMP_KEYS")
+    return Path(named).expanduser().absolute() if named else home / "keys"
+
+
+def make_keys(folder: Path) -> None:
+    """Make both keys and their public parts in *folder*; raises ``KeysError`` if any of them is there already."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _alone(folder):
+        _make(folder)
+
+
+def _make(folder: Path) -> None:
+    there = [name for name in (ED25519, ECDSA, ALLOWED_SIGNERS, PUBLIC_PEM) if (folder / name).exists()]
+    if there:
+        raise KeysError(
+            f"{folder} already holds {', '.join(there)}, and keys are never overwritten: old certificates are "
+            "checked by them. To begin signing with new keys: offramp keys rotate"
+        )
+    _write_new_pair(folder, signers="")
+
+
+def rotate_keys(folder: Path) -> None:
+    """Begin to sign with new keys; ``allowed_signers`` and the former ``.pub.pem`` keep checking what the old signed.
+
+    The old private keys are gone afterwards: nobody can steal what isn't there.
+    """
+    old_public = _read(folder / PUBLIC_PEM)
+    with _alone(folder):
+        _place(folder / f"signing.{_serial(folder)}.pub.pem", old_public, 0o644)
+        _write_new_pair(folder, signers=_read(folder / ALLOWED_SIGNERS).decode())
+
+
+def local_keys(folder: Path, environ: Mapping[str, str] | None = None) -> None:
+    """Make sure that the demo and the local stack have keys; ``KeysError`` in production, where a person makes them."""
+    if (os.environ if environ is None else environ).get("OFFRAMP_ENV") == "production":
+        if not (folder / ED25519).exists():
+            raise KeysError(f"there are no signing keys in {folder}, and in production nothing makes them. {_MAKE}")
+        return
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _alone(folder):
+        # Two workers may start at once; the second one finds the first one's keys.
+        if not any((folder / name).exists() for name in (ED25519, ECDSA)):
+            _make(folder)
+
+
+def read_ed25519(folder: Path) -> Ed25519PrivateKey:
+    """Read the key of the OpenSSH signatures; raises ``KeysError``."""
+    path = folder / ED25519
+    try:
+        key = load_ssh_private_key(_read_private(path), password=None)
+    except ValueError as error:
+        raise _unreadable(path) from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise _unreadable(path)
+    return key
+
+
+def read_ecdsa(folder: Path) -> ec.EllipticCurvePrivateKey:
+    """Read the key of the ECDSA signatures; raises ``KeysError``."""
+    path = folder / ECDSA
+    try:
+        key = load_pem_private_key(_read_private(path), password=None)
+    except (ValueError, TypeError) as error:
+        raise _unreadable(path) from error
+    if not (isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP256R1)):
+        raise _unreadable(path)
+    return key
+
+
+def public_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    """Give the public part of *key* as openssl reads it (SubjectPublicKeyInfo, PEM)."""
+    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+def _write_new_pair(folder: Path, signers: str) -> None:
+    ed25519, ecdsa = Ed25519PrivateKey.generate(), ec.generate_private_key(ec.SECP256R1())
+    # The public parts first: a signature by a key that nobody knows would be worth nothing.
+    _place(folder / ALLOWED_SIGNERS, f"{signers}{allowed_signer(ed25519.public_key())}\n".encode(), 0o644)
+    _place(folder / PUBLIC_PEM, public_pem(ecdsa), 0o644)
+    _place(folder / ED25519, ed25519.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()), 0o600)
+    _place(folder / ECDSA, ecdsa.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), 0o600)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep others from changing keys in *folder* meanwhile; the lock goes with the process."""
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _place(path: Path, content: bytes, mode: int) -> None:
+    """Write the file in one step, so that nobody ever reads half a key."""
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+
+
+def _serial(folder: Path) -> int:
+    return 1 + len(list(folder.glob("signing.*.pub.pem")))
+
+
+def _read_private(path: Path) -> bytes:
+    content = _read(path)
+    if path.stat().st_mode & 0o007:
+        raise KeysError(f"{path} can be read by everybody on this machine. Run: chmod 600 {path}")
+    return content
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise KeysError(f"the signing key {path} is missing. {_MAKE} (OFFRAMP_KEYS names the folder)") from error
+    except OSError as error:
+        raise KeysError(f"the signing key {path} can't be read ({error.strerror}). Look at its owner.") from error
+
+
+def _unreadable(path: Path) -> KeysError:
+    return KeysError(f"{path} is no key that offramp made. Put the right file back, or make new ones elsewhere.")
