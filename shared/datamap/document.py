@@ -85,7 +85,7 @@ class WrittenMap(Written):
     buckets: dict[str, WrittenBucket] = Field(default_factory=dict)
 
 
-def _shape(value: Any, word: str, kind: type[Written], present: str, absent: str) -> str:  # noqa: ANN401  (raw YAML)
+def _shape(value: Any, word: str, kind: type[Written], present: str, absent: str) -> str:
     written_so = isinstance(value, kind) or (isinstance(value, dict) and word in value)
     return present if written_so else absent
 

@@ -1,0 +1,157 @@
+"""Whose a row is, and whether a set of rows has changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import asyncpg
+import pytest
+from pydantic import TypeAdapter
+
+from shared.datamap.fingerprint import Rows, measure, other_rows, own_rows, settle
+from shared.datamap.model import DataMap, parse
+from shared.datamap.ownership import owned_by, quoted, relation
+from shared.events.vocabulary import Fingerprint
+
+if TYPE_CHECKING:
+    Database = asyncpg.Connection[asyncpg.Record]
+
+
+async def measured(database: Database, map: DataMap, customer: str = "acme") -> dict[str, tuple[Rows, Rows]]:  # noqa: A002
+    """Measure own rows and others' of every table."""
+    async with database.transaction():
+        await settle(database)
+        return {
+            table.name: (
+                await measure(database, own_rows(map, table), customer),
+                await measure(database, other_rows(map, table), customer),
+            )
+            for table in map.tables
+        }
+
+
+async def test_a_row_is_owned_once_by_whom_its_path_leads_to(database: Database, school: DataMap) -> None:
+    """Rows are neither doubled by a path nor lost; whatever leads to no customer is somebody else's."""
+    counts = {name: (own.count, others.count) for name, (own, others) in (await measured(database, school)).items()}
+
+    assert counts == {"customers": (1, 1), "users": (2, 2), "enrolments": (2, 3), "marks": (3, 3)}
+
+
+async def test_a_literal_can_stand_for_the_customer(database: Database, school: DataMap) -> None:
+    """A COPY takes no parameters, so the predicate takes a quoted literal too."""
+    which = owned_by(school, school.table("marks"), "m", "'acme'")
+
+    assert await database.fetchval(f"select count(*) from marks as m where {which}") == 3
+
+
+async def test_names_are_quoted(database: Database) -> None:
+    """A table or column with a quote, a capital or a reserved word in its name is only a name."""
+    await database.execute('create schema "Odd"; create table "Odd"."select" ("O""wner" text, "t" text)')
+    await database.execute("""insert into "Odd"."select" values ('acme', 'x'), ('fjord', 'y')""")
+    odd = parse(
+        b"version: 1\nsystem: s\ntenancy: rows\ntables:\n  Odd.select: {category: user, owner: {column: 'O\"wner'}}\n",
+        "odd.yaml",
+    )
+
+    assert quoted('a"b') == '"a""b"'
+    assert relation("Odd.select") == '"Odd"."select"'
+    ((own, others),) = (await measured(database, odd)).values()
+    assert (own.count, others.count) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("sql_type", "word", "customer"),
+    [
+        ("uuid", "uuid", "6f1c7b0e-4b53-4f6e-9e43-0f7a3f1c2d11"),
+        ("bigint", "bigint", "4711"),
+        ("varchar(20)", "text", "acme"),
+    ],
+)
+async def test_a_customer_may_be_a_number(database: Database, sql_type: str, word: str, customer: str) -> None:
+    """The customer's id is a text in our events, whatever type the system has for it."""
+    await database.execute(f"create table x (owner {sql_type}); insert into x values ('{customer}'), (null)")
+    head = "version: 1\nsystem: s\ntenancy: rows\ntables:\n"
+    text = f"{head}  x: {{category: user, owner: {{column: owner, type: {word}}}}}\n"
+
+    ((own, others),) = (await measured(database, parse(text.encode(), "x.yaml"), customer)).values()
+
+    assert (own.count, others.count) == (1, 1)
+
+
+async def test_a_fingerprint_ignores_the_order_of_rows(database: Database, school: DataMap) -> None:
+    """Rewriting a table in another order changes nothing."""
+    before = await measured(database, school)
+    await database.execute("create table copy as select * from marks order by mark desc; truncate marks")
+    await database.execute("insert into marks select * from copy; drop table copy")
+
+    assert await measured(database, school) == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "update marks set mark = mark + 1 where enrolment_id = 12",
+        "update marks set mark = 0 where mark is null",
+        "delete from marks where enrolment_id is null",
+        "insert into marks values (12, 'nan')",
+        "update marks set enrolment_id = 13 where enrolment_id = 12",
+        "update users set t = t || ' ' where id = 3",
+    ],
+)
+async def test_a_fingerprint_sees_every_change_of_others_rows(database: Database, school: DataMap, change: str) -> None:
+    """A changed, lost, added or doubled row of somebody else or of nobody is seen; the customer's own stay the same."""
+    if change.startswith("update marks set mark = mark + 1"):
+        await database.execute("update marks set mark = 1 where enrolment_id = 12")
+    before = await measured(database, school)
+    await database.execute(change)
+    after = await measured(database, school)
+
+    assert [own for own, _ in after.values()] == [own for own, _ in before.values()]
+    assert [others for _, others in after.values()] != [others for _, others in before.values()]
+
+
+async def test_two_equal_rows_do_not_cancel_out(database: Database, school: DataMap) -> None:
+    """A pair of equal rows leaves a trace: the sum grows where an exclusive or would not."""
+    before = await measured(database, school)
+    await database.execute("insert into marks values (12, 7), (12, 7)")
+
+    assert (await measured(database, school))["marks"][1].fingerprint != before["marks"][1].fingerprint
+
+
+async def test_a_fingerprint_does_not_depend_on_the_session(dsn: str, school: DataMap) -> None:
+    """Sessions with other settings for dates, floats, intervals and bytes agree, so they can be compared."""
+    odd = {"extra_float_digits": "-15", "datestyle": "German", "timezone": "Asia/Tokyo", "bytea_output": "escape",
+           "intervalstyle": "iso_8601"}  # fmt: skip
+    plain, strange = await asyncpg.connect(dsn), await asyncpg.connect(dsn, server_settings=odd)
+    try:
+        await plain.execute(
+            "alter table marks add at timestamptz default now(), add i interval default '36:00'",
+        )
+        await plain.execute(
+            "alter table marks add b bytea default '\\xff'",
+        )
+
+        assert await measured(plain, school) == await measured(strange, school)
+    finally:
+        await plain.close()
+        await strange.close()
+
+
+async def test_a_fingerprint_fits_into_an_event(database: Database, school: DataMap) -> None:
+    """The text is what the events call a fingerprint."""
+    own, _ = (await measured(database, school))["marks"]
+
+    assert TypeAdapter(Fingerprint).validate_python(own.fingerprint) == own.fingerprint
+
+
+async def test_rows_hidden_by_a_policy_are_an_error(database: Database, school: DataMap) -> None:
+    """Rows that the role may not see would look like deleted ones, so hiding them fails."""
+    await database.execute("alter table marks enable row level security; alter table marks force row level security")
+    role = f"t_{await database.fetchval('select current_database()')}"
+    await database.execute(f"create role {role}; grant all on all tables in schema public to {role}")
+    try:
+        await database.execute(f"set role {role}")
+        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
+            await measured(database, school)
+    finally:
+        await database.execute(f"reset role; drop owned by {role}; drop role {role}")
