@@ -24,7 +24,7 @@ from .strict_json import NotStrictJSONError, dump, parse
 from .versions import VersionError, read_former, schema_name, version_of
 from .vocabulary import iso
 
-M = TypeVar("M", bound=Event | Instruction)
+M = TypeVar("M", Event, Instruction)
 Headers = tuple[tuple[str, bytes], ...]
 
 _CONTENT_TYPE = b"application/cloudevents+json; charset=UTF-8"
@@ -78,8 +78,8 @@ def read(record: Record, topic_prefix: str = "") -> Fact:
     An event without an id gets one derived from topic, key, timestamp and value: a replay of the topic is the
     same event again, a second message is another. Raises ``Unreadable`` and nothing else.
     """
-    model = _named(EVENTS, record.topic, topic_prefix)
-    attributes, data = _opened(record, model.type())
+    name, model = _named(EVENTS, record.topic, topic_prefix)
+    attributes, data = _opened(record, name)
     event = _read_as(model, attributes.get("dataschema"), data)
     _check_owner(record.key, attributes, event.customer_id, "customer_id")
     moment = _time(attributes.get("time"), record.timestamp_ms)
@@ -88,8 +88,8 @@ def read(record: Record, topic_prefix: str = "") -> Fact:
 
 def read_instruction(record: Record, topic_prefix: str = "") -> Instruction:
     """Read *record* as an operator's instruction, keyed by the service; raises ``Unreadable`` and nothing else."""
-    model = _named(INSTRUCTIONS, record.topic, topic_prefix)
-    attributes, data = _opened(record, model.type())
+    name, model = _named(INSTRUCTIONS, record.topic, topic_prefix)
+    attributes, data = _opened(record, name)
     instruction = _read_as(model, attributes.get("dataschema"), data)
     _check_owner(record.key, attributes, instruction.service, "service")
     return instruction
@@ -100,9 +100,7 @@ def write(fact: Fact) -> tuple[bytes, Headers]:
     event = fact.event
     name, schema, time = event.type(), schema_name(type(event)), iso(fact.time)
     data = msgspec.Raw(event.model_dump_json(exclude_none=True).encode())
-    envelope = _Envelope(
-        "1.0", fact.id, fact.source, name, event.customer_id, time, "application/json", schema, data
-    )
+    envelope = _Envelope("1.0", fact.id, fact.source, name, event.customer_id, time, "application/json", schema, data)
     headers = (
         ("content-type", _CONTENT_TYPE),
         ("ce_specversion", b"1.0"),
@@ -116,11 +114,12 @@ def write(fact: Fact) -> tuple[bytes, Headers]:
     return _encoder.encode(envelope), headers
 
 
-def _named(models: Mapping[str, type[M]], topic: str, prefix: str) -> type[M]:
-    model = models.get(topic.removeprefix(prefix)) if topic.startswith(prefix) else None
+def _named(models: Mapping[str, type[M]], topic: str, prefix: str) -> tuple[str, type[M]]:
+    name = topic.removeprefix(prefix)
+    model = models.get(name) if topic.startswith(prefix) else None
     if model is None:
         raise Unreadable("topic: not one of this language")
-    return model
+    return name, model
 
 
 def _opened(record: Record, name: str) -> tuple[dict[str, Any], object]:
@@ -197,15 +196,12 @@ def _derived(record: Record, name: str) -> dict[str, str]:
 
 def _check(attributes: dict[str, Any], name: str) -> None:
     """Turn down what CloudEvents requires and is missing, and an id that has room for more than an id."""
-    for one in _REQUIRED:
-        if attributes.get(one) is None:
-            raise Unreadable(f"{one}: attribute required")
-    if attributes["specversion"] != "1.0":
+    if attributes.get("specversion") != "1.0":
         raise Unreadable("specversion: must be 1.0")
-    if attributes["type"] != name:
+    if attributes.get("type") != name:
         raise Unreadable(f"type: must be that of the topic, {name}")
     for one in ("id", "source"):
-        text = attributes[one]
+        text = attributes.get(one)
         if not isinstance(text, str) or not _ID.fullmatch(text):
             raise Unreadable(f"{one}: must be 1 to 255 printable ASCII characters without spaces and @")
 
@@ -217,7 +213,9 @@ def _read_as(model: type[M], schema: object, data: object) -> M:
         # No schema named, as one writes by hand: the first version, which whoever wrote it once will have meant.
         version = 1 if schema is None else model.version if schema == schema_name(model) else version_of(schema, model)
         if version == model.version:
-            return model.model_validate_json(dump(data))
+            # model_validate_json without its 0.3 µs of checks for arguments that aren't given.
+            current: M = model.__pydantic_validator__.validate_json(dump(data))
+            return current
         return read_former(model, version, dump(data))
     except VersionError as error:
         why = f"dataschema: {error}"

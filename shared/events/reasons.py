@@ -45,9 +45,7 @@ _LIMITS = {
 def reason(model: type[BaseModel], error: ValidationError) -> str:
     """Name every wrong field of *error*, a failure to read *model*: ``renewal.months: field required; …``."""
     found = error.errors(include_url=False, include_input=False)
-    named = [
-        f"{_path(model, one['loc'])}: {_sentence(one['type'], one.get('ctx', {}))}" for one in found[:_MOST_NAMED]
-    ]
+    named = [f"{_path(model, one['loc'])}: {_sentence(one['type'], one.get('ctx', {}))}" for one in found[:_MOST_NAMED]]
     if len(found) > _MOST_NAMED:
         named.append(f"and {len(found) - _MOST_NAMED} more")
     return "; ".join(named)

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 from .catalogue import EVENTS
 from .event import Event, Instruction
 
-M = TypeVar("M", bound=Event | Instruction)
+M = TypeVar("M", Event, Instruction)
 
 # No version has five digits, and a number without end would have to be read before it could be refused.
 _SCHEMA = re.compile(r"urn:offramp:([A-Za-z]{1,64}):v([1-9][0-9]{0,3})")
@@ -63,9 +63,11 @@ def read_former(model: type[M], version: int, data: bytes, formers: Formers = FO
     Raises pydantic's ``ValidationError`` for wrong data and ``VersionError`` for a version that was given up.
     """
     steps = [formers.get((model.type(), step)) for step in range(version, model.version)]
-    if None in steps:
+    known = [step for step in steps if step is not None]
+    if len(known) < len(steps):
         raise VersionError(f"version {version} can no longer be read")
-    event: Any = None
-    for place, step in enumerate(filter(None, steps)):
-        event = step.raised(step.model.model_validate_json(data) if place == 0 else event)
-    return event
+    event: Any = known[0].model.model_validate_json(data)
+    for step in known:
+        event = step.raised(event)
+    raised: M = event
+    return raised

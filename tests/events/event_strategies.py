@@ -1,0 +1,68 @@
+"""Hypothesis strategies for every event, made from the vocabulary itself."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from zoneinfo import available_timezones
+
+from hypothesis import strategies as st
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic.types import StringConstraints
+
+from shared.decision import Fact
+from shared.events.catalogue import EVENTS
+from shared.events.event import Event
+from shared.events.vocabulary import _MOST
+
+_ASCII = st.characters(max_codepoint=127)
+MOMENTS = st.datetimes(timezones=st.just(UTC))
+IDS = st.from_regex(r"[!-?A-~]{1,255}", fullmatch=True)
+
+
+def values_of(annotation: Any) -> st.SearchStrategy[Any]:
+    """Give values of one kind of the vocabulary, of a part of an event, or of several of them."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _annotated(arguments[0], arguments[1:])
+    if origin is Literal:
+        return st.sampled_from(arguments)
+    if origin is tuple:
+        return st.lists(values_of(arguments[0]), max_size=3).map(tuple)
+    if origin in (Union, UnionType):
+        return st.one_of(*(values_of(one) for one in arguments))
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return values_of_model(annotation)
+    return {NoneType: st.none(), date: st.dates(), datetime: MOMENTS}[annotation]
+
+
+def values_of_model(model: type[BaseModel]) -> st.SearchStrategy[Any]:
+    """Give instances of *model*, with every field drawn."""
+    hints = get_type_hints(model, include_extras=True)
+    return st.builds(model, **{name: values_of(hints[name]) for name in model.model_fields})
+
+
+def facts(event_type: type[Event]) -> st.SearchStrategy[Fact]:
+    """Give facts of one type of event, as anybody might publish them."""
+    return st.builds(Fact, IDS, IDS, MOMENTS, values_of_model(event_type))
+
+
+def any_fact() -> st.SearchStrategy[Fact]:
+    """Give facts of every type of event."""
+    return st.sampled_from(sorted(EVENTS)).flatmap(lambda name: facts(EVENTS[name]))
+
+
+def _annotated(base: Any, marks: tuple[Any, ...]) -> st.SearchStrategy[Any]:
+    for mark in marks:
+        if isinstance(mark, StringConstraints):
+            assert isinstance(mark.pattern, str)
+            alphabet = None if "§" in mark.pattern else _ASCII
+            return st.from_regex(mark.pattern, fullmatch=True, alphabet=alphabet)
+        if isinstance(mark, FieldInfo) and base is int:
+            least = next(one.ge for one in mark.metadata if hasattr(one, "ge"))
+            return st.integers(least, _MOST)
+    if base is str:
+        return st.sampled_from(sorted(available_timezones()))
+    return values_of(base)
