@@ -27,13 +27,13 @@ async def prepare_databases(
     try:
         connection = await asyncpg.connect(admin_dsn)
     except (OSError, asyncpg.PostgresError) as error:
-        msg = f"PostgreSQL can't be asked ({error}): check OFFRAMP_POSTGRES, or start the stack with `offramp stack up`."
+        msg = f"PostgreSQL can't be asked ({error}): check OFFRAMP_POSTGRES, or start it with `offramp stack up`."
         raise OperatorError(msg) from error
     try:
         for owner in owners:
             await _prepare(connection, service_database(owner, suffix), password)
     except asyncpg.InsufficientPrivilegeError as error:
-        msg = f"the role of OFFRAMP_POSTGRES may not make databases and roles ({error}): give it CREATEDB and CREATEROLE."
+        msg = f"the role of OFFRAMP_POSTGRES may not do this ({error}): give it CREATEDB and CREATEROLE."
         raise OperatorError(msg) from error
     finally:
         await connection.close()

