@@ -47,7 +47,7 @@ class Swept:
 
 
 class ObjectStore:
-    """A connection to one store, open inside ``async with``; its methods raise StoreOutageError or StoreRefusalError."""
+    """A connection to one store, open inside ``async with``; methods raise StoreOutageError or StoreRefusalError."""
 
     def __init__(self, address: S3) -> None:
         self._address = address
@@ -92,6 +92,11 @@ class ObjectStore:
             # Somebody was faster, which is as good.
             if error.response["Error"]["Code"] not in {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}:
                 raise
+
+    async def remove_bucket(self, bucket: str) -> None:
+        """Remove *bucket*, which must be empty."""
+        with judged(f"remove the bucket {bucket}"):
+            await self._client.delete_bucket(Bucket=bucket)
 
     async def put(self, bucket: str, key: str, body: bytes, content_type: str = "application/octet-stream") -> None:
         """Write one small object whole."""

@@ -8,10 +8,12 @@ from contextlib import contextmanager
 import aiohttp
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError  # noqa: A004 - its name
 
+from .errors import OperatorError
+
 _THROTTLED = frozenset({"SlowDown", "RequestTimeout", "Throttling", "ThrottlingException", "TooManyRequests"})
 
 
-class StoreError(Exception):
+class StoreError(OperatorError):
     """Something the store did not do; the message names the action and the place."""
 
 

@@ -141,11 +141,12 @@ class Archive:
         ledger.add(path, file.size, sha256)
         file.written = Written(path, file.size, sha256, file.records)
 
-    async def add(self, path: str, pieces: Iterable[bytes]) -> None:
+    async def add(self, path: str, pieces: Iterable[bytes], counter: Counter | None = None) -> Written:
         """Write a file whose bytes are here already."""
-        async with self.file(path) as file:
+        async with self.file(path, counter=counter) as file:
             for piece in pieces:
                 await file.write(piece)
+        return file.done()
 
     async def open_bag(self) -> None:
         """Write what makes it a bag."""

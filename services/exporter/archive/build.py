@@ -18,7 +18,7 @@ from . import descriptor, readme
 from .archive import Archive, File
 from .descriptor import TableFile
 from .faults import NothingLeftError, RowsDisagreeError
-from .media import INDEX, MediaIndex, Tally, add_media
+from .media import INDEX, MediaIndex, Tally, add_media, index_resource
 from .names import SafeNames
 from .sink import Sink
 from .snapshot import Connect, Shown, Snapshot, snapshot
@@ -150,8 +150,10 @@ class _Build:
 
     async def _describe(self, shown: Sequence[Shown], keys: Sequence[ForeignKey], index: MediaIndex) -> None:
         order = self._order
-        await self._archive.add(INDEX, index.lines())
+        counter = FORMATS["csv"].counter()
+        written = await self._archive.add(INDEX, index.lines(), counter)
         resources = [descriptor.table_resource(file, self._files, keys) for file in self._files]
+        resources.append(descriptor.resource("media", written, index_resource()))
         package = descriptor.package(f"{order.map.system}-export", order.now, resources)
         await self._archive.add(descriptor.PATH, [package])
         await self._archive.add(readme.PATH, [readme.readme(order.map, shown, index.tally, self._name, order.now)])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from shared.errors import OperatorError
 
-class ArchiveError(Exception):
+
+class ArchiveError(OperatorError):
     """The archive can't be made until somebody changes something: *code* for machines, *place* is what it is about."""
 
     code = "archive_fault"

@@ -7,6 +7,7 @@ import io
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
+from typing import Any
 
 from shared.datamap.model import Bucket
 from shared.objects import Listed, ObjectStore
@@ -17,7 +18,14 @@ from .faults import MediaChangedError
 from .names import SafeNames, is_packed
 
 INDEX = "data/media.csv"
-COLUMNS = ("path", "bucket", "key", "bytes", "sha256", "last_modified")
+COLUMNS = {
+    "path": "string",
+    "bucket": "string",
+    "key": "string",
+    "bytes": "integer",
+    "sha256": "string",
+    "last_modified": "datetime",
+}
 _SPOOLED = 4 << 20
 
 
@@ -34,7 +42,7 @@ class MediaIndex:
 
     def __init__(self) -> None:
         self._lines = SpooledTemporaryFile(max_size=_SPOOLED)  # noqa: SIM115 - closed by close()
-        self._write(COLUMNS)
+        self._write(tuple(COLUMNS))
         self.names = SafeNames()
         self.tally = Tally()
 
@@ -59,6 +67,13 @@ class MediaIndex:
     def close(self) -> None:
         """Forget the list."""
         self._lines.close()
+
+
+def index_resource() -> dict[str, Any]:
+    """Describe the list for datapackage.json."""
+    fields = [{"name": name, "type": kind} for name, kind in COLUMNS.items()]
+    schema = {"fields": fields, "primaryKey": ["path"]}
+    return {"title": "Media", "format": "csv", "mediatype": "text/csv", "encoding": "utf-8", "schema": schema}
 
 
 async def add_media(

@@ -25,7 +25,7 @@ def is_packed(key: str) -> bool:
 
 
 class SafeNames:
-    """Gives each key a path of its own: the key itself where that is safe, else a tame, flat one with a digest in it.
+    """Gives each key a path of its own: the key itself where that is safe, else a tame one with a digest in it.
 
     Two keys never share a path, nor is one's file another's folder, on file systems that fold case too. Remembers
     a number per name.
@@ -58,16 +58,18 @@ def _folders(path: str) -> set[int]:
 def _tame(segment: str) -> str:
     if not is_normalized("NFC", segment):
         return _tame(re.sub(r"[^\x00-\x7f]", "_", segment))
-    kept = "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in segment)
-    kept = kept.strip(".")[:_LONGEST_SEGMENT] or "_"
+    kept = "".join(letter if letter.isalnum() or letter in "._- ()+,=@" else "_" for letter in segment)
+    kept = kept.strip(". ")[:_LONGEST_SEGMENT] or "_"
     return f"_{kept}" if _RESERVED.match(kept) else kept
 
 
 def _marked(plain: str, key: str) -> str:
-    # No tame name has a tilde, so this one is free; it is flat, so it needs no folder that might be a file.
-    digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-    flat = plain.replace("/", "_")
+    # No tame name has a tilde, so this one is free; below its first folder it is flat, so it needs no folder
+    # that might be a file.
+    folder, _, rest = plain.rpartition("/") if "/" not in plain else plain.partition("/")
+    flat = rest.replace("/", "_")
     found = _SUFFIX.search(flat)
     suffix = found.group() if found else ""
     stem = flat.removesuffix(suffix).encode()[:_LONGEST_SEGMENT].decode("utf-8", "ignore")
-    return f"{stem}~{digest}{suffix}"
+    digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return f"{folder}/{stem}~{digest}{suffix}".removeprefix("/")

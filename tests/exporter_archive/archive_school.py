@@ -1,0 +1,128 @@
+"""A small platform of two customers on the real Postgres and S3: rows of every awkward kind, media of every name."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import asyncpg
+
+from services.exporter.archive.build import ArchiveReport, Order, Sources, build
+from services.exporter.archive.sink import FileSink
+from shared.datamap.model import DataMap, parse
+from shared.objects import ObjectStore
+
+NOW = datetime(2026, 11, 22, 20, 15, tzinfo=UTC)
+
+SCHEMA = r"""
+    create table customers (id text primary key, name text not null);
+    create table users (
+        id bigint primary key,
+        customer_id text not null references customers,
+        email text not null,
+        nickname text,
+        password_hash text not null,
+        boss bigint references users,
+        active boolean not null,
+        born date,
+        seen_at timestamptz
+    );
+    create table notes (
+        id uuid primary key,
+        user_id bigint not null references users,
+        title varchar(200),
+        score numeric(12, 4),
+        ratio double precision,
+        tags text[],
+        raw json,
+        body jsonb,
+        blob bytea,
+        spent interval,
+        at_time time,
+        "select ""odd"" column" text
+    );
+    create table settings (key text primary key, value text);
+    insert into customers values ('acme', 'Acme'), ('other', 'Other');
+    insert into users values
+        (1, 'acme', 'a@acme.test', '', 'x', null, true, '1990-02-28', '2026-01-02 03:04:05.678+02'),
+        (9007199254740993, 'acme', 'b@acme.test', null, 'x', 1, false, null, null),
+        (3, 'other', 'c@other.test', 'nobody''s business', 'x', null, true, null, now());
+    insert into notes values
+        (gen_random_uuid(), 1, E'line one\nline "two", and\r\nthree', 1.5, 0.1, array['a', 'b,"c"', null],
+         E'{"a": 1,\n "a": 2, "u": "\\u0000"}', '{"deep": [1, {"x": null}]}', '\x00ff5c', '1 day 02:03', '12:34:56.7', E'\x01\x02\t'),
+        (gen_random_uuid(), 1, '=1+1', null, 'NaN', '{}', '[]', '"text"', '', null, null, ''),
+        (gen_random_uuid(), 9007199254740993, 'räksmörgås 日本語 🎓 שלום', -0.0001, 1e300, null, null, null, null, null, null, null),
+        (gen_random_uuid(), 3, 'somebody else''s', 1, 1, null, null, null, null, null, null, null);
+"""
+
+MAP = """
+version: 1
+system: school
+tenancy: rows
+tables:
+  customers: {category: user, owner: {column: id}}
+  users:
+    category: user
+    owner: {column: customer_id}
+    leave_out: {password_hash: a secret}
+  notes:
+    category: course
+    owner: {path: [{column: user_id, to: users.id}]}
+  settings: {exempt: the platform's own}
+buckets:
+  uploads: {bucket: BUCKET, prefix: "media/{customer}/", category: course}
+"""
+
+
+@dataclass(frozen=True)
+class School:
+    """The platform: its database, its store, its map."""
+
+    dsn: str
+    store: ObjectStore
+    bucket: str
+    map: DataMap
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[asyncpg.Connection]:
+        connection = await asyncpg.connect(self.dsn)
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+    async def run(self, sql: str) -> None:
+        async with self.connect() as connection:
+            await connection.execute(sql)
+
+    @property
+    def sources(self) -> Sources:
+        return Sources(self.connect, self.store)
+
+    def mapped(self, old: str, new: str) -> School:
+        """Give the platform with a map in which *old* reads *new*."""
+        assert old in MAP
+        return replace(self, map=parse(MAP.replace(old, new).replace("BUCKET", self.bucket).encode(), "map.yaml"))
+
+    def order(self, export_id: str = "export-1") -> Order:
+        return Order("acme", export_id, self.map, NOW)
+
+    async def archive(self, folder: Path) -> tuple[Path, ArchiveReport]:
+        """Export acme to a file."""
+        path = folder / "export-1.zip"
+        return path, await build(self.sources, self.order(), FileSink(path))
+
+MEDIA = {
+    "film.mp4": bytes(range(256)) * 40_000,
+    "notes/räksmörgås.txt": "hej\n".encode() * 1000,
+    "Film.mp4": b"only the case differs",
+    "..hidden/passwd": b"dots",
+    "a\\b.txt": b"a backslash",
+    "line\nend.txt": b"a line end",
+    "per%cent .txt": b"a per cent sign and a space",
+    "CON.txt": b"a device",
+    "empty.bin": b"",
+}
