@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Generic, TypeVar
 from uuid import UUID
 
-from .decision import Decided, Decision, Domain, Fact, Input, Overdue, Premature, Task, Woke
+from .decision import Decided, Decision, Domain, Fact, Input, Outcome, Overdue, Premature, Task, Woke
 from .identity import derived
 
 S = TypeVar("S")
@@ -77,12 +77,12 @@ def arrive(domain: Domain[S, P], case: Case[S], fact: Fact, now: datetime) -> St
 
     Raises ``PoisonError`` if ``decide`` fails, naming the event that it failed on.
     """
-    decision = _decide(domain, case.state, fact.event, now, fact)
+    decision = _decide(domain, case.state, fact.event, now, fact.event.customer_id, fact)
     if isinstance(decision, Premature):
         return Step(_wait(case, Waiting(fact, decision.until, decision.reason)))
     if not isinstance(decision, Decided):
         return Step(case)
-    step = _follow(domain, Step(case), decision, fact.id, now)
+    step = _follow(domain, Step(case), decision, _cause(fact), now)
     return _offer_again(domain, step, now) if case.waiting else step
 
 
@@ -97,20 +97,32 @@ def wake(domain: Domain[S, P], case: Case[S], customer_id: str, now: datetime) -
         if due is None or due > now:
             return step
         cause = f"{domain.name}/{customer_id}/woke/{step.case.revision}"
-        decision = _decide(domain, step.case.state, Woke(), now, None)
+        decision = _decide(domain, step.case.state, Woke(), now, customer_id)
         if not isinstance(decision, Decided):
             raise PoisonError(None, f"woken at {due.isoformat()}, but decided nothing")
         step = _offer_again(domain, _follow(domain, step, decision, cause, now), now)
     raise PoisonError(None, "still due after a thousand decisions")
 
 
-def _decide(domain: Domain[S, P], state: S, given: Input, now: datetime, fact: Fact | None) -> Decision[S]:
+def _decide(
+    domain: Domain[S, P], state: S, given: Input, now: datetime, customer_id: str, fact: Fact | None = None
+) -> Decision[S]:
     try:
-        return domain.decide(state, given, now, domain.policy)
+        decision = domain.decide(state, given, now, domain.policy)
+        if isinstance(decision, Decided):
+            # A state that can't tell its moment must not be saved: nobody could load, wake or change it again.
+            domain.wakes_at(decision.state)
     # The boundary of promise 3: whatever a decision raises is that one event's fault, and is buried with it.
     # Outages can't come from here, since decide does no I/O.
     except Exception as error:
         raise PoisonError(fact, _reason(error)) from error
+    if isinstance(decision, Decided) and not _is_about(customer_id, decision):
+        raise PoisonError(fact, "decided something about another customer")
+    return decision
+
+
+def _is_about(customer_id: str, decision: Decided[S]) -> bool:
+    return all(one.customer_id == customer_id for one in (*decision.events, *decision.tasks))
 
 
 def _reason(error: Exception) -> str:
@@ -122,8 +134,13 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}{place}"
 
 
+def _cause(fact: Fact) -> str:
+    # An id is unique within its source only.
+    return f"{fact.source}\x1f{fact.id}"
+
+
 def _follow(domain: Domain[S, P], step: Step[S], decided: Decided[S], cause: str, now: datetime) -> Step[S]:
-    case = replace(step.case, state=decided.state, revision=step.case.revision + 1)
+    case = Case(decided.state, step.case.revision + 1, step.case.waiting)
     owed = tuple(
         Fact(str(derived(domain.name, cause, event.type(), place)), f"/offramp/{domain.name}", now, event)
         for place, event in enumerate(decided.events)
@@ -140,12 +157,13 @@ def _offer_again(domain: Domain[S, P], step: Step[S], now: datetime) -> Step[S]:
     while changed:
         changed = False
         for waiting in step.case.waiting:
-            decision = _decide(domain, step.case.state, waiting.fact.event, now, waiting.fact)
+            fact = waiting.fact
+            decision = _decide(domain, step.case.state, fact.event, now, fact.event.customer_id, fact)
             if isinstance(decision, Premature):
                 continue
             step = _without(step, waiting)
             if isinstance(decision, Decided):
-                step = _follow(domain, step, decision, waiting.fact.id, now)
+                step = _follow(domain, step, decision, _cause(fact), now)
                 changed = True
                 break
     return step
@@ -154,16 +172,20 @@ def _offer_again(domain: Domain[S, P], step: Step[S], now: datetime) -> Step[S]:
 def _answer_overdue(domain: Domain[S, P], step: Step[S], waiting: Waiting, now: datetime) -> Step[S]:
     if waiting not in step.case.waiting:
         return step
-    decision = _decide(domain, step.case.state, Overdue(waiting.fact.event), now, waiting.fact)
+    fact = waiting.fact
+    decision = _decide(domain, step.case.state, Overdue(fact.event), now, fact.event.customer_id, fact)
     step = _without(step, waiting)
     if isinstance(decision, Premature):
-        raise PoisonError(waiting.fact, "its time was up, and it was told to wait again")
+        raise PoisonError(fact, "its time was up, and it was told to wait again")
     if isinstance(decision, Decided):
-        return _offer_again(domain, _follow(domain, step, decision, waiting.fact.id, now), now)
+        return _offer_again(domain, _follow(domain, step, decision, _cause(fact), now), now)
     return step
 
 
 def _wait(case: Case[S], waiting: Waiting) -> Case[S]:
+    if isinstance(waiting.fact.event, Outcome):
+        # It is never published, so its row could not be read again; the task stays and is tried again instead.
+        raise PoisonError(waiting.fact, "an outcome can't wait")
     if len(case.waiting) >= MOST_WAITING:
         raise PoisonError(waiting.fact, f"{MOST_WAITING} events of this customer wait already")
     return replace(case, waiting=(*case.waiting, waiting))
@@ -176,4 +198,4 @@ def _without(step: Step[S], waiting: Waiting) -> Step[S]:
 
 def without(case: Case[S], fact: Fact) -> Case[S]:
     """Take a buried *fact* out of what waits."""
-    return replace(case, waiting=tuple(waiting for waiting in case.waiting if waiting.fact.id != fact.id))
+    return replace(case, waiting=tuple(waiting for waiting in case.waiting if waiting.fact is not fact))

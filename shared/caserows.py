@@ -10,18 +10,18 @@ from uuid import UUID
 
 import msgspec
 from aiokafka.partitioner import murmur2
-from pydantic import TypeAdapter
 
 from .advance import Case, Waiting, wakes_at
 from .decision import Domain, Fact
 from .events.envelope import Record, read, write
 from .identity import derived
 from .settlement import Buried
+from .statecodec import StateCodec
 
 S = TypeVar("S")
 P = TypeVar("P")
 
-Headers: TypeAlias = Iterable[tuple[str, bytes]]
+Headers: TypeAlias = Iterable[tuple[str, bytes | None]]
 OUTBOX_COLUMNS = (
     "lane", "id", "aggregatetype", "aggregateid", "type", "payload", "headers", "timestamp_ms", "owed_at",
 )  # fmt: skip
@@ -37,24 +37,24 @@ class _WaitingRow(msgspec.Struct):
 
 _waiting_in = msgspec.json.Decoder(list[_WaitingRow])
 _json = msgspec.json.Encoder()
-_headers_in = msgspec.json.Decoder(list[tuple[str, str]])
+_headers_in = msgspec.json.Decoder(list[tuple[str, str | None]])
 
 
 class CaseRows(Generic[S]):
-    """Translate between a service's cases and their rows; states travel as JSON by pydantic's TypeAdapter."""
+    """Translate between a service's cases and their rows; states travel as JSON."""
 
     def __init__(self, domain: Domain[S, P]) -> None:
         self._domain = domain
-        self._states: TypeAdapter[S] = TypeAdapter(domain.states)
+        self._states: StateCodec[S] = StateCodec(domain.states)
 
     def case(self, state: str | None, waiting: str | None, revision: int) -> Case[S]:
         """Read a row; a customer never heard of has neither state nor waiting events."""
-        known = self._domain.initial if state is None else self._states.validate_json(state)
+        known = self._domain.initial if state is None else self._states.load(state)
         return Case(known, revision, () if waiting is None else _read_waiting(waiting))
 
     def columns(self, case: Case[S]) -> tuple[str, str | None, int, datetime | None]:
         """Write *case* as state, waiting, revision, wakes_at."""
-        state = self._states.dump_json(case.state).decode()
+        state = self._states.dump(case.state)
         waiting = _write_waiting(case.waiting) if case.waiting else None
         return state, waiting, case.revision, wakes_at(self._domain, case)
 
@@ -84,13 +84,13 @@ def key_hash(customer_id: str) -> int:
 
 
 def pack_headers(headers: Headers) -> str:
-    """Write headers as one text; their values are bytes, and Latin-1 takes any byte."""
-    return _json.encode([(name, value.decode("latin-1")) for name, value in headers]).decode()
+    """Write headers as one text; their values are bytes, and Latin-1 takes any byte. Kafka also has some without."""
+    return _json.encode([(name, None if value is None else value.decode("latin-1")) for name, value in headers]).decode()
 
 
-def unpack_headers(text: str) -> list[tuple[str, bytes]]:
+def unpack_headers(text: str) -> list[tuple[str, bytes | None]]:
     """Read what ``pack_headers`` wrote."""
-    return [(name, value.encode("latin-1")) for name, value in _headers_in.decode(text)]
+    return [(name, None if value is None else value.encode("latin-1")) for name, value in _headers_in.decode(text)]
 
 
 def owed_row(fact: Fact, lane: int, now: datetime) -> OutboxRow:
@@ -110,11 +110,19 @@ def dead_letter_row(buried: Buried, service: str, lane: int, now: datetime) -> O
         ("__dlq.errors.group", service.encode()),
         ("__dlq.errors.message", buried.reason.encode()),
     )
-    key = None if record.key is None else record.key.decode("latin-1")
+    key, kept = _written_key(record.key)
     topic = f"dlq.{record.topic}"
-    letter_id = derived("buried", service, record.topic, record.partition, record.offset, record.timestamp_ms)
-    packed = pack_headers((*record.headers, *reason))
+    event_id = "" if buried.fact is None else buried.fact.id
+    letter_id = derived("buried", service, record.topic, record.partition, record.offset, record.timestamp_ms, event_id)
+    packed = pack_headers((*record.headers, *reason, *kept))
     return lane, letter_id, topic, key, topic, record.value, packed, record.timestamp_ms, now
+
+
+def _written_key(key: bytes | None) -> tuple[str | None, tuple[tuple[str, bytes], ...]]:
+    """Write a key as text; one with a zero byte, which no text of Postgres can hold, as a header in hexadecimal."""
+    if key is not None and b"\0" in key:
+        return None, (("__dlq.errors.key", key.hex().encode()),)
+    return None if key is None else key.decode("latin-1"), ()
 
 
 def _written_again(fact: Fact | None) -> Record:

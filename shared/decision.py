@@ -92,8 +92,9 @@ Decision: TypeAlias = Decided[S] | Ignored | Premature
 class Domain(Generic[S, P]):
     """All that the machine has to know of a service.
 
-    *states*: the union of the service's frozen dataclasses, told apart by a literal field ``kind``; any
-    type pydantic's ``TypeAdapter`` takes. *initial*: the state of a customer never heard of.
+    *states*: the union of the service's frozen ``msgspec.Struct``s, told apart by a tag field ``kind``, since
+    they are loaded and saved with every decision (docs/decisions/0006-states-as-structs.md).
+    *initial*: the state of a customer never heard of.
     *wakes_at*: the next moment (UTC) at which the state wants ``Woke``, or None; recomputed after every
     decision, so a moved deadline is a changed column and nothing is ever cancelled.
     """

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from calendar import monthrange
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import lru_cache
+
+from msgspec import Struct
 
 from shared.days import first_moment_after, local_day
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(Struct, frozen=True):
     """A contract as its highest revision has it; *months* to prolong it by, 0 if it isn't prolonged."""
 
     contract_id: str

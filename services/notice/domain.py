@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeAlias
+
+from msgspec.structs import replace
 
 from shared.contracts import ending_of, later
 from shared.decision import Decided, Decision, Domain, Ignored, Input, Overdue, Premature, Woke

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import TypeAlias
 
-from pydantic import Discriminator
+from msgspec import Struct
 
 from shared.contracts import Ending
 
 from .calendar import Terms
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(Struct, frozen=True):
     """A notice that was in time for *period*."""
 
     notice_id: str
@@ -22,8 +20,7 @@ class Notice:
     period: int
 
 
-@dataclass(frozen=True, slots=True)
-class Running:
+class Running(Struct, frozen=True, tag_field="kind", tag="running"):
     """Nobody gave notice: the contract ends with its *period*, or is prolonged, as its terms say.
 
     *since*: when these terms were heard; nothing ends before we knew of it.
@@ -33,11 +30,9 @@ class Running:
     since: datetime
     period: int = 0
     told: tuple[str, ...] = ()
-    kind: Literal["running"] = "running"
 
 
-@dataclass(frozen=True, slots=True)
-class Leaving:
+class Leaving(Struct, frozen=True, tag_field="kind", tag="leaving"):
     """Notice was given in time: the contract goes on until *terminates_at*, and no further.
 
     *standby*: further notices, answered as already given; one of them counts if the first is taken back before it.
@@ -49,39 +44,31 @@ class Leaving:
     terminates_at: datetime
     standby: tuple[Notice, ...] = ()
     told: tuple[str, ...] = ()
-    kind: Literal["leaving"] = "leaving"
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(Struct, frozen=True, tag_field="kind", tag="ended"):
     """The contract is over; without *terms* if another service told so before it was registered here."""
 
     contract_id: str
     ending: Ending
     terms: Terms | None = None
     notice: Notice | None = None
-    kind: Literal["ended"] = "ended"
 
 
-ContractState = Annotated[Running | Leaving | Ended, Discriminator("kind")]
+ContractState: TypeAlias = Running | Leaving | Ended
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
+class Unknown(Struct, frozen=True, tag_field="kind", tag="unknown"):
     """Nothing was heard of the customer yet."""
 
-    kind: Literal["unknown"] = "unknown"
 
-
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Struct, frozen=True, tag_field="kind", tag="known"):
     """A customer with its contracts; *answered*: the notices that got their one answer, as contract and notice."""
 
     customer_id: str
     contracts: tuple[ContractState, ...] = ()
     answered: tuple[tuple[str, str], ...] = ()
     wakes_at: datetime | None = None
-    kind: Literal["known"] = "known"
 
 
-States = Annotated[Unknown | Known, Discriminator("kind")]
+States: TypeAlias = Unknown | Known

@@ -1,0 +1,1 @@
+"""The benchmarks, each beside its floor and its peers, in one run."""

@@ -1,0 +1,59 @@
+"""Events of the notice service to benchmark with: contracts, revisions, notices, withdrawals, mixed."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from aiokafka import AIOKafkaProducer
+
+from services.notice.policy import NoticePolicy
+from shared.caserows import key_hash
+from shared.events.envelope import write
+from shared.events.platform import AutomaticRenewal, ContractRegistered, NoticeReceived, NoticeWithdrawn
+from shared.settings import read_settings
+
+from .ground import NOON, PARTITIONS, fact
+
+POLICY = NoticePolicy(
+    version="bench",
+    unknown_contract_wait=timedelta(days=1),
+    unknown_notice_wait=timedelta(days=1),
+    announce_before={"notice_deadline": (60, 30, 7, 1), "period_end": (30, 7, 1)},
+)
+CUSTOMERS = 50_000
+
+
+def mixed_events(count, customers=CUSTOMERS):
+    """Give *count* events, the rounds of each customer's story interleaved over all customers."""
+    for number in range(count):
+        story, customer = divmod(number, customers)
+        yield fact(_event(f"c{customer}", story % 6, story), number)
+
+
+def _event(customer, step, story):
+    contract = f"k-{customer}"
+    if step in (0, 3):
+        return ContractRegistered(
+            customer_id=customer, contract_id=contract, revision=story + 1, period_start=date(2026, 1, 1),
+            period_end=date(2026, 12, 31), time_zone="Europe/Stockholm", renewal=AutomaticRenewal(months=12),
+            notice_days=30, notice_channels=("email", "letter"),
+        )
+    notice = f"n-{story}"
+    if step in (1, 4):
+        return NoticeReceived(customer_id=customer, contract_id=contract, notice_id=notice, channel="email", received_at=NOON)
+    return NoticeWithdrawn(customer_id=customer, contract_id=contract, notice_id=f"n-{story - 1}", withdrawn_at=NOON)
+
+
+async def publish(prefix, facts):
+    """Put *facts* into their topics, each in its customer's partition."""
+    sender = AIOKafkaProducer(bootstrap_servers=read_settings().kafka, max_batch_size=2**19, linger_ms=20)
+    await sender.start()
+    last = None
+    for one in facts:
+        value, headers = write(one)
+        customer = one.event.customer_id
+        last = await sender.send(
+            prefix + one.event.type(), value, key=customer.encode(), partition=key_hash(customer) % PARTITIONS, headers=list(headers)
+        )
+    await last
+    await sender.stop()
