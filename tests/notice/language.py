@@ -1,0 +1,68 @@
+"""Short words for the notice service's tests."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from services.notice.domain import domain
+from services.notice.policy import NoticePolicy
+from shared.events.notice import ContractTerminated
+from shared.events.platform import (
+    AutomaticRenewal,
+    ContractRegistered,
+    NoRenewal,
+    NoticeReceived,
+    NoticeWithdrawn,
+)
+from shared.policy import load_policy
+from tests.casework import Casework, at
+
+POLICY = load_policy(Path(__file__).parents[2] / "deploy" / "policy.yaml", "notice", NoticePolicy)
+START = at("2026-06-01T12:00")
+
+
+def casework(now: datetime = START) -> Casework:
+    """Give a customer never heard of."""
+    return Casework(domain(POLICY), now)
+
+
+def contract(**changes: Any) -> ContractRegistered:  # ruff: ignore[any-type]
+    """Register a contract for the year 2026 with 30 days of notice, not prolonged."""
+    months = changes.pop("months", 0)
+    values: dict[str, Any] = {
+        "customer_id": "acme",
+        "contract_id": "c1",
+        "revision": 1,
+        "period_start": date(2026, 1, 1),
+        "period_end": date(2026, 12, 31),
+        "time_zone": "Europe/Stockholm",
+        "renewal": AutomaticRenewal(months=months) if months else NoRenewal(),
+        "notice_days": 30,
+        "notice_channels": ("email", "letter"),
+    }
+    return ContractRegistered(**{**values, **changes})
+
+
+def notice(received_at: str = "2026-10-01T12:00", notice_id: str = "n1", **changes: Any) -> NoticeReceived:  # ruff: ignore[any-type]
+    """Give notice by e-mail."""
+    values: dict[str, Any] = {"customer_id": "acme", "contract_id": "c1", "channel": "email"}
+    return NoticeReceived(**{**values, **changes}, notice_id=notice_id, received_at=at(received_at))
+
+
+def withdrawal(withdrawn_at: str, notice_id: str = "n1") -> NoticeWithdrawn:
+    """Take a notice back."""
+    return NoticeWithdrawn(customer_id="acme", contract_id="c1", notice_id=notice_id, withdrawn_at=at(withdrawn_at))
+
+
+def breach(terminated_at: str, period_end: date = date(2026, 12, 31)) -> ContractTerminated:
+    """End the contract from outside."""
+    return ContractTerminated(
+        customer_id="acme",
+        contract_id="c1",
+        basis="breach",
+        period_end=period_end,
+        terminated_at=at(terminated_at),
+        time_zone="Europe/Stockholm",
+    )
