@@ -76,7 +76,21 @@ class PostgresProcess(Generic[S]):
         return len(fresh)
 
     async def wakes(self, now: datetime, limit: int) -> int:
-        """See ``Process``."""
+        """See ``Process``; of cases that the database rejects the one to blame is found by halving, and is stuck."""
+        try:
+            return await self._wakes(now, limit)
+        except POISONOUS as error:
+            if limit == 1:
+                return await self._leave_first(now, f"the database rejected it: {type(error).__name__}")
+        return await self.wakes(now, limit // 2) + await self.wakes(now, limit - limit // 2)
+
+    async def _leave_first(self, now: datetime, reason: str) -> int:
+        async with self._transaction() as connection:
+            due = await connection.fetch(_DUE, now, 1)
+            await connection.executemany(_STUCK, [(row["customer_id"], reason, now + _STUCK_FOR) for row in due])
+        return len(due)
+
+    async def _wakes(self, now: datetime, limit: int) -> int:
         async with self._transaction() as connection:
             due = await connection.fetch(_DUE, now, limit)
             settlement = settle_wakes(self._domain, self._cases(due), now)
@@ -94,8 +108,10 @@ class PostgresProcess(Generic[S]):
             if await connection.fetchval(_FORGET_TASK, task_id, lease) is None:
                 raise LeaseLostError(task_id)
             settlement = settle(self._domain, cases, [Arrival(outcome)], now)
-            if settlement.buried:
-                raise OutcomeFailedError(settlement.buried[0].reason)
+            for one in settlement.buried:
+                # What the outcome made possible may be poisonous, and is buried; that is not the outcome's fault.
+                if one.fact is outcome:
+                    raise OutcomeFailedError(one.reason)
             await self._write(connection, settlement, hashes, now)
         self._ring(settlement)
 
@@ -121,13 +137,15 @@ class PostgresProcess(Generic[S]):
 
     async def _unseen(self, connection: AnyConnection, arrivals: Sequence[Arrival]) -> list[Arrival]:
         """Remember the arrivals and give those that are news, each once, in order."""
-        by_key = {inbox_key(one.fact): one for one in reversed(arrivals)}
+        by_key: dict[UUID, Arrival] = {}
+        for one in arrivals:
+            by_key.setdefault(inbox_key(one.fact), one)
         # In order of key, since two transactions that insert the same keys the other way round would deadlock.
         rows = await connection.fetch(_REMEMBER, sorted(by_key))
         if len(rows) == len(arrivals):
             return list(arrivals)
-        fresh = {id(by_key[row["key"]]) for row in rows}
-        return [one for one in arrivals if id(one) in fresh]
+        fresh = {row["key"] for row in rows}
+        return [one for key, one in by_key.items() if key in fresh]
 
     async def _write(
         self, connection: AnyConnection, settlement: Settlement[S], hashes: Mapping[str, int], now: datetime

@@ -1,0 +1,528 @@
+"""What every ``Process`` does, whatever it keeps its rows in: one suite for the real database and the simulated one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID, uuid4
+
+import pytest
+from tests.machine.toy import (
+    HOUR,
+    NOON,
+    PURSE,
+    SECRET,
+    Alarmed,
+    Balanced,
+    Broken,
+    Earned,
+    Endless,
+    Irrelevant,
+    Job,
+    JobDone,
+    JobFinished,
+    JobWanted,
+    Misdirected,
+    Rang,
+    Refused,
+    Spent,
+    Unstorable,
+    arrival,
+    fact,
+    record_of,
+)
+
+from shared.advance import MOST_WAITING
+from shared.caserows import CaseRows, unpack_headers
+from shared.decision import Fact
+from shared.events.envelope import Record, read
+from shared.events.event import Event
+from shared.identity import derived
+from shared.postgres import OutcomeFailedError, PostgresProcess
+from shared.process import LeaseLostError
+from shared.settlement import Arrival, Buried
+
+PARTITIONS = 4
+
+
+class Rows(Protocol):
+    """How the suite looks behind a process."""
+
+    async def table(self, name: str) -> list[dict[str, Any]]:
+        """Give a table's rows, the outbox's in order of its numbers."""
+
+    async def claim(self, lease: UUID, seconds: float) -> list[dict[str, Any]]:
+        """Claim what tasks there are."""
+
+
+@dataclass
+class Shop:
+    """A process under test, and what is behind it."""
+
+    process: PostgresProcess[Any]
+    rows: Rows
+
+    async def take(self, *given: Event | Fact | Arrival, now: datetime = NOON) -> int:
+        """Let a batch arrive."""
+        arrivals = [one if isinstance(one, Arrival) else arrival(one) for one in given]
+        return await self.process.arrivals(arrivals, (), now)
+
+    async def owed(self) -> list[Event]:
+        """Read what is owed, in order, dead letters apart."""
+        return [one.event for one in await self.owed_facts()]
+
+    async def owed_facts(self) -> list[Fact]:
+        """Read the facts that are owed, in order."""
+        rows = await self.rows.table("outbox")
+        return [
+            read(Record(row["aggregatetype"], 0, 0, 0, None, row["payload"], tuple(unpack_headers(row["headers"]))))
+            for row in rows
+            if not row["aggregatetype"].startswith("dlq.")
+        ]
+
+    async def dead_letters(self) -> list[dict[str, Any]]:
+        """Give the dead letters, each with its headers as a mapping."""
+        rows = [row for row in await self.rows.table("outbox") if row["aggregatetype"].startswith("dlq.")]
+        return [{**row, "headers": dict(unpack_headers(row["headers"]))} for row in rows]
+
+    async def case(self, customer_id: str) -> Any:
+        """Read one customer's case."""
+        rows = {row["customer_id"]: row for row in await self.rows.table("cases")}
+        row = rows[customer_id]
+        return CaseRows(PURSE).case(row["state"], row["waiting"], row["revision"])
+
+    async def row(self, customer_id: str) -> dict[str, Any]:
+        """Give one customer's row as it is."""
+        return next(row for row in await self.rows.table("cases") if row["customer_id"] == customer_id)
+
+    async def amount(self, customer_id: str) -> int:
+        """Tell what is in a customer's purse."""
+        return (await self.case(customer_id)).state.amount
+
+    async def everything(self) -> list[Any]:
+        """Give all tables, to compare before with after."""
+        return [await self.rows.table(name) for name in ("cases", "inbox", "outbox", "tasks", "dead_letters")]
+
+
+def _reasons(letters: Sequence[dict[str, Any]]) -> list[str]:
+    return [letter["headers"]["__dlq.errors.message"].decode() for letter in letters]
+
+
+class Batches:
+    """A batch is all or nothing, and a repeat changes nothing."""
+
+    async def test_mixed_batch(self, shop: Shop) -> None:
+        """A batch of any mix of customers and types is carried out in order, each customer's apart."""
+        news = await shop.take(
+            Earned(customer_id="a", amount=5),
+            Earned(customer_id="b", amount=7),
+            Spent(customer_id="a", amount=2),
+            Irrelevant(customer_id="b"),
+        )
+
+        assert news == 4
+        assert await shop.owed() == [
+            Balanced(customer_id="a", amount=5, turn=1),
+            Balanced(customer_id="b", amount=7, turn=1),
+            Balanced(customer_id="a", amount=3, turn=2),
+        ]
+
+    async def test_repeat_in_batch(self, shop: Shop) -> None:
+        """An event that comes twice in one batch takes effect once."""
+        once = fact(Earned(customer_id="a", amount=5))
+
+        assert await shop.take(once, once) == 1
+        assert await shop.amount("a") == 5
+
+    async def test_same_arrival_twice(self, shop: Shop) -> None:
+        """Even the very same arrival, handed over twice, takes effect once."""
+        once = arrival(Earned(customer_id="a", amount=5))
+
+        await shop.take(once, once)
+
+        assert await shop.amount("a") == 5
+
+    async def test_repeat_over_batches(self, shop: Shop) -> None:
+        """An event that comes again later, at whatever offset, changes no row of any table."""
+        once = fact(Earned(customer_id="a", amount=5))
+        await shop.take(once)
+        before = await shop.everything()
+
+        assert await shop.take(once) == 0
+        assert await shop.everything() == before
+
+    async def test_repeat_at_once(self, shop: Shop) -> None:
+        """Two workers that are given the same events at once carry them out once."""
+        facts = [fact(Earned(customer_id=name, amount=1)) for name in "abcdef" for _ in range(5)]
+
+        news = await asyncio.gather(shop.take(*facts), shop.take(*reversed(facts)))
+
+        assert sum(news) == 30
+        assert [await shop.amount(name) for name in "abcdef"] == [5] * 6
+        assert len(await shop.owed()) == 30
+
+    async def test_other_source(self, shop: Shop) -> None:
+        """The same id from another source is another event, and so is what follows from it."""
+        await shop.take(
+            fact(Earned(customer_id="a", amount=5), "same", "/one"),
+            fact(Earned(customer_id="a", amount=5), "same", "/other"),
+        )
+
+        assert await shop.amount("a") == 10
+        assert len({one.id for one in await shop.owed_facts()}) == 2
+
+    async def test_other_source_tasks(self, shop: Shop) -> None:
+        """Two tasks ordered by events of one id from two sources are two tasks."""
+        await shop.take(fact(JobWanted(customer_id="a", name="x"), "same", "/one"))
+        await shop.take(fact(JobWanted(customer_id="a", name="y"), "same", "/other"))
+
+        assert len(await shop.rows.table("tasks")) == 2
+
+    async def test_derived_ids(self, shop: Shop) -> None:
+        """What follows has an id that follows from its cause, so a repeat after a lost answer is known downstream."""
+        once = fact(Earned(customer_id="a", amount=5), "fixed")
+
+        await shop.take(once)
+
+        (owed,) = await shop.owed_facts()
+        assert UUID(owed.id) == derived("purse", "/test\x1ffixed", "Balanced", 0)
+
+    async def test_order_in_lane(self, shop: Shop) -> None:
+        """One customer's events are owed in one lane, in the order in which they were decided."""
+        for turn in range(5):
+            await shop.take(*[Earned(customer_id=name, amount=turn) for name in "abc"])
+
+        rows = [row for row in await shop.rows.table("outbox") if row["aggregateid"] == "b"]
+        assert len({row["lane"] for row in rows}) == 1
+        assert [one.turn for one in await shop.owed() if one.customer_id == "b"] == [1, 2, 3, 4, 5]
+
+
+class Poison:
+    """Whatever makes the code fail is buried alone, with its bytes and a reason."""
+
+    async def test_buried_alone(self, shop: Shop) -> None:
+        """A poisonous event is buried; what comes behind it for the same customer goes on, others don't notice."""
+        await shop.take(
+            Earned(customer_id="a", amount=1),
+            Broken(customer_id="a"),
+            Earned(customer_id="a", amount=2),
+            Earned(customer_id="b", amount=3),
+        )
+
+        assert (await shop.amount("a"), await shop.amount("b")) == (3, 3)
+        assert [letter["aggregatetype"] for letter in await shop.dead_letters()] == ["dlq.Broken"]
+
+    async def test_letter(self, shop: Shop) -> None:
+        """A dead letter carries the original's bytes, headers, key and time, and whence it came and why."""
+        known = fact(Broken(customer_id="a"))
+        record = record_of(known, 17)
+
+        await shop.take(Arrival(known, record))
+
+        (letter,) = await shop.dead_letters()
+        assert (letter["payload"], letter["aggregateid"], letter["timestamp_ms"]) == (record.value, "a", 1_700_000_000_000)
+        assert set(record.headers) <= set(letter["headers"].items())
+        assert letter["headers"]["__dlq.errors.topic"] == b"Broken"
+        assert letter["headers"]["__dlq.errors.partition"] == b"0"
+        assert letter["headers"]["__dlq.errors.offset"] == b"17"
+        assert letter["headers"]["__dlq.errors.message"].startswith(b"ValueError in _broken")
+
+    async def test_no_personal_data(self, shop: Shop) -> None:
+        """The reason names the error's type and place, never its message, which may quote a person."""
+        await shop.take(Broken(customer_id="a"))
+
+        assert SECRET not in "".join(_reasons(await shop.dead_letters()))
+
+    async def test_letter_once(self, shop: Shop) -> None:
+        """A redelivery of the same offset makes no second dead letter."""
+        poison = arrival(Broken(customer_id="a"), 5)
+
+        await shop.take(poison)
+        await shop.take(poison)
+
+        assert len(await shop.dead_letters()) == 1
+        assert await shop.rows.table("dead_letters") == [{"topic": "dlq.Broken", "buried": 1}]
+
+    async def test_replay(self, shop: Shop) -> None:
+        """The same event put back, at a new offset, is news again: here it fails again, and is buried again."""
+        poison = fact(Broken(customer_id="a"))
+        await shop.take(arrival(poison, 5))
+
+        await shop.take(arrival(poison, 9))
+
+        assert [letter["headers"]["__dlq.errors.offset"] for letter in await shop.dead_letters()] == [b"5", b"9"]
+
+    async def test_unreadable(self, shop: Shop) -> None:
+        """A record that can't be read is buried beside a batch that goes on, once."""
+        unreadable = Buried("value: not JSON", Record("Earned", 1, 3, 0, b"a", b"{", ()), None)
+
+        for _ in range(2):
+            await shop.process.arrivals([arrival(Earned(customer_id="a", amount=1))], [unreadable], NOON)
+
+        assert _reasons(await shop.dead_letters()) == ["value: not JSON"]
+        assert await shop.amount("a") == 2
+
+    @pytest.mark.parametrize("key", [None, b"", b"\x00\x00\x00\x2a", b"\xff\xfe", "ключ".encode()])
+    async def test_any_key(self, shop: Shop, key: bytes | None) -> None:
+        """No key that a foreign producer may choose keeps a record from being buried, or is lost on the way."""
+        unreadable = Buried("key: no", Record("Earned", 1, 3, 0, key, None, ()), None)
+
+        await shop.process.arrivals((), [unreadable], NOON)
+
+        (letter,) = await shop.dead_letters()
+        kept = letter["headers"].get("__dlq.errors.key")
+        found = letter["aggregateid"].encode("latin-1") if letter["aggregateid"] is not None else None
+        assert (bytes.fromhex(kept.decode()) if kept else found) == key
+
+    async def test_any_header(self, shop: Shop) -> None:
+        """A header without a value, which Kafka allows, stays one."""
+        headers = (("a", None), ("b", b""), ("c", b"\x00\xff"))
+        unreadable = Buried("no", Record("Earned", 1, 3, 0, b"a", None, headers), None)  # type: ignore[arg-type]
+
+        await shop.process.arrivals((), [unreadable], NOON)
+
+        (letter,) = await shop.dead_letters()
+        assert set(headers) <= set(letter["headers"].items())
+
+    async def test_database_fails(self, shop: Shop) -> None:
+        """An event that the database rejects is found by halving, whatever place it has in the batch."""
+        batch = [Earned(customer_id=f"c{place}", amount=1) for place in range(9)]
+
+        await shop.take(*batch[:6], Unstorable(customer_id="c3"), *batch[6:])
+
+        assert [await shop.amount(f"c{place}") for place in range(9)] == [1] * 9
+        assert _reasons(await shop.dead_letters()) == ["the database rejected it: UntranslatableCharacterError"]
+
+    async def test_endless(self, shop: Shop) -> None:
+        """An event after which nobody can tell when to wake is poisonous too, and delays nothing."""
+        await shop.take(Endless(customer_id="a"), Earned(customer_id="a", amount=1))
+
+        assert _reasons(await shop.dead_letters())[0].startswith("OverflowError in wakes_at")
+        assert await shop.amount("a") == 1
+
+    async def test_misdirected(self, shop: Shop) -> None:
+        """A decision about one customer has no say about another one."""
+        await shop.take(Misdirected(customer_id="a"), Earned(customer_id="a", amount=1))
+
+        assert _reasons(await shop.dead_letters()) == ["decided something about another customer"]
+        assert await shop.amount("a") == 1
+
+
+class TooEarly:
+    """An event that came too early waits, visibly and boundedly, and is answered."""
+
+    async def test_waits(self, shop: Shop) -> None:
+        """It is in the customer's row, with its reason and its end, and the row wakes then."""
+        await shop.take(Spent(customer_id="a", amount=3))
+
+        (waiting,) = (await shop.case("a")).waiting
+        assert (waiting.fact.event.amount, waiting.reason, waiting.until) == (3, "not enough yet", NOON + HOUR)
+        assert (await shop.row("a"))["wakes_at"] == NOON + HOUR
+
+    async def test_offered_again(self, shop: Shop) -> None:
+        """It is offered again after a change, as long as each change makes another one possible."""
+        await shop.take(Spent(customer_id="a", amount=3), Spent(customer_id="a", amount=5))
+
+        await shop.take(Earned(customer_id="a", amount=6))
+
+        assert await shop.owed() == [
+            Balanced(customer_id="a", amount=6, turn=1),
+            Balanced(customer_id="a", amount=3, turn=2),
+        ]
+        assert [one.fact.event.amount for one in (await shop.case("a")).waiting] == [5]
+
+    async def test_repeat_while_waiting(self, shop: Shop) -> None:
+        """While it waits a repeat of it is no second one."""
+        early = fact(Spent(customer_id="a", amount=3))
+
+        await shop.take(early)
+        await shop.take(early)
+
+        assert len((await shop.case("a")).waiting) == 1
+
+    async def test_answered(self, shop: Shop) -> None:
+        """When its time is up it is answered with a reason, and waits no longer."""
+        await shop.take(Spent(customer_id="a", amount=3))
+
+        assert await shop.process.wakes(NOON + HOUR, 10) == 1
+        assert await shop.owed() == [Refused(customer_id="a", amount=3)]
+        assert (await shop.row("a"))["waiting"] is None
+        assert (await shop.row("a"))["wakes_at"] is None
+
+    async def test_too_many(self, shop: Shop) -> None:
+        """As many wait as there is room for; the next one is buried, which is an answer too."""
+        await shop.take(*[Spent(customer_id="a", amount=3) for _ in range(MOST_WAITING + 1)])
+
+        assert len((await shop.case("a")).waiting) == MOST_WAITING
+        assert len(await shop.dead_letters()) == 1
+
+    async def test_fails_later(self, shop: Shop) -> None:
+        """If it makes the code fail once its time has come it is buried, and what brought it about counts."""
+        await shop.take(Spent(customer_id="a", amount=3, breaks=True), Spent(customer_id="a", amount=2))
+
+        await shop.take(Earned(customer_id="a", amount=6))
+
+        assert await shop.amount("a") == 4
+        assert [letter["aggregatetype"] for letter in await shop.dead_letters()] == ["dlq.Spent"]
+        assert (await shop.case("a")).waiting == ()
+
+    async def test_fails_later_namesake(self, shop: Shop) -> None:
+        """What is buried takes nothing with it, not even an event with the same id from another source."""
+        await shop.take(
+            fact(Spent(customer_id="a", amount=3, breaks=True), "same", "/one"),
+            fact(Spent(customer_id="a", amount=2), "same", "/other"),
+        )
+
+        await shop.take(Earned(customer_id="a", amount=6))
+
+        assert await shop.amount("a") == 4
+
+    async def test_fails_when_overdue(self, shop: Shop) -> None:
+        """If even its answer makes the code fail it is buried, and the case goes on."""
+        await shop.take(Spent(customer_id="a", amount=3, breaks=True), Alarmed(customer_id="a", at=NOON))
+
+        await shop.process.wakes(NOON + HOUR, 10)
+
+        assert [letter["aggregatetype"] for letter in await shop.dead_letters()] == ["dlq.Spent"]
+        assert await shop.owed() == [Rang(customer_id="a", at=NOON)]
+
+    async def test_replay_after_burial(self, shop: Shop) -> None:
+        """What waited and was buried is news again when it is put back."""
+        early = fact(Spent(customer_id="a", amount=3, breaks=True))
+        await shop.take(early, Earned(customer_id="a", amount=6))
+
+        assert await shop.take(arrival(early)) == 1
+        assert len(await shop.dead_letters()) == 2
+
+
+class Waking:
+    """Deadlines are a column."""
+
+    async def test_due_once(self, shop: Shop) -> None:
+        """Rows that are due are woken once, however many wakers there are at once."""
+        await shop.take(*[Alarmed(customer_id=f"c{place}", at=NOON) for place in range(50)])
+
+        woken = await asyncio.gather(*[shop.process.wakes(NOON, 20) for _ in range(5)])
+        woken.append(await shop.process.wakes(NOON, 50))
+
+        assert sum(woken) == 50
+        assert len({one.customer_id for one in await shop.owed()}) == len(await shop.owed()) == 50
+
+    async def test_not_before(self, shop: Shop) -> None:
+        """Nothing is woken before its moment."""
+        await shop.take(Alarmed(customer_id="a", at=NOON + HOUR))
+
+        assert await shop.process.wakes(NOON + HOUR * 0.99, 10) == 0
+        assert await shop.process.wakes(NOON + HOUR, 10) == 1
+
+    async def test_moved(self, shop: Shop) -> None:
+        """A deadline that moved is a changed column: only the new one rings."""
+        await shop.take(Alarmed(customer_id="a", at=NOON), Alarmed(customer_id="a", at=NOON + HOUR))
+
+        await shop.process.wakes(NOON, 10)
+        await shop.process.wakes(NOON + HOUR, 10)
+
+        assert await shop.owed() == [Rang(customer_id="a", at=NOON + HOUR)]
+
+    @pytest.mark.parametrize("breaks", ["decide", "silence", "spin", "database"])
+    async def test_stuck(self, shop: Shop, breaks: Any) -> None:
+        """A case that fails to wake, in whatever way, is marked with the reason and delays no other."""
+        await shop.take(
+            *[Alarmed(customer_id=name, at=NOON) for name in "abc"],
+            Alarmed(customer_id="d", at=NOON - HOUR, breaks=breaks),
+        )
+
+        await shop.process.wakes(NOON, 10)
+
+        assert (await shop.row("d"))["stuck"]
+        assert SECRET not in (await shop.row("d"))["stuck"]
+        assert {one.customer_id for one in await shop.owed()} == {"a", "b", "c"}
+        assert await shop.process.wakes(NOON, 10) == 0
+
+    async def test_stuck_again(self, shop: Shop) -> None:
+        """A stuck case is tried again later, and is stuck no more once it goes."""
+        await shop.take(Alarmed(customer_id="a", at=NOON, breaks="decide"))
+        await shop.process.wakes(NOON, 10)
+
+        await shop.take(Alarmed(customer_id="a", at=NOON))
+        await shop.process.wakes(NOON + HOUR, 10)
+
+        assert (await shop.row("a"))["stuck"] is None
+        assert await shop.owed() == [Rang(customer_id="a", at=NOON)]
+
+
+class Tasks:
+    """Work is ordered once, done under a lease, and its outcome counts once."""
+
+    async def _claimed(self, shop: Shop, name: str = "x") -> tuple[UUID, UUID]:
+        await shop.take(JobWanted(customer_id="a", name=name))
+        (row,) = await shop.rows.claim(uuid4(), 30)
+        return row["id"], row["lease"]
+
+    async def test_ordered_once(self, shop: Shop) -> None:
+        """A repeat of the event that orders work orders nothing more."""
+        wanted = fact(JobWanted(customer_id="a", name="x"))
+
+        await asyncio.gather(shop.take(wanted), shop.take(wanted))
+
+        assert [row["kind"] for row in await shop.rows.table("tasks")] == [Job.kind()]
+
+    async def test_claimed_once(self, shop: Shop) -> None:
+        """Of two performers that claim at once one gets the task, with its body as it was ordered."""
+        await shop.take(JobWanted(customer_id="a", name="x"))
+
+        claims = await asyncio.gather(shop.rows.claim(uuid4(), 30), shop.rows.claim(uuid4(), 30))
+
+        assert sorted(map(len, claims)) == [0, 1]
+        (row,) = [row for claim in claims for row in claim]
+        assert Job.model_validate_json(row["body"]) == Job(customer_id="a", name="x")
+
+    async def test_outcome(self, shop: Shop) -> None:
+        """Its outcome comes back as an event, in the transaction that forgets the task."""
+        task_id, lease = await self._claimed(shop)
+
+        await shop.process.outcome(task_id, lease, fact(JobDone(customer_id="a", name="x")), NOON)
+
+        assert await shop.rows.table("tasks") == []
+        assert await shop.owed() == [JobFinished(customer_id="a", name="x")]
+
+    async def test_lease_lost(self, shop: Shop) -> None:
+        """Under a lease that is lost the outcome does not count; under the new one it does."""
+        task_id, lease = await self._claimed(shop, "earn")
+        done = fact(JobDone(customer_id="a", name="earn"))
+        with pytest.raises(LeaseLostError):
+            await shop.process.outcome(task_id, uuid4(), done, NOON)
+
+        await shop.process.outcome(task_id, lease, done, NOON)
+        with pytest.raises(LeaseLostError):
+            await shop.process.outcome(task_id, lease, done, NOON)
+
+        assert await shop.amount("a") == 10
+
+    @pytest.mark.parametrize("name", ["bad", "early"])
+    async def test_outcome_fails(self, shop: Shop, name: str) -> None:
+        """If the code can't take the outcome the task stays, and nothing else is written."""
+        task_id, lease = await self._claimed(shop, name)
+        before = await shop.everything()
+
+        with pytest.raises(OutcomeFailedError):
+            await shop.process.outcome(task_id, lease, fact(JobDone(customer_id="a", name=name)), NOON)
+
+        assert await shop.everything() == before
+
+    async def test_outcome_wakes_poison(self, shop: Shop) -> None:
+        """An outcome that makes a waiting event possible counts, even if that event then proves poisonous."""
+        task_id, lease = await self._claimed(shop, "earn")
+        await shop.take(Spent(customer_id="a", amount=3, breaks=True))
+
+        await shop.process.outcome(task_id, lease, fact(JobDone(customer_id="a", name="earn")), NOON)
+
+        assert await shop.amount("a") == 10
+        assert [letter["aggregatetype"] for letter in await shop.dead_letters()] == ["dlq.Spent"]
+
+
+class Conformance(Batches, Poison, TooEarly, Waking, Tasks):
+    """All of it."""
