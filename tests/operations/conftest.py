@@ -1,0 +1,49 @@
+"""Topics of the test's own on the real Kafka, and what reads and writes them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from counting import DOMAIN, NOW, PARTITIONS
+from kafka_records import Records
+
+from shared.settings import read_settings
+from shared.worker import Place
+
+
+@pytest.fixture
+async def place(postgres: str) -> AsyncIterator[Place]:
+    """Give topics and a database of the test's own; the clock stands still."""
+    prefix = f"t-{uuid4().hex[:8]}."
+    events = [event.type() for event in DOMAIN.consumes]
+    names = [f"{kind}{prefix}{event}" for event in events for kind in ("", "dlq.")]
+    admin = AIOKafkaAdminClient(bootstrap_servers=read_settings().kafka)
+    await admin.start()
+    try:
+        made = await admin.create_topics([NewTopic(name, PARTITIONS, 1) for name in names])
+        assert all(code == 0 for _, code, *_ in made.topic_errors)
+        yield Place(read_settings().kafka, postgres, prefix, lambda: NOW)
+        await admin.delete_topics(names)
+    finally:
+        await admin.close()
+
+
+@pytest.fixture
+async def producer(place: Place) -> AsyncIterator[AIOKafkaProducer]:
+    """Give a producer such as any platform service has."""
+    client = AIOKafkaProducer(bootstrap_servers=place.kafka, enable_idempotence=True)
+    await client.start()
+    try:
+        yield client
+    finally:
+        await client.stop()
+
+
+@pytest.fixture
+def records(place: Place) -> Records:
+    """Give a reader of whole topics."""
+    return Records(place)
