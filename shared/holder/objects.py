@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ..events.platform import Erased, NotErased
 from ..events.vocabulary import TableCount, TableFingerprint
-from .right import RefusedError, Right, check_command
+from .right import RefusedError, Right, check_command, check_still
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection
@@ -37,14 +37,16 @@ async def erase_objects(store: Store, bucket: str, prefix: str, *, right: Right,
 
     Counts are of versions, delete markers and unfinished uploads. Objects can't be rolled back: what was deleted
     stays so, even if the answer is that it failed. Everybody else's versions that were there before are looked for
-    again afterwards; new ones don't matter. Raises StoreOutage or StoreRefusal.
+    again afterwards; new ones don't matter. Raises StoreOutageError or
+    StoreRefusalError.
     """
     try:
         check_command(right, now)
         _one_customers(prefix)
+        before = await _others(store, bucket, prefix)
+        await check_still(right)
     except RefusedError as refused:
         return NotErased(reason=refused.reason)
-    before = await _others(store, bucket, prefix)
     swept = await store.delete_all_versions(bucket, prefix)
     left = await store.count_left(bucket, prefix)
     after = before & await _others(store, bucket, prefix)

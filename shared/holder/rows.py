@@ -67,85 +67,97 @@ async def erase(
     dry_run: bool = False,
 ) -> Erasure:
     """Do what ``erase_rows`` does, but raise a ``RefusedError`` that tells the details; a *dry_run* is rolled back."""
-    noted = right.deletion_id is not None and not dry_run
-    if noted:
+    work = _Work(connection, map, customer, right, now, progress, dry_run)
+    if work.noted_as:
         await ledger.prepare(connection)
-    transaction = connection.transaction(isolation="repeatable_read")
-    await transaction.start()
     try:
-        warnings = await _check(connection, map, customer, right, now)
-        outcome = await _delete_and_compare(connection, map, customer, progress)
-        if right.deletion_id is not None and noted:
-            deleted = await ledger.note(connection, right.deletion_id, outcome.deleted)
-            outcome = outcome.model_copy(update={"deleted": deleted})
-        await check_still(right)
-    except BaseException:
-        await _roll_back(connection, transaction)
-        raise
-    await (transaction.rollback() if dry_run else transaction.commit())
-    return Erasure(outcome, warnings)
+        return await work.attempt()
+    except (asyncpg.ForeignKeyViolationError, asyncpg.SerializationError):
+        # The platform wrote a row of the customer's meanwhile; a fresh snapshot has it. A second failure is no race.
+        return await _last_attempt(work)
 
 
-async def _roll_back(connection: Connection, transaction: asyncpg.transaction.Transaction) -> None:
-    # On a connection that is gone the server has rolled back already.
-    if not connection.is_closed():
-        await transaction.rollback()
-
-
-async def _check(
-    connection: Connection,
-    map: DataMap,  # noqa: A002
-    customer: str,
-    right: Right,
-    now: datetime,
-) -> tuple[Finding, ...]:
-    await settle(connection)
-    if not right.moved_clock:
-        await check_clock(connection, now)
-    check_command(right, now)
-    return await check_system(connection, map, customer)
-
-
-async def _delete_and_compare(
-    connection: Connection,
-    map: DataMap,  # noqa: A002
-    customer: str,
-    progress: Progress | None,
-) -> Erased:
-    others = {table.name: await measure(connection, other_rows(map, table), customer) for table in map.tables}
-    deleted = await _delete(connection, map, customer, progress)
-    # Read back without asking whose the rows are: a row that led to the customer through a deleted one
-    # would no longer be found, but it stands among the rest now, where nothing may have been added.
-    rest = {table.name: await measure(connection, all_rows(table)) for table in map.tables}
-    _nothing_left_and_nobody_touched(others, rest)
-    return Erased(
-        deleted=deleted,
-        remaining=tuple(TableCount(table=name, rows=_left(others[name], rest[name])) for name in rest),
-        bystanders=tuple(_compared(name, others[name], rest[name]) for name in rest),
-    )
-
-
-async def _delete(
-    connection: Connection,
-    map: DataMap,  # noqa: A002
-    customer: str,
-    progress: Progress | None,
-) -> tuple[TableCount, ...]:
-    deleted: list[TableCount] = []
+async def _last_attempt(work: _Work) -> Erasure:
     try:
-        for table in await deletion_order(connection, map):
-            status = await connection.execute(delete_statement(map, table), customer)
-            deleted.append(TableCount(table=table.name, rows=int(status.removeprefix("DELETE "))))
-            if progress:
-                progress(deleted[-1])
-    except OrderError as error:
-        raise RefusedError("failed", str(error)) from error
+        return await work.attempt()
     except asyncpg.IntegrityConstraintViolationError as error:
         # The constraint's name only: the server's own text quotes values.
         raise RefusedError(
             "failed", f"{error.table_name}: the constraint {error.constraint_name} forbids it"
         ) from error
-    return tuple(deleted)
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """One deletion that was asked for, to be attempted in a transaction of its own."""
+
+    connection: Connection
+    map: DataMap
+    customer: str
+    right: Right
+    now: datetime
+    progress: Progress | None
+    dry_run: bool
+
+    @property
+    def noted_as(self) -> str | None:
+        return None if self.dry_run else self.right.deletion_id
+
+    async def attempt(self) -> Erasure:
+        transaction = self.connection.transaction(isolation="repeatable_read")
+        await transaction.start()
+        try:
+            erasure = await self._steps()
+        except BaseException:
+            # On a connection that is gone the server has rolled back already.
+            if not self.connection.is_closed():
+                await transaction.rollback()
+            raise
+        await (transaction.rollback() if self.dry_run else transaction.commit())
+        return erasure
+
+    async def _steps(self) -> Erasure:
+        await settle(self.connection)
+        if not self.right.moved_clock:
+            await check_clock(self.connection, self.now)
+        check_command(self.right, self.now)
+        warnings = await check_system(self.connection, self.map, self.customer)
+        outcome = await self._delete_and_compare()
+        await check_still(self.right)
+        return Erasure(outcome, warnings)
+
+    async def _delete_and_compare(self) -> Erased:
+        others = {one.name: await self._measure(other_rows(self.map, one), self.customer) for one in self.map.tables}
+        deleted = await self._delete()
+        # Read back without asking whose the rows are: a row that led to the customer through a deleted one
+        # would no longer be found, but it stands among the rest now, where nothing may have been added.
+        rest = {one.name: await self._measure(all_rows(one)) for one in self.map.tables}
+        _nothing_left_and_nobody_touched(others, rest)
+        if self.noted_as:
+            deleted = await ledger.note(self.connection, self.noted_as, deleted)
+        return Erased(
+            deleted=deleted,
+            remaining=tuple(TableCount(table=name, rows=_left(others[name], rest[name])) for name in rest),
+            bystanders=tuple(_compared(name, others[name], rest[name]) for name in rest),
+        )
+
+    async def _measure(self, query: str, *customer: str) -> Rows:
+        return await measure(self.connection, query, *customer)
+
+    async def _delete(self) -> tuple[TableCount, ...]:
+        deleted: list[TableCount] = []
+        for table in await self._order():
+            status = await self.connection.execute(delete_statement(self.map, table), self.customer)
+            deleted.append(TableCount(table=table.name, rows=int(status.removeprefix("DELETE "))))
+            if self.progress:
+                self.progress(deleted[-1])
+        return tuple(deleted)
+
+    async def _order(self) -> tuple[Table, ...]:
+        try:
+            return await deletion_order(self.connection, self.map)
+        except OrderError as error:
+            raise RefusedError("failed", str(error)) from error
 
 
 def delete_statement(map: DataMap, table: Table) -> str:  # noqa: A002

@@ -1,0 +1,71 @@
+"""``offramp erase`` as an operator meets it, on a plain database."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from platform_rows import LEAVING, everything, others
+from typer.testing import CliRunner
+
+from deploy.platform.generate import HERE
+from shared.errors import OperatorError
+from shared.holder.commands import app
+
+if TYPE_CHECKING:
+    from platform_rows import Database
+    from typer.testing import Result
+
+
+async def run(dsn: str, *arguments: str, typed: str = "") -> Result:
+    """Run ``offramp erase``; errors for operators come out as exceptions."""
+    command = ["--map", str(HERE / "map.yaml"), "--dsn", dsn, "--customer", LEAVING, *arguments]
+    result = await asyncio.to_thread(CliRunner().invoke, app, command, input=typed)
+    if isinstance(result.exception, OperatorError):
+        raise result.exception
+    return result
+
+
+async def test_a_dry_run_tells_the_counts_and_deletes_nothing(dsn: str, database: Database) -> None:
+    """The counts per table are printed, and every row is still there."""
+    before = await everything(database)
+    result = await run(dsn, "--dry-run")
+
+    assert result.exit_code == 0
+    assert "users" in result.output
+    assert "rolled back" in result.output
+    assert await everything(database) == before
+
+
+async def test_with_yes_the_rows_go(dsn: str, database: Database) -> None:
+    """For machines the counts are JSON, and the exit code says that nothing is left."""
+    result = await run(dsn, "--yes", "--json")
+    told = json.loads(result.output)
+
+    assert result.exit_code == 0
+    assert (told["customer"], told["dry_run"], told["warnings"]) == (LEAVING, False, [])
+    assert {"table": "users", "rows": 12} in told["deleted"]
+    assert await everything(database) == await others(database)
+
+
+async def test_the_customers_id_has_to_be_written_again(dsn: str, database: Database) -> None:
+    """A wrong id, or only "yes", deletes nothing; the right one does."""
+    before = await everything(database)
+    with pytest.raises(OperatorError, match="nothing was deleted"):
+        await run(dsn, typed="yes\n")
+    unchanged = await everything(database) == before
+    result = await run(dsn, typed=f"{LEAVING}\n")
+
+    assert unchanged
+    assert result.exit_code == 0
+    assert await everything(database) == await others(database)
+
+
+async def test_what_is_in_the_way_is_a_sentence(dsn: str, database: Database) -> None:
+    """An undeclared table is named, and nothing is deleted."""
+    await database.execute("create table grades (id int)")
+
+    with pytest.raises(OperatorError, match=r"not_declared.*grades"):
+        await run(dsn, "--yes")
