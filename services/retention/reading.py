@@ -1,0 +1,130 @@
+"""Reads the holders' systems, as they stand before a deletion and after it; deletes nothing and needs no such right."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import blake2b, sha256
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from shared.datamap.fingerprint import measure, other_rows, own_rows, settle
+from shared.datamap.live import check
+from shared.datamap.model import load
+from shared.holder.declaration import Holder, PostgresHolder, S3Holder
+from shared.holder.survey import survey_objects, survey_rows
+from shared.objects import ObjectStore
+from shared.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from shared.datamap.live import Connection
+    from shared.datamap.model import DataMap
+
+_CONNECT_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One table or bucket: *own*, how many are the customer's; *others*, how many not, and their *fingerprint*."""
+
+    table: str
+    own: int
+    others: int
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was seen at *holder*; *undeclared* tables have no owner that the map knows, so nothing is proven of them."""
+
+    holder: str
+    seen: tuple[Seen, ...]
+    undeclared: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads every one of *holders*; a system that can't be reached raises an outage, and is never taken for empty.
+
+    Its databases' errors are asyncpg's and OSError, its store's are StoreError.
+    """
+
+    holders: tuple[Holder, ...]
+    settings: Settings
+
+    async def before(self, customer: str) -> tuple[Reading, ...]:
+        """Count and fingerprint what is *customer*'s and what is not, by the predicate that deletes."""
+        return tuple([await self._before(holder, customer) for holder in self.holders])
+
+    async def after(self, customer: str) -> tuple[Reading, ...]:
+        """Look for what is left of *customer*, by another path than the one that deletes."""
+        return tuple([await self._after(holder, customer) for holder in self.holders])
+
+    async def _before(self, holder: Holder, customer: str) -> Reading:
+        if isinstance(holder, S3Holder):
+            return await self._bucket(holder, customer)
+        map, connection = load(holder.map), await self._connect(holder)  # noqa: A001 - the domain's word
+        try:
+            return Reading(
+                holder.name, await _rows_before(connection, map, customer), await _undeclared(connection, map)
+            )
+        finally:
+            await connection.close()
+
+    async def _after(self, holder: Holder, customer: str) -> Reading:
+        if isinstance(holder, S3Holder):
+            return await self._bucket(holder, customer)
+        map, connection = load(holder.map), await self._connect(holder)  # noqa: A001 - the domain's word
+        try:
+            undeclared = await _undeclared(connection, map)
+            survey = await survey_rows(connection, map, customer)
+        finally:
+            await connection.close()
+        seen = [Seen(one.table, one.left, one.standing.count, one.standing.fingerprint) for one in survey.tables]
+        # Here "others" are all rows that stand: nothing of the customer may be among them.
+        return Reading(holder.name, tuple(seen), (*undeclared, *(name for name, _ in survey.elsewhere)))
+
+    async def _connect(self, holder: PostgresHolder) -> asyncpg.Connection[asyncpg.Record]:
+        dsn = reading_dsn(self.settings, holder)
+        # Whatever the role may do, this connection only reads.
+        read_only = {"default_transaction_read_only": "on", "application_name": "offramp retention check"}
+        return await asyncpg.connect(dsn, timeout=_CONNECT_SECONDS, server_settings=read_only)
+
+    async def _bucket(self, holder: S3Holder, customer: str) -> Reading:
+        prefix = holder.prefix_of(customer)
+        async with ObjectStore(self.settings.s3) as store:
+            own = await survey_objects(store, holder.bucket, prefix)
+            others, fingerprint = await _others(store.versions(holder.bucket, ""), prefix)
+        return Reading(holder.name, (Seen(holder.bucket, own, others, fingerprint),))
+
+
+def reading_dsn(settings: Settings, holder: PostgresHolder) -> str:
+    """Tell by which URL *holder* is read: ``OFFRAMP_HOLDER_<NAME>_DSN`` with a role that only reads, else its own."""
+    own = settings.own_dsns.get(f"holder_{holder.name.replace('-', '_')}")
+    return own or settings.dsn(holder.database)
+
+
+async def _rows_before(connection: Connection, map: DataMap, customer: str) -> tuple[Seen, ...]:  # noqa: A002
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        await settle(connection)
+        seen = []
+        for table in map.tables:
+            own = await measure(connection, own_rows(map, table), customer)
+            others = await measure(connection, other_rows(map, table), customer)
+            seen.append(Seen(table.name, own.count, others.count, others.fingerprint))
+        return tuple(seen)
+
+
+async def _undeclared(connection: Connection, map: DataMap) -> tuple[str, ...]:  # noqa: A002
+    return tuple(finding.place for finding in await check(connection, map) if finding.stops)
+
+
+async def _others(versions: AsyncIterator[tuple[str, str]], prefix: str) -> tuple[int, str]:
+    count = total = 0
+    async for key, version in versions:
+        if not key.startswith(prefix):
+            count += 1
+            total += int.from_bytes(blake2b(f"{key}\0{version}".encode(), digest_size=16).digest(), "big")
+    return count, sha256(f"{count}:{total}".encode()).hexdigest()

@@ -1,0 +1,134 @@
+"""The holders' systems are read before and after a deletion, and what can't be read is never taken for empty."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import MappingProxyType
+from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from retention_systems import Platform
+
+from services.retention.reading import Reader, Reading
+from shared.holder.declaration import PostgresHolder, S3Holder
+from shared.store_faults import StoreError
+
+
+def reader(platform: Platform) -> Reader:
+    return Reader(platform.holders, platform.settings)
+
+
+def own(readings: tuple[Reading, ...]) -> dict[str, int]:
+    return {f"{reading.holder}.{one.table}": one.own for reading in readings for one in reading.seen}
+
+
+async def test_before_it_counts_everything_of_the_customer(platform: Platform) -> None:
+    """Before, the customer's rows and objects are counted, and nobody else's among them."""
+    counts = own(await reader(platform).before("acme"))
+
+    assert list(counts.values()) == [1, 2, 3, 2, 0]
+
+
+async def test_after_nothing_is_left_and_others_stand_as_before(platform: Platform) -> None:
+    """After a true deletion nothing is left, and everybody else's fingerprints are those from before."""
+    before = await reader(platform).before("acme")
+    await platform.erase()
+    after = await reader(platform).after("acme")
+
+    assert set(own(after).values()) == {0}
+    assert [[replace(one, own=0) for one in reading.seen] for reading in before] == [
+        list(reading.seen) for reading in after
+    ]
+
+
+@pytest.mark.parametrize(
+    ("damage", "table"),
+    [
+        ("update notes set body = 'x' where id = 4", "notes"),
+        ("delete from notes where id = 4", "notes"),
+        ("insert into customers values ('acme3', null)", "customers"),
+    ],
+)
+async def test_a_touched_bystander_is_seen(platform: Platform, damage: str, table: str) -> None:
+    """Another customer's row changed, gone or new shows in its table's fingerprint and in no other."""
+    before = await reader(platform).before("acme")
+    await platform.erase()
+    await platform.run(damage)
+    after = await reader(platform).after("acme")
+    differing = {
+        now.table
+        for then_at, now_at in zip(before, after, strict=True)
+        for then, now in zip(then_at.seen, now_at.seen, strict=True)
+        if (then.others, then.fingerprint) != (now.others, now.fingerprint)
+    }
+
+    assert differing == {table}
+
+
+async def test_a_hidden_version_is_left_over(platform: Platform) -> None:
+    """An object deleted in the ordinary way is still there as a version, and the check counts it."""
+    await platform.store.put(platform.media, "acme/again.jpg", b"1")
+    await platform.store.put(platform.media, "acme/again.jpg", b"2")
+    after = own(await reader(platform).after("acme"))
+
+    assert after[f"platform-media.{platform.media}"] == 4
+
+
+async def test_an_undeclared_table_is_named(platform: Platform) -> None:
+    """A table that the map doesn't know is named before and after: nothing is proven of it."""
+    await platform.run("create table diary (id int primary key, customer_id text)")
+    await platform.run("insert into diary values (1, 'acme')")
+
+    assert "diary" in (await reader(platform).before("acme"))[0].undeclared
+    assert "diary" in (await reader(platform).after("acme"))[0].undeclared
+
+
+async def test_a_database_that_is_away_is_an_outage(platform: Platform) -> None:
+    """A database that can't be reached raises, so that the reading is tried again."""
+    away = urlunsplit(urlsplit(platform.settings.postgres)._replace(path=f"/t_{uuid4().hex[:12]}"))
+    settings = replace(platform.settings, own_dsns=MappingProxyType({"platform": away}))
+
+    with pytest.raises((OSError, asyncpg.PostgresError)):
+        await Reader(platform.holders, settings).after("acme")
+
+
+async def test_a_bucket_that_is_away_is_no_empty_bucket(platform: Platform) -> None:
+    """A bucket that does not exist raises; it is never reported as empty."""
+    missing = tuple(
+        replace(holder, bucket=f"t-{uuid4().hex[:12]}") if isinstance(holder, S3Holder) else holder
+        for holder in platform.holders
+    )
+
+    with pytest.raises(StoreError):
+        await Reader(missing, platform.settings).after("acme")
+
+
+async def test_a_role_that_sees_less_is_an_error(platform: Platform) -> None:
+    """A table that the reading role may not read raises; what one may not see is not gone."""
+    role = f"t_{uuid4().hex[:12]}"
+    await platform.run(f"create role {role} login password 'x'")
+    try:
+        await platform.run(f"grant usage on schema public to {role}; grant select on customers, users to {role}")
+        dsn = urlsplit(platform.settings.dsn("platform"))
+        reading = dsn._replace(netloc=f"{role}:x@{dsn.netloc.rpartition('@')[2]}")
+        own_dsns = {**platform.settings.own_dsns, "holder_platform_database": urlunsplit(reading)}
+        settings = replace(platform.settings, own_dsns=MappingProxyType(own_dsns))
+
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await Reader(platform.holders, settings).after("acme")
+    finally:
+        await platform.run(f"drop owned by {role}; drop role {role}")
+
+
+async def test_the_check_can_only_read(platform: Platform) -> None:
+    """The connection of the check refuses to write, whatever its role may do."""
+    database = platform.holders[0]
+    assert isinstance(database, PostgresHolder)
+    connection = await reader(platform)._connect(database)
+    try:
+        with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+            await connection.execute("delete from notes")
+    finally:
+        await connection.close()
