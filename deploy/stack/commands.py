@@ -10,10 +10,11 @@ import typer
 
 from shared.settings import read_settings
 
-from . import lifecycle
+from . import jars, lifecycle, tools
 from .lifecycle import Status
 
 app = typer.Typer(help="The local Kafka, PostgreSQL and S3.", no_args_is_help=True)
+_PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
 
 @app.command()
@@ -38,6 +39,29 @@ def status(*, as_json: Annotated[bool, typer.Option("--json", help="For machines
         _tell(found)
     if any(one.state not in {"running", "external"} for one in found):
         raise typer.Exit(1)
+
+
+@app.command(context_settings=_PASSED_ON)
+def kafka(context: typer.Context, tool: Annotated[str, typer.Argument(help=", ".join(tools.KAFKA_TOOLS))]) -> None:
+    """Run one of Kafka's own tools; what follows its name is the tool's."""
+    tools.run_kafka_tool(read_settings(), tool, context.args)
+
+
+@app.command(context_settings=_PASSED_ON)
+def psql(
+    context: typer.Context,
+    service: Annotated[str | None, typer.Option(help="As this service's role, in its database.")] = None,
+) -> None:
+    """Run psql of the server's version; further arguments are psql's."""
+    tools.run_psql(read_settings(), service, context.args)
+
+
+@app.command("jars")
+def lock_jars() -> None:
+    """Work out Kafka's jars anew and write their digests, after COORDINATES in deploy/stack/jars.py changed."""
+    found = jars.resolve()
+    jars.write_lock(found)
+    typer.echo(f"{len(found)} jars are locked in {jars.LOCK}: read the difference before you commit it.")
 
 
 def _tell(found: list[Status]) -> None:

@@ -21,6 +21,7 @@ COORDINATES = (
 )
 # What `jgo` resolves COORDINATES to, as `sha256sum` writes it; a path is the jar's in a Maven repository.
 LOCK = Path(__file__).with_name("jars.sha256")
+_REPOSITORY = Path("~/.m2/repository").expanduser()
 _AT_ONCE = 8
 _SECONDS = 60
 
@@ -79,3 +80,18 @@ def _check(jar: Path, digest: str) -> None:
     if found != digest:
         msg = f"{jar} has the SHA-256 {found}, not {digest} as {LOCK.name} says: delete it and start again."
         raise OperatorError(msg)
+
+
+def resolve() -> dict[str, str]:
+    """Let jgo work out anew, over a minute, which jars COORDINATES need; returns their digests by path."""
+    # Imported late: nobody else needs the resolver.
+    import jgo  # noqa: PLC0415
+
+    found = [artifact.resolve() for artifact in jgo.resolve("+".join(COORDINATES))]
+    jars = sorted(jar.relative_to(_REPOSITORY).as_posix() for jar in found if jar.suffix == ".jar")
+    return {jar: hashlib.sha256((_REPOSITORY / jar).read_bytes()).hexdigest() for jar in jars}
+
+
+def write_lock(jars: Mapping[str, str], lock: Path = LOCK) -> None:
+    """Write *jars* as `sha256sum` does."""
+    lock.write_text("".join(f"{digest}  {path}\n" for path, digest in jars.items()))

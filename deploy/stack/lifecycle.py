@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -27,6 +28,8 @@ from .site import Record, Site
 NEEDED_BYTES = 2 * 1024**3
 _PATIENCE = 60.0
 _BETWEEN_QUESTIONS = 0.1
+# As PostgreSQL, Java and Go's glog write it.
+_TROUBLE = re.compile(r"FATAL|ERROR|Exception|^[EF]\d{4} ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,7 @@ def _await_answer(server: Server, site: Site, record: Record) -> None:
 def _why(server: Server, site: Site, *, died: bool) -> str:
     log = site.log(server.name)
     said = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    telling = [line for line in said[-40:] if any(word in line for word in ("FATAL", "ERROR", "Exception", "F1", "E1"))]
+    telling = [line for line in said[-40:] if _TROUBLE.search(line)]
     last = (telling or said or ["nothing"])[-1][:300]
     happened = "ended while it started" if died else f"gave no answer for {_PATIENCE:.0f} s"
     return (
