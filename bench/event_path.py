@@ -61,9 +61,18 @@ async def consume(dsn, prefix, count, process_type=PostgresProcess):
         while not kafka.assignment():
             await kafka.getmany(timeout_ms=10, max_records=1)
         begun, seen = perf_counter(), 0
-        while seen < count:
-            await consumer.turn()
-            seen = sum([(await kafka.position(tp)) for tp in kafka.assignment()])
+        async def reader(number):
+            nonlocal seen
+            while seen < count:
+                await consumer.turn(number)
+                committed = [await kafka.committed(tp) for tp in kafka.assignment()]
+                seen = sum(one or 0 for one in committed)
+        async def reader(number):
+            nonlocal seen
+            while seen < count:
+                await consumer.turn(number)
+                seen = sum([(await kafka.position(tp)) for tp in kafka.assignment()])
+        await asyncio.gather(reader(0), reader(1))
         took = perf_counter() - begun
         await kafka.stop()
         outbox = await pool.fetchval("select count(*) from outbox")

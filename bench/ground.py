@@ -55,4 +55,4 @@ async def topics(types: Sequence[str]) -> AsyncIterator[str]:
 
 def fact(event: Event, number: int) -> Fact:
     """Wrap *event* as the *number*-th fact of a benchmark."""
-    return Fact(str(derived("bench", number)), "/bench", NOON, event)
+    return Fact(derived("bench", number), "/bench", NOON, event)

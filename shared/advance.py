@@ -142,11 +142,11 @@ def _cause(fact: Fact) -> str:
 def _follow(domain: Domain[S, P], step: Step[S], decided: Decided[S], cause: str, now: datetime) -> Step[S]:
     case = Case(decided.state, step.case.revision + 1, step.case.waiting)
     owed = tuple(
-        Fact(str(derived(domain.name, cause, event.type(), place)), f"/offramp/{domain.name}", now, event)
+        Fact(derived(domain.name, cause, event.type(), place), f"/offramp/{domain.name}", now, event)
         for place, event in enumerate(decided.events)
     )
     tasks = tuple(
-        Ordered(derived(domain.name, cause, task.kind(), place), task) for place, task in enumerate(decided.tasks)
+        Ordered(UUID(derived(domain.name, cause, task.kind(), place)), task) for place, task in enumerate(decided.tasks)
     )
     return Step(case, step.owed + owed, step.tasks + tasks)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import structlog
@@ -24,10 +25,16 @@ Polled: TypeAlias = dict[TopicPartition, list[Any]]
 _log = structlog.get_logger()
 BATCH = 2000
 _POLL_MS = 200
+# While no partition is assigned to a reader.
+_IDLE_SECONDS = 0.1
 
 
 class Consumer:
-    """Hands what it reads to *process*; during an outage it reads the same again, and the lag shows it."""
+    """Hands what it reads to *process*; during an outage it reads the same again, and the lag shows it.
+
+    *readers* share the assigned partitions by number, so that one decides while the other waits for the database;
+    a customer's topics all have it in the same partition, so its events stay with one reader.
+    """
 
     def __init__(
         self,
@@ -37,27 +44,37 @@ class Consumer:
         switches: Switches,
         progress: Progress,
         prefix: str = "",
+        readers: int = 2,
     ) -> None:
         self._process = process
         self._kafka = kafka
         self._clock = clock
         self._switches = switches
         self._prefix = prefix
-        # No rest between turns: getmany itself waits for news.
-        self._loop = Loop("consumer", self.turn, progress, 0)
+        self._readers = readers
+        self._loops = [
+            Loop(f"consumer {reader}", lambda reader=reader: self.turn(reader), progress, _IDLE_SECONDS)  # type: ignore[misc]
+            for reader in range(readers)
+        ]
 
     async def run(self) -> None:
         """Read until ``stop``."""
-        await self._loop.run()
+        async with asyncio.TaskGroup() as group:
+            for loop in self._loops:
+                group.create_task(loop.run())
 
     def stop(self) -> None:
-        """Finish and commit the batch under way, then end."""
-        self._loop.stop()
+        """Finish and commit the batches under way, then end."""
+        for loop in self._loops:
+            loop.stop()
 
-    async def turn(self) -> bool:
-        """Read one batch, carry it out, then commit its offsets."""
+    async def turn(self, reader: int = 0) -> bool:
+        """Read one batch of *reader*'s partitions, carry it out, then commit its offsets."""
         await self._obey_switch()
-        polled = await self._kafka.getmany(timeout_ms=_POLL_MS, max_records=BATCH)
+        mine = [partition for partition in self._kafka.assignment() if partition.partition % self._readers == reader]
+        if not mine:
+            return False
+        polled = await self._kafka.getmany(*mine, timeout_ms=_POLL_MS, max_records=BATCH)
         if polled:
             try:
                 await self._carry_out(polled)

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 from hashlib import blake2b
-from uuid import UUID
 
 from .decision import Fact
 
 
-def derived(*parts: str | int) -> UUID:
-    """Derive one id from *parts*; RFC 9562 version 8 (custom), over BLAKE2b.
+def derived(*parts: str | int) -> str:
+    """Derive one id from *parts*, as the text of a UUID; RFC 9562 version 8 (custom), over BLAKE2b.
 
-    uuid5's SHA-1 would do as well but costs three times as much, and this runs for every event.
+    uuid5 over SHA-1 would do as well, but takes 3.4 us where this takes 1.2, and several are made for every event.
     """
-    digest = blake2b("\x1f".join(map(str, parts)).encode(), digest_size=16).digest()
-    number = int.from_bytes(digest, "big")
-    number &= ~(0xF000 << 64) & ~(0xC000 << 48)
-    return UUID(int=number | (0x8000 << 64) | (0x8000 << 48))
+    digits = _digest(parts).hex()
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-8{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
-def inbox_key(fact: Fact) -> UUID:
+def inbox_key(fact: Fact) -> bytes:
     """Identify *fact* in the inbox: its source and id, never its offset, which a relay's retry changes."""
-    return derived("seen", fact.source, fact.id)
+    return _digest(("seen", fact.source, fact.id))
+
+
+def burial_key(topic: str, partition: int, offset: int) -> bytes:
+    """Identify a dead letter by its place: the same event put back has a new offset, and may be buried again."""
+    return _digest(("buried", topic, partition, offset))
+
+
+def _digest(parts: tuple[str | int, ...]) -> bytes:
+    return blake2b("\x1f".join(map(str, parts)).encode(), digest_size=16).digest()

@@ -129,7 +129,7 @@ class Performer:
 
     async def _conclude(self, row: Mapping[str, Any], outcome: Outcome) -> None:
         now = self._clock()
-        fact = Fact(str(derived("outcome", str(row["id"]))), f"/offramp/{self._service}/performer", now, outcome)
+        fact = Fact(derived("outcome", str(row["id"])), f"/offramp/{self._service}/performer", now, outcome)
         await self._process.outcome(row["id"], row["lease"], fact, now)
 
     async def _while_leased(self, row: Mapping[str, Any], work: Coroutine[Any, Any, Outcome]) -> Outcome:

@@ -13,7 +13,7 @@ from .advance import Case
 from .caserows import OUTBOX_COLUMNS, CaseRows, OutboxRow, dead_letter_row, key_hash, owed_row
 from .decision import Domain, Fact
 from .fates import POISONOUS
-from .identity import derived, inbox_key
+from .identity import burial_key, inbox_key
 from .process import LeaseLostError
 from .settlement import Arrival, Buried, Settlement, settle, settle_wakes
 
@@ -137,7 +137,7 @@ class PostgresProcess(Generic[S]):
 
     async def _unseen(self, connection: AnyConnection, arrivals: Sequence[Arrival]) -> list[Arrival]:
         """Remember the arrivals and give those that are news, each once, in order."""
-        by_key: dict[UUID, Arrival] = {}
+        by_key: dict[bytes, Arrival] = {}
         for one in arrivals:
             by_key.setdefault(inbox_key(one.fact), one)
         # In order of key, since two transactions that insert the same keys the other way round would deadlock.
@@ -173,7 +173,9 @@ class PostgresProcess(Generic[S]):
         forgotten = [inbox_key(one.fact) for one in buried if one.fact is not None]
         await connection.execute(_FORGET, forgotten)
         for one in buried:
-            if one.record is not None and not await connection.fetch(_REMEMBER, [_burial(one)]):
+            if one.record is not None and not await connection.fetch(
+                _REMEMBER, [burial_key(one.record.topic, one.record.partition, one.record.offset)]
+            ):
                 continue
             key = _key(one)
             row = dead_letter_row(one, self._domain.name, key_hash(key) % self._partitions, now)
@@ -196,13 +198,6 @@ def _hashes(rows: Iterable[Mapping[str, object]]) -> dict[str, int]:
     return {row["customer_id"]: row["key_hash"] for row in rows}  # type: ignore[misc]
 
 
-def _burial(buried: Buried) -> UUID:
-    # By place, not by id: the same event put back has a new offset, and may be buried again.
-    record = buried.record
-    assert record is not None  # noqa: S101 - the caller asked
-    return derived("buried", record.topic, record.partition, record.offset)
-
-
 def _key(buried: Buried) -> str:
     if buried.fact is not None:
         return buried.fact.event.customer_id
@@ -220,11 +215,11 @@ insert into cases (customer_id, key_hash) select * from unnest($1::text[], $2::i
 """
 _REMEMBER = """
 -- remember: what was there already does not come back
-insert into inbox (key) select unnest($1::uuid[]) on conflict do nothing returning key
+insert into inbox (key) select unnest($1::bytea[]) on conflict do nothing returning key
 """
 _FORGET = """
 -- forget: what is buried was not carried out
-delete from inbox where key = any($1::uuid[])
+delete from inbox where key = any($1::bytea[])
 """
 _SAVE = """
 -- save

@@ -88,7 +88,9 @@ class Relay:
         await asyncio.gather(*sent)
 
     def _prefixed(self, topic: str) -> str:
-        return f"dlq.{self._prefix}{topic[4:]}" if topic.startswith("dlq.") else self._prefix + topic
+        """Name the topic on this broker; a dead letter's own topic is named as it was read, prefix and all."""
+        dead, name = ("dlq.", topic[4:]) if topic.startswith("dlq.") else ("", topic)
+        return dead + self._prefix + name.removeprefix(self._prefix)
 
     async def _enqueue(self, topic: str, lane: int, records: Iterable[Mapping[str, Any]]) -> list[asyncio.Future[Any]]:
         sent = []

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger()
 # Seconds after which a part that didn't get through its loop counts as stuck.
-_LIMITS = {"consumer": 60.0, "waker": 60.0, "performer": 60.0, "relay 0": 120.0}
+_LIMITS = {"consumer 0": 60.0, "consumer 1": 60.0, "waker": 60.0, "performer": 60.0, "relay 0": 120.0}
 _REQUEST_BYTES = 4 * 2**20
 _BATCH_BYTES = 2**19
 

@@ -2,7 +2,7 @@
 
 -- What was seen: an event's source and id as one key. Written in the transaction that carries out the event.
 create table inbox (
-    key uuid primary key
+    key bytea primary key
 );
 
 -- One row per customer: the service's state, what came too early, and the moment to look again.
