@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 from zoneinfo import available_timezones
 
 from hypothesis import strategies as st
-from pydantic import BaseModel
+from pydantic import AwareDatetime, BaseModel
 from pydantic.fields import FieldInfo
 from pydantic.types import StringConstraints
 
@@ -35,7 +35,7 @@ def values_of(annotation: Any) -> st.SearchStrategy[Any]:
         return st.one_of(*(values_of(one) for one in arguments))
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return values_of_model(annotation)
-    return {NoneType: st.none(), date: st.dates(), datetime: MOMENTS}[annotation]
+    return {NoneType: st.none(), date: st.dates(), AwareDatetime: MOMENTS}[annotation]
 
 
 def values_of_model(model: type[BaseModel]) -> st.SearchStrategy[Any]:

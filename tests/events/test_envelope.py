@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -177,7 +178,7 @@ def test_a_second_plain_message_is_another_event() -> None:
         (record(NOTICE, (("content-type", b"application/cloudevents+json"),)), "specversion: must be 1.0"),
         (record(ENVELOPE | {"specversion": "0.3"}), "specversion: must be 1.0"),
         (record(ENVELOPE | {"type": "ExportRequested"}), "type: must be that of the topic, NoticeReceived"),
-        (record(ENVELOPE, BINARY[:1] + (("ce_id", b"id-2"),)), "ce_id: disagrees with the envelope"),
+        (record(ENVELOPE, (*BINARY[:1], ("ce_id", b"id-2"))), "ce_id: disagrees with the envelope"),
         (record(ENVELOPE, (("ce_type", b"ExportRequested"),)), "ce_type: disagrees with the envelope"),
         (record(ENVELOPE | {"data": [1]}), "data: must be an object"),
         (record(ENVELOPE | {"data": None, "data_base64": "!"}), "data_base64: must be a JSON object in base64"),
@@ -350,12 +351,8 @@ def test_any_bytes_are_a_fact_or_unreadable(
     arrived = Record(topic, 0, 0, timestamp_ms, key, value, tuple(headers))
 
     for reader, kind in ((read, Fact), (read_instruction, INSTRUCTIONS.get(topic, Fact))):
-        try:
-            found: object = reader(arrived)
-        except Unreadable as unreadable:
-            assert unreadable.reason
-        else:
-            assert isinstance(found, kind)
+        with suppress(Unreadable):
+            assert isinstance(reader(arrived), kind)
 
 
 @settings(max_examples=300, deadline=None)
@@ -367,10 +364,8 @@ def test_one_thing_replaced_is_read_or_unreadable(drawn: tuple[Fact, dict[str, A
     part[data.draw(st.sampled_from(sorted(part)))] = data.draw(_JSON)
     arrived = Record(fact.event.type(), 0, 0, 0, None, json.dumps(envelope).encode(), ())
 
-    try:
+    with suppress(Unreadable):
         assert read(arrived).event.type() == fact.event.type()
-    except Unreadable as unreadable:
-        assert unreadable.reason
 
 
 def test_a_contract_is_read_with_its_renewal() -> None:
