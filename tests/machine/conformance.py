@@ -188,7 +188,7 @@ class Batches:
         await shop.take(once)
 
         (owed,) = await shop.owed_facts()
-        assert UUID(owed.id) == derived("purse", "/test\x1ffixed", "Balanced", 0)
+        assert owed.id == derived("purse", "/test\x1ffixed", "Balanced", 0)
 
     async def test_order_in_lane(self, shop: Shop) -> None:
         """One customer's events are owed in one lane, in the order in which they were decided."""

@@ -1,0 +1,131 @@
+"""An outage is not a poison message: nothing is half-written, nothing is buried, and then it goes on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.errors import CommitFailedError, KafkaConnectionError
+from tests.machine.fakes import FakeKafka
+from tests.machine.toy import NOON, PURSE, Broken, Earned, fact, record_of
+
+from shared.consumer import Consumer
+from shared.fates import DATABASE_OUTAGES
+from shared.postgres import PostgresProcess
+from shared.progress import Progress
+from shared.switches import Switches
+
+CUSTOMERS = ["a", "b", "c"]
+
+
+@asynccontextmanager
+async def held_up(pool: asyncpg.Pool, table: str) -> AsyncIterator[None]:
+    """Let everybody who reads or writes *table* wait."""
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute(f"lock table {table} in access exclusive mode")
+        yield
+
+
+async def kill_who_waits(pool: asyncpg.Pool) -> None:
+    """End the session that waits for a lock, as a failing server or network would."""
+    async with asyncio.timeout(10):
+        while not await pool.fetchval(
+            "select count(pg_terminate_backend(pid, 5000)) from pg_stat_activity"
+            " where datname = current_database() and wait_event_type = 'Lock'"
+        ):
+            await asyncio.sleep(0)
+
+
+async def everything(pool: asyncpg.Pool) -> list[list[Any]]:
+    tables = ("cases", "inbox", "outbox", "tasks", "dead_letters")
+    return [await pool.fetch(f"select * from {name} order by 1") for name in tables]
+
+
+def consumer(pool: asyncpg.Pool, kafka: FakeKafka) -> Consumer:
+    return Consumer(PostgresProcess(PURSE, pool, 3), kafka, lambda: NOON, Switches(pool), Progress({}))
+
+
+def kafka_with_news() -> FakeKafka:
+    earned = [record_of(fact(Earned(customer_id=name, amount=1)), place) for place, name in enumerate(CUSTOMERS)]
+    return FakeKafka([*earned, record_of(fact(Broken(customer_id="a")), 0)])
+
+
+@pytest.mark.parametrize("table", ["cases", "inbox", "outbox", "dead_letters"])
+async def test_killed_in_transaction(pool: asyncpg.Pool, table: str) -> None:
+    """A connection that ends at whatever statement of the transaction leaves no trace, and the next try does it all."""
+    kafka = kafka_with_news()
+    one = consumer(pool, kafka)
+    before = await everything(pool)
+    async with held_up(pool, table):
+        turn = asyncio.create_task(one.turn())
+        await kill_who_waits(pool)
+        with pytest.raises(DATABASE_OUTAGES):
+            await turn
+
+    assert await everything(pool) == before
+    assert kafka.committed == {}
+    await one.turn()
+    assert await pool.fetchval("select count(*) from outbox where type = 'Balanced'") == 3
+    assert await pool.fetchval("select count(*) from outbox where type = 'dlq.Broken'") == 1
+    assert kafka.committed == {TopicPartition("Earned", 0): 3, TopicPartition("Broken", 0): 1}
+
+
+async def test_offsets_after_commit(pool: asyncpg.Pool) -> None:
+    """Offsets are committed only when the database has committed: while it hasn't, none are."""
+    kafka = kafka_with_news()
+    async with held_up(pool, "outbox"):
+        turn = asyncio.create_task(consumer(pool, kafka).turn())
+        async with asyncio.timeout(10):
+            while not await pool.fetchval(
+                "select exists (select from pg_stat_activity"
+                " where datname = current_database() and wait_event_type = 'Lock')"
+            ):
+                await asyncio.sleep(0)
+        assert kafka.committed == {}
+    await turn
+
+    assert len(kafka.committed) == 2
+
+
+async def test_offsets_not_committed(pool: asyncpg.Pool) -> None:
+    """If the offsets are lost, by a rebalance or an outage, the repeat changes nothing."""
+    kafka = kafka_with_news()
+    kafka.commit_fails = CommitFailedError()
+    await consumer(pool, kafka).turn()
+    before = await everything(pool)
+    kafka.positions = dict.fromkeys(kafka.log, 0)
+    kafka.commit_fails = KafkaConnectionError()
+    with pytest.raises(KafkaConnectionError):
+        await consumer(pool, kafka).turn()
+
+    assert await everything(pool) == before
+
+
+async def test_partition_taken(pool: asyncpg.Pool) -> None:
+    """A partition that went to another worker during the outage is that worker's; the rest is read again."""
+    kafka = kafka_with_news()
+    kafka.lost = {TopicPartition("Broken", 0)}
+    async with held_up(pool, "cases"):
+        turn = asyncio.create_task(consumer(pool, kafka).turn())
+        await kill_who_waits(pool)
+        with pytest.raises(DATABASE_OUTAGES):
+            await turn
+
+    assert kafka.positions == {TopicPartition("Earned", 0): 0, TopicPartition("Broken", 0): 1}
+
+
+async def test_paused(pool: asyncpg.Pool) -> None:
+    """While the switch is set nothing is read, and afterwards everything is."""
+    kafka = kafka_with_news()
+    await Switches(pool).pause("maintenance", NOON)
+    await consumer(pool, kafka).turn()
+    assert kafka.committed == {}
+    await Switches(pool).resume()
+
+    await consumer(pool, kafka).turn()
+    assert len(kafka.committed) == 2

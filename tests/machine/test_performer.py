@@ -1,0 +1,219 @@
+"""Long work: claimed under a lease, begun again after a crash, given back on request, tried again later."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import asyncpg
+import pytest
+from tests.machine.toy import NOON, PURSE, Job, JobDone, JobWanted, arrival
+
+from shared.performer import Attempt, Performance, Performer
+from shared.postgres import PostgresProcess
+from shared.progress import Progress
+
+Work = Callable[[Job, Attempt], Coroutine[Any, Any, JobDone]]
+
+
+async def done(task: Job, attempt: Attempt) -> JobDone:
+    return JobDone(customer_id=task.customer_id, name=task.name)
+
+
+class Stage:
+    """Performers of one database, and what they leave there."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self.pool = pool
+        self.process = PostgresProcess(PURSE, pool, 3)
+
+    async def order(self, *names: str) -> None:
+        await self.process.arrivals([arrival(JobWanted(customer_id="a", name=name)) for name in names], (), NOON)
+
+    def performer(self, work: Work, lease_seconds: float = 30.0) -> Performer:
+        performances = {"Job": Performance(Job, work)}
+        return Performer("purse", self.process, self.pool, performances, lambda: NOON, asyncio.Event(), Progress({}),
+                         2, lease_seconds)  # fmt: skip
+
+    async def finished(self) -> int:
+        return await self.pool.fetchval("select count(*) from outbox where type = 'JobFinished'")
+
+    async def task(self) -> asyncpg.Record:
+        return await self.pool.fetchrow("select *, due_at - clock_timestamp() as due_in from tasks")
+
+    async def until(self, query: str) -> None:
+        """Wait until *query* is true."""
+        async with asyncio.timeout(10):
+            while not await self.pool.fetchval(query):
+                await asyncio.sleep(0)
+
+
+@pytest.fixture
+def stage(pool: asyncpg.Pool) -> Stage:
+    return Stage(pool)
+
+
+async def settled(performer: Performer) -> None:
+    while performer._running:
+        await asyncio.wait(performer._running)
+
+
+async def test_performed_once(stage: Stage) -> None:
+    """Two performers that look at once perform each task once, and its outcome counts."""
+    await stage.order("x", "y", "z")
+    begun: list[str] = []
+
+    async def work(task: Job, attempt: Attempt) -> JobDone:
+        begun.append(task.name)
+        return await done(task, attempt)
+
+    performers = [stage.performer(work) for _ in range(2)]
+    await asyncio.gather(*[one.turn() for one in performers])
+    await asyncio.gather(*map(settled, performers))
+
+    assert sorted(begun) == ["x", "y", "z"]
+    assert await stage.finished() == 3
+
+
+async def test_lease_lost(stage: Stage) -> None:
+    """Whoever loses its lease is stopped, and what it would have said does not count; its heir's word does."""
+    await stage.order("x")
+    begun, stopped = asyncio.Event(), asyncio.Event()
+
+    async def slow(task: Job, attempt: Attempt) -> JobDone:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.set()
+        raise AssertionError
+
+    loser = stage.performer(slow, lease_seconds=0.3)
+    await loser.turn()
+    await begun.wait()
+    await stage.pool.execute("update tasks set due_at = clock_timestamp()")
+    heir = stage.performer(done)
+    await heir.turn()
+    await settled(heir)
+    async with asyncio.timeout(5):
+        await stopped.wait()
+    await settled(loser)
+
+    assert await stage.finished() == 1
+
+
+async def test_late_word(stage: Stage) -> None:
+    """A performer that was cut off from the database and finishes after its lease was taken says nothing."""
+    await stage.order("x")
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def late(task: Job, attempt: Attempt) -> JobDone:
+        begun.set()
+        await go_on.wait()
+        return await done(task, attempt)
+
+    loser = stage.performer(late)
+    await loser.turn()
+    await begun.wait()
+    await stage.pool.execute("update tasks set due_at = clock_timestamp()")
+    keeper = stage.performer(late)
+    await keeper.turn()
+    await stage.until("select attempts = 2 from tasks")
+    go_on.set()
+    await asyncio.gather(settled(loser), settled(keeper))
+
+    assert await stage.finished() == 1
+
+
+async def test_lease_prolonged(stage: Stage) -> None:
+    """Work that takes longer than its lease keeps it as long as its worker lives."""
+    await stage.order("x")
+    go_on = asyncio.Event()
+
+    async def long(task: Job, attempt: Attempt) -> JobDone:
+        await go_on.wait()
+        return await done(task, attempt)
+
+    worker = stage.performer(long, lease_seconds=0.3)
+    await worker.turn()
+    first = (await stage.task())["due_at"]
+    await stage.until(f"select due_at > '{first.isoformat()}'::timestamptz from tasks")
+    go_on.set()
+    await settled(worker)
+
+    assert await stage.finished() == 1
+
+
+async def test_crash(stage: Stage) -> None:
+    """After a crash the lease runs out, and another worker begins the same task again, knowing that it is the second."""
+    await stage.order("x")
+    await stage.pool.fetch(
+        "update tasks set lease = gen_random_uuid(), attempts = 1, due_at = clock_timestamp() + interval '100 ms'"
+    )
+    seen: list[int] = []
+
+    async def work(task: Job, attempt: Attempt) -> JobDone:
+        seen.append(attempt.number)
+        return await done(task, attempt)
+
+    worker = stage.performer(work)
+    await worker.turn()
+    assert seen == []
+    await stage.until("select due_at <= clock_timestamp() from tasks")
+    await worker.turn()
+    await settled(worker)
+
+    assert seen == [2]
+
+
+async def test_stopped(stage: Stage) -> None:
+    """A worker that is told to stop gives back what is under way, at once and uncounted, for another to begin again."""
+    await stage.order("x")
+    begun = asyncio.Event()
+
+    async def endless(task: Job, attempt: Attempt) -> JobDone:
+        begun.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    worker = stage.performer(endless)
+    running = asyncio.create_task(worker.run())
+    await begun.wait()
+    worker.stop()
+    async with asyncio.timeout(5):
+        await running
+
+    task = await stage.task()
+    assert (task["lease"], task["attempts"], task["failure"]) == (None, 0, None)
+    assert task["due_in"].total_seconds() <= 0
+
+
+@pytest.mark.parametrize(("attempts", "at_most"), [(0, 2), (3, 16), (40, 300)])
+async def test_backoff(stage: Stage, attempts: int, at_most: float) -> None:
+    """A task that fails is kept with its reason and tried again after a time that doubles, up to five minutes."""
+    await stage.order("x")
+    await stage.pool.execute("update tasks set attempts = $1", attempts)
+
+    async def fail(task: Job, attempt: Attempt) -> JobDone:
+        raise ValueError("anna@school.example")
+
+    worker = stage.performer(fail)
+    await worker.turn()
+    await settled(worker)
+
+    task = await stage.task()
+    assert (task["failure"], task["lease"], task["attempts"]) == ("ValueError", None, attempts + 1)
+    assert at_most / 2 < task["due_in"].total_seconds() <= at_most
+
+
+async def test_outcome_not_taken(stage: Stage) -> None:
+    """A task whose outcome the service can't take stays, with the reason, for another try."""
+    await stage.order("bad")
+    worker = stage.performer(done)
+    await worker.turn()
+    await settled(worker)
+
+    task = await stage.task()
+    assert task["failure"] == "OutcomeFailedError"
+    assert await stage.finished() == 0

@@ -1,0 +1,237 @@
+"""The relay publishes what is owed, in order per key, and forgets it only when Kafka has it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaConnectionError
+from tests.machine.fakes import FakeKafka, FakeProducer
+from tests.machine.toy import NOON, PURSE, Broken, Earned, arrival, fact, record_of
+
+from shared import relay as relay_module
+from shared.consumer import Consumer
+from shared.events.envelope import Record, read
+from shared.postgres import PostgresProcess
+from shared.progress import Progress
+from shared.relay import Relay
+from shared.settings import Settings
+from shared.settlement import Buried
+from shared.switches import Switches
+
+PARTITIONS = 3
+CUSTOMERS = [f"c{number}" for number in range(12)]
+
+
+@pytest.fixture
+def process(pool: asyncpg.Pool) -> PostgresProcess:
+    return PostgresProcess(PURSE, pool, PARTITIONS)
+
+
+def relay(pool: asyncpg.Pool, producer: FakeProducer, prefix: str = "") -> Relay:
+    return Relay(pool, producer, PARTITIONS, asyncio.Event(), Progress({}), prefix)
+
+
+async def owe(process: PostgresProcess, turns: int) -> None:
+    for _ in range(turns):
+        await process.arrivals([arrival(Earned(customer_id=one, amount=1)) for one in CUSTOMERS], (), NOON)
+
+
+async def publish_all(one: Relay) -> None:
+    for lane in range(PARTITIONS):
+        while await one.publish_page(lane):
+            pass
+
+
+def turns_by_customer(values: list[bytes]) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for value in values:
+        event = read(Record("Balanced", 0, 0, 0, None, value, ())).event
+        found.setdefault(event.customer_id, []).append(event.turn)
+    return found
+
+
+def sent_values(*producers: FakeProducer) -> list[bytes]:
+    return [record["value"] for one in producers for records in one.sent.values() for record in records]
+
+
+async def outbox_size(pool: asyncpg.Pool) -> int:
+    return await pool.fetchval("select count(*) from outbox")
+
+
+async def test_in_order_then_forgotten(pool: asyncpg.Pool, process: PostgresProcess) -> None:
+    """Everything is published once, in order per customer, each in its key's partition, and nothing is owed then."""
+    await owe(process, 5)
+    producer = FakeProducer()
+
+    await publish_all(relay(pool, producer))
+
+    assert turns_by_customer(sent_values(producer)) == {one: [1, 2, 3, 4, 5] for one in CUSTOMERS}
+    assert await outbox_size(pool) == 0
+
+
+async def test_three_relays(
+    pool: asyncpg.Pool, process: PostgresProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three relays at once, while more is being owed: nothing missing, nothing twice, order kept per customer."""
+    monkeypatch.setattr(relay_module, "PAGE", 10)
+    # One shared log, since what Kafka orders is what all of them write to one partition.
+    producer = FakeProducer(acknowledge=lambda: asyncio.sleep(0), batch_size=3)
+    relays = [relay(pool, producer) for _ in range(3)]
+    owing = asyncio.create_task(owe(process, 20))
+    while not owing.done():
+        await asyncio.gather(*[one.publish_page(lane) for one in relays for lane in range(PARTITIONS)])
+    await asyncio.gather(*map(publish_all, relays))
+
+    assert turns_by_customer(sent_values(producer)) == {one: list(range(1, 21)) for one in CUSTOMERS}
+    assert await outbox_size(pool) == 0
+
+
+async def test_crash_before_commit(pool: asyncpg.Pool, process: PostgresProcess) -> None:
+    """A relay that dies between sending and forgetting causes a repeat with the same ids, and no loss."""
+    await owe(process, 2)
+    await owe_nothing_else(pool)
+    dying = FakeProducer(acknowledge=lambda: _kill(pool, "delete from outbox"))
+    for lane in range(PARTITIONS):
+        with pytest.raises((asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.AdminShutdownError)):
+            await relay(pool, dying).publish_page(lane)
+    assert await outbox_size(pool) == 2 * len(CUSTOMERS)
+    living = FakeProducer()
+
+    await publish_all(relay(pool, living))
+
+    assert sorted(sent_values(living)) == sorted(sent_values(dying))
+    assert turns_by_customer(sent_values(living)) == {one: [1, 2] for one in CUSTOMERS}
+
+
+async def owe_nothing_else(pool: asyncpg.Pool) -> None:
+    assert await pool.fetchval("select count(*) from outbox where aggregatetype <> 'Balanced'") == 0
+
+
+async def _kill(pool: asyncpg.Pool, like: str) -> None:
+    """End the sessions of this database whose last statement holds *like*."""
+    await pool.execute(
+        "select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = current_database()"
+        " and pid <> pg_backend_pid() and query like '%' || $1 || '%' and state like 'idle in transaction%'",
+        like,
+    )
+
+
+async def test_kafka_refuses(pool: asyncpg.Pool, process: PostgresProcess) -> None:
+    """What Kafka does not take is owed still."""
+    await owe(process, 1)
+
+    async def refuse() -> None:
+        raise KafkaConnectionError
+
+    for lane in range(PARTITIONS):
+        with pytest.raises(KafkaConnectionError):
+            await relay(pool, FakeProducer(acknowledge=refuse, batch_size=100)).publish_page(lane)
+
+    assert await outbox_size(pool) == len(CUSTOMERS)
+
+
+async def test_lane_is_one_relays(pool: asyncpg.Pool, process: PostgresProcess) -> None:
+    """While one relay waits for Kafka nobody else sends for its lane, and what is owed meanwhile comes after."""
+    await owe(process, 1)
+    answer = asyncio.Event()
+    slow = FakeProducer(acknowledge=lambda: _until(answer))
+    first = [asyncio.create_task(relay(pool, slow).publish_page(lane)) for lane in range(PARTITIONS)]
+    while len(sent_values(slow)) < len(CUSTOMERS):
+        await asyncio.sleep(0)
+    await owe(process, 1)
+    quick = FakeProducer()
+    second = asyncio.create_task(publish_all(relay(pool, quick)))
+    await _waiting_for_a_lane(pool)
+
+    assert sent_values(quick) == []
+    answer.set()
+    await asyncio.gather(*first, second)
+    assert turns_by_customer(sent_values(quick)) == {one: [2] for one in CUSTOMERS}
+
+
+async def _until(event: asyncio.Event) -> None:
+    await event.wait()
+
+
+async def _waiting_for_a_lane(pool: asyncpg.Pool) -> None:
+    async with asyncio.timeout(10):
+        while not await pool.fetchval(
+            "select exists (select from pg_locks where locktype = 'advisory' and not granted"
+            " and database = (select oid from pg_database where datname = current_database()))"
+        ):
+            await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("value", [None, b"{}"])
+async def test_dead_letter_topic(pool: asyncpg.Pool, process: PostgresProcess, value: bytes | None) -> None:
+    """A dead letter of <prefix><topic> goes to ``dlq.<prefix><topic>``, with the original's time."""
+    made = record_of(fact(Broken(customer_id="a")), 0)
+    kafka = FakeKafka([replace(made, topic="site.Broken", value=value and made.value)])
+    await Consumer(process, kafka, lambda: NOON, Switches(pool), Progress({}), "site.").turn()
+    producer = FakeProducer()
+
+    await publish_all(relay(pool, producer, "site."))
+
+    ((topic, (letter,)),) = ((where[0], records) for where, records in producer.sent.items())
+    assert topic == "dlq.site.Broken"
+    assert letter["timestamp"] == made.timestamp_ms
+
+
+@pytest.fixture
+async def topics(settings: Settings) -> AsyncIterator[str]:
+    prefix = f"t-{uuid4().hex[:10]}."
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    await admin.start()
+    names = [f"{prefix}Balanced", f"dlq.{prefix}Earned"]
+    try:
+        made = await admin.create_topics([NewTopic(name, PARTITIONS, 1) for name in names])
+        assert [error[1] for error in made.topic_errors] == [0, 0]
+        yield prefix
+        await admin.delete_topics(names)
+    finally:
+        await admin.close()
+
+
+async def test_real_kafka(
+    pool: asyncpg.Pool, process: PostgresProcess, settings: Settings, topics: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a real Kafka two relays at once lose nothing, keep each customer's order, and give the dead letters whole."""
+    monkeypatch.setattr(relay_module, "PAGE", 50)
+    await owe(process, 30)
+    lost = Record("Earned", 0, 7, int((NOON - timedelta(days=9)).timestamp() * 1000), b"\xff", None, (("x", None),))  # type: ignore[arg-type]
+    await process.arrivals((), [Buried("value: missing", lost, None)], NOON)
+    producer = AIOKafkaProducer(bootstrap_servers=settings.kafka, enable_idempotence=True)
+    await producer.start()
+    try:
+        await producer.partitions_for(f"{topics}Balanced")
+        await asyncio.gather(*[publish_all(relay(pool, producer, topics)) for _ in range(2)])
+    finally:
+        await producer.stop()
+
+    records = await _read(settings, f"{topics}Balanced", 30 * len(CUSTOMERS))
+    (letter,) = await _read(settings, f"dlq.{topics}Earned", 1)
+    assert turns_by_customer([one.value for one in records]) == {one: list(range(1, 31)) for one in CUSTOMERS}
+    assert (letter.key, letter.value, letter.timestamp) == (b"\xff", None, lost.timestamp_ms)
+    assert ("x", None) in letter.headers
+
+
+async def _read(settings: Settings, topic: str, count: int) -> list:
+    consumer = AIOKafkaConsumer(topic, bootstrap_servers=settings.kafka, auto_offset_reset="earliest")
+    await consumer.start()
+    found: list = []
+    try:
+        async with asyncio.timeout(20):
+            while len(found) < count:
+                polled = await consumer.getmany(timeout_ms=500)
+                found += [one for messages in polled.values() for one in messages]
+    finally:
+        await consumer.stop()
+    return found

@@ -1,0 +1,59 @@
+"""Deadlines are a column: two wakers share them, and nobody wakes anything by a clock that is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import asyncpg
+import pytest
+from tests.machine.toy import NOON, PURSE, Alarmed, arrival
+
+from shared import waker as waker_module
+from shared.clock import Clock, system_clock
+from shared.postgres import PostgresProcess
+from shared.progress import Progress
+from shared.waker import ClockDisagreesError, Waker
+
+
+def waker(pool: asyncpg.Pool, machine_clock: Clock) -> Waker:
+    return Waker(PostgresProcess(PURSE, pool, 3), pool, lambda: NOON, machine_clock, Progress({}))
+
+
+async def rung(pool: asyncpg.Pool) -> int:
+    return await pool.fetchval("select count(*) from outbox where type = 'Rang'")
+
+
+@pytest.fixture(autouse=True)
+async def due(pool: asyncpg.Pool) -> None:
+    alarms = [arrival(Alarmed(customer_id=f"c{number}", at=NOON)) for number in range(100)]
+    await PostgresProcess(PURSE, pool, 3).arrivals(alarms, (), NOON)
+
+
+async def test_two_wakers(pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two wakers at once wake every due case once, in batches."""
+    monkeypatch.setattr(waker_module, "BATCH", 10)
+
+    async def all_of_them(one: Waker) -> None:
+        while await one.turn():
+            pass
+
+    await asyncio.gather(all_of_them(waker(pool, system_clock)), all_of_them(waker(pool, system_clock)))
+
+    assert await rung(pool) == 100
+
+
+@pytest.mark.parametrize("skew", [timedelta(seconds=61), timedelta(days=-365)])
+async def test_clocks_disagree(pool: asyncpg.Pool, skew: timedelta) -> None:
+    """If our clock and the database's differ by more than a minute nothing is woken, and an outage says so."""
+    with pytest.raises(ClockDisagreesError, match="set the one that is wrong"):
+        await waker(pool, lambda: system_clock() + skew).turn()
+
+    assert await rung(pool) == 0
+
+
+async def test_small_skew(pool: asyncpg.Pool) -> None:
+    """Less than a minute is how clocks are."""
+    await waker(pool, lambda: system_clock() + timedelta(seconds=50)).turn()
+
+    assert await rung(pool) == 100
