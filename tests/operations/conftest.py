@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from counting import DOMAIN, NOW, PARTITIONS
+from counting import DOMAIN, NOW, PARTITIONS, SERVICE
 from kafka_records import Records
 
 from shared.settings import read_settings
-from shared.worker import Place
+from shared.worker import Place, Worker, open_worker
 
 
 @pytest.fixture
@@ -47,3 +48,15 @@ async def producer(place: Place) -> AsyncIterator[AIOKafkaProducer]:
 def records(place: Place) -> Records:
     """Give a reader of whole topics."""
     return Records(place)
+
+
+@pytest.fixture
+async def worker(place: Place) -> AsyncIterator[Worker]:
+    """Give a worker that works."""
+    async with open_worker(SERVICE, place) as opened:
+        working = asyncio.create_task(opened.run())
+        try:
+            yield opened
+        finally:
+            opened.stop()
+            await working

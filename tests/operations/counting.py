@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+
+import msgspec
+from msgspec.structs import replace
 
 from shared.decision import Decided, Decision, Domain, Ignored, Input, Overdue, Premature, Woke
 from shared.events.event import Event
@@ -15,11 +16,9 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PARTITIONS = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(msgspec.Struct, frozen=True, tag_field="kind", tag="known"):
     """The state of the tests' service: how many events were counted, and when to look again."""
 
-    kind: Literal["known"] = "known"
     counted: int = 0
     look_again_at: datetime | None = None
 
