@@ -1,0 +1,59 @@
+"""Composition root of the retention service: policy, holders and keys in, one worker out; ``offramp retention run``."""
+
+from __future__ import annotations
+
+from shared.datamap.model import load
+from shared.declared import holders_file, policy_file
+from shared.errors import OperatorError
+from shared.holder.declaration import Holder, PostgresHolder, S3Holder, load_holders
+from shared.run import group
+from shared.settings import Settings
+from shared.signing.keys import keys_folder, local_keys
+from shared.signing.signer import Signer
+from shared.worker import Service
+
+from .declared import load_retention_policy
+from .domain import domain
+from .perform import Shelf, performances
+from .reading import Reader
+
+# Whoever keeps the export archives; the name by which holders.yaml calls it.
+_EXPORTER = "exporter"
+
+
+class MisdeclaredError(OperatorError):
+    """The declared holders and the settings disagree; a deletion would look in the wrong place."""
+
+
+def build(settings: Settings) -> Service:
+    """Put the service together; what it would need in 90 days is looked at now. Raises OperatorError."""
+    policy = load_retention_policy(policy_file(), holders_file())
+    holders = load_holders(holders_file())
+    check_declared(holders, settings)
+    keys = keys_folder(settings.home)
+    local_keys(keys)
+    Signer.load(keys)
+    shelf = Shelf(settings.s3, settings.certificates_bucket, keys)
+    return Service(domain(policy), performances(Reader(holders, settings), shelf))
+
+
+def check_declared(holders: tuple[Holder, ...], settings: Settings) -> None:
+    """Refuse holders whose maps can't be read, or whose buckets are not those that the other services use."""
+    buckets = [holder for holder in holders if isinstance(holder, S3Holder)]
+    for holder in holders:
+        if isinstance(holder, PostgresHolder):
+            load(holder.map)
+    if any(holder.bucket == settings.certificates_bucket for holder in buckets):
+        raise MisdeclaredError(
+            f"{holders_file()}: the bucket {settings.certificates_bucket} keeps the certificates, so it can't be "
+            "emptied as a holder. Name another one, or set OFFRAMP_CERTIFICATES_BUCKET."
+        )
+    exports = {holder.bucket for holder in buckets if holder.answered_by == _EXPORTER}
+    if exports != {settings.exports_bucket}:
+        raise MisdeclaredError(
+            f"{holders_file()}: OFFRAMP_EXPORTS_BUCKET is {settings.exports_bucket}, where archives lie, but the holders "
+            f"answered by {_EXPORTER} name {', '.join(sorted(exports)) or 'none'}. Make them the same."
+        )
+
+
+app = group("retention", 6068, build)

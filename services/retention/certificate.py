@@ -1,0 +1,227 @@
+"""The certificate (P11): what was deleted, when, by whom, and how it was checked; canonical JSON, no personal data."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Literal
+
+from shared.events.platform import CustomerInformed, ExportConfirmed
+from shared.events.vocabulary import (
+    Code,
+    Count,
+    CustomerId,
+    Fingerprint,
+    Moment,
+    Positive,
+    Ref,
+    TableCount,
+    TableFingerprint,
+    TableName,
+    Value,
+)
+
+from .tasks import Certify, HolderAnswer, HolderReading, HoldEvidence, TableReading
+
+NAME = "certificate.json"
+
+# Sentences for whoever reads a certificate years later. They are the same in each, so they have no room for a person.
+ABOUT = {
+    "what": "After the end of its contract and of the days in which it could fetch its data, everything of this "
+    "customer was deleted from every system under holders. This document shows what, when, by whom, and how it was "
+    "checked. Moments are in UTC.",
+    "method": "The term of NIST SP 800-88r2 that comes nearest is Clear, by logical deletion: rows were deleted by the "
+    "database's own commands, objects with all their versions and unfinished uploads by the object store's. The media "
+    "were neither overwritten nor destroyed; a database reuses the space of deleted rows in its own time.",
+    "verification": "Each holder read its own system again before it answered: rows or objects left, and fingerprints "
+    "of everybody else's before and after. A fingerprint does not depend on the order of rows.",
+    "validation": "Then the retention service looked for itself, with queries and listings other than those that "
+    "deleted. What it found left is 0 everywhere, or there would be no certificate. Everybody else's rows are shown as "
+    "it saw them before the first command and after the last answer; on a platform that goes on working they may have "
+    "changed in between by their owners' own work.",
+    "limits": "Backups are not covered by the counts; they run out on their own schedule. This document names ids, "
+    "counts, digests and moments, and holds no personal data.",
+}
+
+
+class NotProvenError(Exception):
+    """What the certificate would say is not true; *reason* is a word for the outcome, the text is for the log."""
+
+    def __init__(self, reason: str, says: str) -> None:
+        super().__init__(says)
+        self.reason = reason
+
+
+class WindowPart(Value):
+    """The days in which the data could be fetched, and the policy that says how many."""
+
+    terminated_at: Moment
+    window_days: Positive
+    window_closed_at: Moment
+    policy_version: Ref
+
+
+class VerificationPart(Value):
+    """What the holder itself counted and compared when it had deleted."""
+
+    remaining: tuple[TableCount, ...]
+    bystanders: tuple[TableFingerprint, ...]
+
+
+class HolderPart(Value):
+    """What one holder answered: *deleted* per table or bucket."""
+
+    holder: Code
+    commanded_at: Moment
+    answered_at: Moment
+    method: Literal["clear"]
+    deleted: tuple[TableCount, ...]
+    verification: VerificationPart
+
+
+class ReadPart(Value):
+    """One table or bucket as the check found it: *left* of the customer's, and everybody else's before and after."""
+
+    table: TableName
+    left: Count
+    others_before: Count | None
+    others_after: Count
+    fingerprint_before: Fingerprint | None
+    fingerprint_after: Fingerprint
+
+
+class ReadHolderPart(Value):
+    """What the check found at one holder."""
+
+    holder: Code
+    tables: tuple[ReadPart, ...]
+
+
+class ValidationPart(Value):
+    """The check, by another path than the one that deleted."""
+
+    checked_at: Moment
+    holders: tuple[ReadHolderPart, ...]
+
+
+class Certificate(Value):
+    """Everything that the certificate says of one deletion."""
+
+    format: Literal["offramp-certificate/1"]
+    customer_id: CustomerId
+    deletion_id: Ref
+    rows_deleted: Count
+    window: WindowPart
+    holders: tuple[HolderPart, ...]
+    validation: ValidationPart
+    holds: tuple[HoldEvidence, ...]
+    customer_informed: bool
+    informed: tuple[CustomerInformed, ...]
+    export_confirmed: bool
+    confirmed: tuple[ExportConfirmed, ...]
+
+
+def certificate_of(facts: Certify) -> Certificate:
+    """Give the certificate of *facts*; raises ``NotProvenError`` where they don't show that everything is gone."""
+    _prove(facts)
+    return Certificate(
+        format="offramp-certificate/1",
+        customer_id=facts.customer_id,
+        deletion_id=facts.deletion_id,
+        rows_deleted=sum(one.rows for answer in facts.answers for one in answer.deleted),
+        window=WindowPart.model_validate(facts, from_attributes=True),
+        holders=tuple(_answered(answer) for answer in facts.answers),
+        validation=ValidationPart(checked_at=facts.checked_at, holders=_compared(facts.before, facts.after)),
+        holds=facts.holds,
+        customer_informed=any(one.outcome == "delivered" for one in facts.informed),
+        informed=facts.informed,
+        export_confirmed=bool(facts.confirmed),
+        confirmed=facts.confirmed,
+    )
+
+
+def document(certificate: Certificate) -> bytes:
+    """Write *certificate* as canonical JSON: keys sorted, UTF-8, one line end; the same facts give the same bytes."""
+    said = {"about": ABOUT, **certificate.model_dump(mode="json")}
+    return json.dumps(said, sort_keys=True, ensure_ascii=False, indent=1).encode() + b"\n"
+
+
+def folder(customer: str, deletion_id: str) -> str:
+    """Name the folder of a deletion's certificate; two deletions never share one."""
+    # A deletion's id may hold "/" and ":", never "=": what is written for them can't be part of another id.
+    safe = re.sub(r"[^A-Za-z0-9._-]", lambda found: f"={ord(found.group()):02X}", deletion_id)
+    return f"{customer}/{safe}"
+
+
+def verify_text(sha256: str, key_id: str) -> bytes:
+    """Write what a stranger pastes to check the files beside it; *sha256* is the certificate's, in hexadecimal."""
+    return VERIFY.format(name=NAME, sha256=sha256, key_id=key_id).encode()
+
+
+def _prove(facts: Certify) -> None:
+    answered, checked = {one.holder for one in facts.answers}, {one.holder for one in facts.after if one.tables}
+    if not answered or answered - checked:
+        raise NotProvenError("not_checked", f"answered: {sorted(answered)}, but checked: {sorted(checked)}")
+    left = [*_left(facts.answers), *(f"{at.holder} {one.table}" for at in facts.after for one in at.tables if one.own)]
+    if left:
+        raise NotProvenError("residue", f"something is left: {', '.join(left)}")
+    holding = [hold.hold_id for hold in facts.holds if _holds(hold)]
+    if holding:
+        raise NotProvenError("held", f"still held: {', '.join(holding)}")
+
+
+def _holds(hold: HoldEvidence) -> bool:
+    return hold.placed_at is not None and (hold.released_at is None or hold.released_at < hold.placed_at)
+
+
+def _left(answers: tuple[HolderAnswer, ...]) -> list[str]:
+    return [f"{answer.holder} {one.table}" for answer in answers for one in answer.remaining if one.rows]
+
+
+def _answered(answer: HolderAnswer) -> HolderPart:
+    verification = VerificationPart(remaining=answer.remaining, bystanders=answer.bystanders)
+    told = answer.model_dump(include={"holder", "commanded_at", "answered_at", "deleted"})
+    return HolderPart(**told, method="clear", verification=verification)
+
+
+def _compared(before: tuple[HolderReading, ...], after: tuple[HolderReading, ...]) -> tuple[ReadHolderPart, ...]:
+    known = {(at.holder, one.table): one for at in before for one in at.tables}
+    return tuple(
+        ReadHolderPart(
+            holder=at.holder, tables=tuple(_read(known.get((at.holder, one.table)), one) for one in at.tables)
+        )
+        for at in after
+    )
+
+
+def _read(before: TableReading | None, after: TableReading) -> ReadPart:
+    return ReadPart(
+        table=after.table,
+        left=after.own,
+        others_before=before and before.others,
+        others_after=after.others,
+        fingerprint_before=before and before.fingerprint,
+        fingerprint_after=after.fingerprint,
+    )
+
+
+VERIFY = """\
+How to check this certificate. Save all files of this folder into one folder, open a terminal there, and paste.
+
+1. The file is the one that the announcement of the account's end names (its certificate_sha256). Expect "OK".
+
+   echo "{sha256}  {name}" | sha256sum -c
+
+   On macOS: echo "{sha256}  {name}" | shasum -a 256 -c
+
+2. It was signed by the key {key_id}. Expect 'Good "offramp" signature'.
+
+   ssh-keygen -Y verify -f allowed_signers -I offramp -n offramp -s {name}.sshsig < {name}
+
+3. It was signed a second time, by another method and another tool. Expect "Verified OK".
+
+   openssl dgst -sha256 -verify signing.pub.pem -signature {name}.sig {name}
+
+allowed_signers and signing.pub.pem lie beside the certificate for convenience. Whoever could replace the certificate
+could replace them too: compare them with those that were published elsewhere, or use those instead.
+"""

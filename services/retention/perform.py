@@ -1,0 +1,150 @@
+"""What the retention service has done outside: reading the holders before and after, and the signed certificate."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from shared.errors import OperatorError
+from shared.objects import ObjectStore
+from shared.performer import Attempt, Performance
+from shared.settings import S3
+from shared.signing.signer import Signer
+from shared.store_faults import ObjectMissingError, StoreRefusalError
+
+from .certificate import NAME, NotProvenError, certificate_of, document, folder, verify_text
+from .reading import Reader, Reading
+from .tasks import (
+    Certified,
+    Certify,
+    CertifyFailed,
+    Check,
+    Checked,
+    CheckFailed,
+    HolderReading,
+    ProofTask,
+    Survey,
+    Surveyed,
+    SurveyFailed,
+    TableReading,
+)
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """Where certificates are kept, and the folder of the *keys* that sign them."""
+
+    s3: S3
+    bucket: str
+    keys: Path
+
+
+class UnreadableError(Exception):
+    """A holder can't be read as declared, and waiting doesn't help; *reason* is a word for the outcome."""
+
+    def __init__(self, reason: str, says: str) -> None:
+        super().__init__(says)
+        self.reason = reason
+
+
+def performances(reader: Reader, shelf: Shelf) -> tuple[Performance, ...]:
+    """Tell how each task of the service is performed."""
+    return (
+        Performance(Survey, partial(survey, reader)),
+        Performance(Check, partial(check, reader)),
+        Performance(Certify, partial(certify, shelf)),
+    )
+
+
+async def survey(reader: Reader, task: Survey, _: Attempt) -> Surveyed | SurveyFailed:
+    """Read every declared holder as it stands before the deletion; an outage is raised, and tried again."""
+    try:
+        readings = _declared(await reader.before(task.customer_id))
+    except (UnreadableError, OperatorError, StoreRefusalError) as error:
+        return SurveyFailed(**_step(task), reason=_told("survey", task, error))
+    return Surveyed(**_step(task), readings=readings)
+
+
+async def check(reader: Reader, task: Check, _: Attempt) -> Checked | CheckFailed:
+    """Read every declared holder by another path than the deletion's; an outage is raised, and tried again."""
+    try:
+        readings = _declared(await reader.after(task.customer_id))
+    except (UnreadableError, OperatorError, StoreRefusalError) as error:
+        return CheckFailed(**_step(task), reason=_told("check", task, error))
+    return Checked(**_step(task), readings=readings)
+
+
+async def certify(shelf: Shelf, task: Certify, _: Attempt) -> Certified | CertifyFailed:
+    """Write, sign and store the certificate; done again it makes the same files at the same place.
+
+    Raises KeysError or StoreError, to be tried again: a deletion that is done must get its certificate.
+    """
+    try:
+        certificate = document(certificate_of(task))
+    except NotProvenError as error:
+        return CertifyFailed(**_step(task), reason=_told("certificate", task, error))
+    # The keys are read each time, since an operator may have rotated them.
+    signer = Signer.load(shelf.keys)
+    place = folder(task.customer_id, task.deletion_id)
+    sha256 = hashlib.sha256(certificate).hexdigest()
+    async with ObjectStore(shelf.s3) as store:
+        for name, body in _files(certificate, sha256, signer).items():
+            await _keep(store, shelf.bucket, f"{place}/{name}", body)
+    return Certified(**_step(task), certificate=f"s3://{shelf.bucket}/{place}/{NAME}", certificate_sha256=sha256)
+
+
+def _files(certificate: bytes, sha256: str, signer: Signer) -> dict[str, bytes]:
+    """Give all files of a certificate; itself comes last, so that whoever sees it can check it."""
+    signed = signer.sign(certificate)
+    return {
+        "allowed_signers": signer.allowed_signers,
+        "signing.pub.pem": signer.public_pem,
+        "VERIFY.txt": verify_text(sha256, signed.key_id),
+        f"{NAME}.sshsig": signed.sshsig,
+        f"{NAME}.sig": signed.ecdsa,
+        NAME: certificate,
+    }
+
+
+async def _keep(store: ObjectStore, bucket: str, key: str, body: bytes) -> None:
+    # What is there already is left alone: a second try makes no second version.
+    try:
+        if await store.get(bucket, key) == body:
+            return
+    except ObjectMissingError:
+        pass
+    await store.put(bucket, key, body, "application/json" if key.endswith(".json") else "application/octet-stream")
+
+
+def _declared(readings: tuple[Reading, ...]) -> tuple[HolderReading, ...]:
+    undeclared = [f"{reading.holder}: {table}" for reading in readings for table in reading.undeclared]
+    if undeclared:
+        raise UnreadableError("not_declared", f"the map does not cover what is there: {', '.join(undeclared)}")
+    return tuple(
+        HolderReading(
+            holder=reading.holder,
+            tables=tuple(
+                TableReading(table=one.table, own=one.own, others=one.others, fingerprint=one.fingerprint)
+                for one in reading.seen
+            ),
+        )
+        for reading in readings
+    )
+
+
+def _step(task: ProofTask) -> dict[str, Any]:
+    return {"customer_id": task.customer_id, "deletion_id": task.deletion_id, "attempt": task.attempt}
+
+
+def _told(step: str, task: ProofTask, error: Exception) -> str:
+    """Say to the operator what the outcome has no room for, and give the word that it has."""
+    reason = error.reason if isinstance(error, (UnreadableError, NotProvenError)) else "unreadable"
+    _log.error(f"the {step} can't be made", customer=task.customer_id, reason=reason, says=str(error))
+    return reason
