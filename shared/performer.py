@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -25,15 +26,20 @@ _log = structlog.get_logger()
 LEASE_SECONDS = 30.0
 _LONGEST_BACKOFF = 300.0
 _REST = 0.5
+_REPORT_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """Which try this is (from 1), and the clock to ask for the time; *id* is the same at every try."""
+    """Which try this is (from 1), and the clock to ask for the time; *id* is the same at every try.
+
+    *report* takes how far the work is (stage, done, total or None) and shows it in the task's row.
+    """
 
     id: UUID
     number: int
     clock: Clock
+    report: Callable[[str, int, int | None], None] = lambda _stage, _done, _total: None
 
 
 Perform: TypeAlias = Callable[[Any, Attempt], Coroutine[Any, Any, Outcome]]
@@ -45,6 +51,15 @@ class Performance:
 
     task: type[Task]
     perform: Perform
+
+
+class _Reached:
+    """How far a task is, as its work last reported."""
+
+    text: str | None = None
+
+    def report(self, stage: str, done: int, total: int | None) -> None:
+        self.text = json.dumps([stage, done, total])
 
 
 class Performer:
@@ -110,9 +125,10 @@ class Performer:
         log = _log.bind(task=row["kind"], task_id=str(row["id"]), customer=row["customer_id"], attempt=row["attempts"])
         performance = self._performances[row["kind"]]
         task = performance.task.model_validate_json(row["body"])
-        attempt = Attempt(row["id"], row["attempts"], self._clock)
+        reached = _Reached()
+        attempt = Attempt(row["id"], row["attempts"], self._clock, reached.report)
         try:
-            outcome = await self._while_leased(row, performance.perform(task, attempt))
+            outcome = await self._while_leased(row, reached, performance.perform(task, attempt))
             await self._conclude(row, outcome)
         except LeaseLostError:
             log.warning("lease lost; another worker has the task")
@@ -132,10 +148,12 @@ class Performer:
         fact = Fact(derived("outcome", str(row["id"])), f"/offramp/{self._service}/performer", now, outcome)
         await self._process.outcome(row["id"], row["lease"], fact, now)
 
-    async def _while_leased(self, row: Mapping[str, Any], work: Coroutine[Any, Any, Outcome]) -> Outcome:
+    async def _while_leased(
+        self, row: Mapping[str, Any], reached: _Reached, work: Coroutine[Any, Any, Outcome]
+    ) -> Outcome:
         """Do *work*, prolonging the lease; stop it and raise LeaseLostError when the lease is somebody else's."""
         working = asyncio.create_task(work)
-        keeping = asyncio.create_task(self._keep_lease(row))
+        keeping = asyncio.create_task(self._keep_lease(row, reached))
         try:
             done, _ = await asyncio.wait((working, keeping), return_when=asyncio.FIRST_COMPLETED)
             if working in done:
@@ -146,12 +164,14 @@ class Performer:
             keeping.cancel()
             await asyncio.wait((working, keeping))
 
-    async def _keep_lease(self, row: Mapping[str, Any]) -> None:
+    async def _keep_lease(self, row: Mapping[str, Any], reached: _Reached) -> None:
         while True:
-            await asyncio.sleep(self._lease_seconds / 3)
+            await asyncio.sleep(min(_REPORT_SECONDS, self._lease_seconds / 3))
             try:
                 async with self._pool.acquire(timeout=5) as connection:
-                    kept = await connection.fetchval(_PROLONG, row["id"], row["lease"], self._lease_seconds)
+                    kept = await connection.fetchval(
+                        _PROLONG, row["id"], row["lease"], self._lease_seconds, reached.text
+                    )
             except DATABASE_OUTAGES as outage:
                 # The outcome's transaction asks for the lease again, so working on in doubt is safe.
                 _log.warning("lease not prolonged", outage=type(outage).__name__)
@@ -179,8 +199,9 @@ update tasks set lease = $1, due_at = clock_timestamp() + make_interval(secs => 
 returning id, customer_id, kind, body::text as body, attempts, lease
 """
 _PROLONG = """
--- prolong
-update tasks set due_at = clock_timestamp() + make_interval(secs => $3) where id = $1 and lease = $2 returning id
+-- prolong: and say how far the work is
+update tasks set due_at = clock_timestamp() + make_interval(secs => $3), progress = $4::jsonb
+ where id = $1 and lease = $2 returning id
 """
 _GIVE_BACK = """
 -- give_back: an interruption of ours is not the task's failure

@@ -53,7 +53,9 @@ create table tasks (
     due_at      timestamptz not null default clock_timestamp(),
     lease       uuid,
     attempts    integer not null default 0,
-    failure     text
+    failure     text,
+    -- How far the work is: [stage, done, total or null].
+    progress    jsonb
 );
 create index tasks_due_at on tasks (due_at);
 
