@@ -33,8 +33,10 @@ class PolicyError(OperatorError):
     """The policy can't be used: what is wrong, and in which field of which file."""
 
 
-def load_policy(path: Path, service: str, part: type[P]) -> P:
+def load_policy(path: Path, service: str, part: type[P], **declared: object) -> P:
     """Read the *part* of the policy at *path* that concerns *service*: its section and the values common to all.
+
+    *declared*: values that are declared in another file, and so may not stand in this one.
 
     Raises ``PolicyError`` naming each missing, unknown or senseless field.
     """
@@ -43,9 +45,10 @@ def load_policy(path: Path, service: str, part: type[P]) -> P:
     if not isinstance(section, dict):
         msg = f"{path}: there is no section {service!r}; add it, see the comments in the file"
         raise PolicyError(msg)
+    _only_once(path, service, section, declared)
     common = {name: policy[name] for name in part.model_fields if name in policy and name not in section}
     try:
-        return part.model_validate({**common, **section})
+        return part.model_validate({**common, **section, **declared})
     except ValidationError as error:
         lines = [f"{path}: {_field(service, problem)}: {problem['msg']}" for problem in error.errors()]
         raise PolicyError("\n".join(lines)) from error
@@ -61,6 +64,13 @@ def _mapping(path: Path) -> dict[str, Any]:
         msg = f"{path}: is not a mapping of names to values"
         raise PolicyError(msg)
     return policy
+
+
+def _only_once(path: Path, service: str, section: dict[str, Any], declared: dict[str, object]) -> None:
+    for name in declared:
+        if name in section:
+            msg = f"{path}: {service}.{name}: is declared in another file; remove it here"
+            raise PolicyError(msg)
 
 
 def _field(service: str, problem: ErrorDetails) -> str:

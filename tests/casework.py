@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from shared.advance import Case, Step, arrive, wake, wakes_at
-from shared.caserows import CaseRows
 from shared.decision import Domain, Fact, Outcome, Task
 from shared.events.event import Event
 from shared.statecodec import StateCodec
@@ -19,7 +18,7 @@ E = TypeVar("E", bound=Event)
 class Casework:
     """Tell it events, let time pass; it keeps what was published and ordered, and when.
 
-    Every case is written as a row and read again on the way, as between two transactions.
+    Every state is written as in its row and read again on the way, as between two transactions.
     """
 
     def __init__(self, domain: Domain[Any, Any], now: datetime, customer_id: str = "acme") -> None:
@@ -68,13 +67,14 @@ class Casework:
         return [moment for moment, event in self.published if isinstance(event, kind)]
 
     @property
-    def state(self) -> Any:  # ruff: ignore[any-type]
+    def state(self) -> Any:
         """Give the service's state; its type is each service's own."""
         return self.case.state
 
     def _take(self, step: Step[Any]) -> None:
-        assert self._states.load(self._states.dump(step.case.state)) == step.case.state
-        self.case = step.case
+        stored = self._states.load(self._states.dump(step.case.state))
+        assert stored == step.case.state
+        self.case = Case(stored, step.case.revision, step.case.waiting)
         self.published += [(self.now, fact.event) for fact in step.owed]
         self.ordered += [(self.now, ordered.task) for ordered in step.tasks]
 

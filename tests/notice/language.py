@@ -28,7 +28,7 @@ def casework(now: datetime = START) -> Casework:
     return Casework(domain(POLICY), now)
 
 
-def contract(**changes: Any) -> ContractRegistered:  # ruff: ignore[any-type]
+def contract(**changes: Any) -> ContractRegistered:
     """Register a contract for the year 2026 with 30 days of notice, not prolonged."""
     months = changes.pop("months", 0)
     values: dict[str, Any] = {
@@ -45,7 +45,7 @@ def contract(**changes: Any) -> ContractRegistered:  # ruff: ignore[any-type]
     return ContractRegistered(**{**values, **changes})
 
 
-def notice(received_at: str = "2026-10-01T12:00", notice_id: str = "n1", **changes: Any) -> NoticeReceived:  # ruff: ignore[any-type]
+def notice(received_at: str = "2026-10-01T12:00", notice_id: str = "n1", **changes: Any) -> NoticeReceived:
     """Give notice by e-mail."""
     values: dict[str, Any] = {"customer_id": "acme", "contract_id": "c1", "channel": "email"}
     return NoticeReceived(**{**values, **changes}, notice_id=notice_id, received_at=at(received_at))

@@ -31,7 +31,8 @@ def test_last_day_for_notice(received_at: str, zone: str, *, in_time: bool) -> N
     work.tell(contract(time_zone=zone), notice(received_at))
 
     assert [type(event) for _, event in work.published] == [NoticeAccepted if in_time else NoticeRejected]
-    assert work.published[0][1].last_day_for_notice == date(2026, 12, 1)
+    answers: list[NoticeAccepted | NoticeRejected] = [*work.all(NoticeAccepted), *work.all(NoticeRejected)]
+    assert answers[0].last_day_for_notice == date(2026, 12, 1)
 
 
 def test_accepted_with_its_dates() -> None:
@@ -303,7 +304,8 @@ def test_announcements() -> None:
     work.tell(contract(months=12))
     work.until(at("2026-12-20T00:00"))
 
-    assert [(moment, event.announcement_id) for moment, event in work.published] == [
+    told = zip(work.when(DeadlineApproaching), work.all(DeadlineApproaching), strict=True)
+    assert [(moment, event.announcement_id) for moment, event in told] == [
         (at("2026-10-02T00:00"), "c1:notice_deadline:2026-12-01:60"),
         (at("2026-11-01T00:00"), "c1:notice_deadline:2026-12-01:30"),
         (at("2026-11-24T00:00"), "c1:notice_deadline:2026-12-01:7"),

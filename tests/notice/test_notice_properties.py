@@ -108,7 +108,7 @@ def test_told_beforehand_and_once(history: list[tuple[Event, int]]) -> None:
 
 @given(contracts, notices, moments)
 def test_in_time_is_never_refused(contract: ContractRegistered, notice: NoticeReceived, read_at: datetime) -> None:
-    """A notice in time by a channel of the contract is accepted, whenever it is read, and ends that period's contract."""
+    """A notice in time by a channel of the contract is accepted, whenever it is read, and ends the contract."""
     notice = notice.model_copy(update={"contract_id": contract.contract_id, "channel": "email"})
     terms, read_at = terms_of(contract), max(read_at, notice.received_at)
     work = casework(FIRST)

@@ -1,0 +1,138 @@
+"""Whether what was read shows that all is gone and nobody else was touched; and what the certificate is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from shared.events.platform import CustomerInformed, ExportConfirmed
+from shared.events.vocabulary import TableFingerprint
+
+from .holders import Reason, counts
+from .policy import RetentionPolicy
+from .states import Deletion, Holder, Known, Seen
+from .tasks import Certify, HolderAnswer, HolderReading, HoldEvidence, TableReading
+
+
+def seen(readings: Iterable[HolderReading]) -> tuple[Seen, ...]:
+    """Keep *readings* as the state does."""
+    return tuple(
+        Seen(reading.holder, table.table, table.own, table.others, table.fingerprint)
+        for reading in readings
+        for table in reading.tables
+    )
+
+
+def readings(rows: tuple[Seen, ...]) -> tuple[HolderReading, ...]:
+    """Write what was seen as tasks carry it."""
+    names = dict.fromkeys(row.holder for row in rows)
+    return tuple(
+        HolderReading(holder=name, tables=tuple(_table(row) for row in rows if row.holder == name)) for name in names
+    )
+
+
+def unread(rows: tuple[Seen, ...], names: Iterable[str]) -> tuple[str, ...]:
+    """Name the holders of which nothing was read: nothing is proven of them."""
+    read = {row.holder for row in rows}
+    return tuple(name for name in names if name not in read)
+
+
+def objection(
+    deletion: Deletion, after: tuple[Seen, ...], policy: RetentionPolicy
+) -> tuple[Reason, tuple[str, ...]] | None:
+    """Tell what speaks against calling the deletion complete, and at which holders; None if nothing does."""
+    missing = unread(after, (holder.name for holder in deletion.holders)) or _not_read_again(deletion.before, after)
+    if missing:
+        return "check_failed", missing
+    left = _names(row for row in after if row.own)
+    if left:
+        return "residue", left
+    touched = _changed(deletion.before, after) if policy.bystanders == "strict" else ()
+    return ("bystanders", touched) if touched else None
+
+
+def certify(
+    known: Known, deletion: Deletion, after: tuple[Seen, ...], checked_at: datetime, policy: RetentionPolicy
+) -> Certify:
+    """Order the certificate, with all that it says."""
+    return Certify(
+        customer_id=known.customer_id,
+        deletion_id=deletion.deletion_id,
+        attempt=known.attempts,
+        terminated_at=deletion.window.opens_at,
+        window_days=policy.window_days,
+        window_closed_at=deletion.window.closes_at,
+        policy_version=policy.version,
+        answers=tuple(_answer(holder) for holder in deletion.holders),
+        before=readings(deletion.before),
+        after=readings(after),
+        checked_at=checked_at,
+        holds=_holds(known),
+        informed=_informed(known),
+        confirmed=_confirmed(known),
+    )
+
+
+def _table(row: Seen) -> TableReading:
+    return TableReading(table=row.table, own=row.own, others=row.others, fingerprint=row.fingerprint)
+
+
+def _names(rows: Iterable[Seen]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(row.holder for row in rows))
+
+
+def _not_read_again(before: tuple[Seen, ...], after: tuple[Seen, ...]) -> tuple[str, ...]:
+    again = {(row.holder, row.table) for row in after}
+    return _names(row for row in before if (row.holder, row.table) not in again)
+
+
+def _changed(before: tuple[Seen, ...], after: tuple[Seen, ...]) -> tuple[str, ...]:
+    then = {(row.holder, row.table): (row.others, row.fingerprint) for row in before}
+    return _names(row for row in after if then.get((row.holder, row.table)) != (row.others, row.fingerprint))
+
+
+def _answer(holder: Holder) -> HolderAnswer:
+    return HolderAnswer(
+        holder=holder.name,
+        commanded_at=holder.commanded_at,
+        answered_at=holder.answered_at or holder.commanded_at,
+        deleted=counts(holder.deleted),
+        remaining=counts(holder.remaining),
+        bystanders=tuple(
+            TableFingerprint(table=table, rows_before=rows_before, rows_after=rows_after, before=before, after=after)
+            for table, rows_before, rows_after, before, after in holder.bystanders
+        ),
+    )
+
+
+def _holds(known: Known) -> tuple[HoldEvidence, ...]:
+    return tuple(
+        HoldEvidence(hold_id=hold.hold_id, basis=hold.basis, placed_at=hold.placed_at, released_at=hold.released_at)
+        for hold in known.holds
+    )
+
+
+def _informed(known: Known) -> tuple[CustomerInformed, ...]:
+    return tuple(
+        CustomerInformed(
+            customer_id=known.customer_id,
+            announcement_id=one.announcement_id,
+            channel=one.channel,
+            outcome=one.outcome,
+            informed_at=one.informed_at,
+        )
+        for one in known.informed
+    )
+
+
+def _confirmed(known: Known) -> tuple[ExportConfirmed, ...]:
+    return tuple(
+        ExportConfirmed(
+            customer_id=known.customer_id,
+            export_id=one.export_id,
+            sha256=one.sha256,
+            confirmed_by=one.confirmed_by,
+            confirmed_at=one.confirmed_at,
+        )
+        for one in known.confirmed
+    )

@@ -1,0 +1,137 @@
+"""What the retention service has done for it, and what comes back: survey, check, certificate."""
+
+from __future__ import annotations
+
+from shared.decision import Outcome, Task
+from shared.events.platform import CustomerInformed, ExportConfirmed
+from shared.events.vocabulary import (
+    Citation,
+    Code,
+    Count,
+    Fingerprint,
+    Moment,
+    Place,
+    Positive,
+    Ref,
+    Sha256,
+    TableCount,
+    TableFingerprint,
+    TableName,
+    Value,
+)
+
+
+class TableReading(Value):
+    """One table or bucket as it stands: *own* rows of the customer; everybody *others'*, and their fingerprint."""
+
+    table: TableName
+    own: Count
+    others: Count
+    fingerprint: Fingerprint
+
+
+class HolderReading(Value):
+    """What was read at one holder."""
+
+    holder: Code
+    tables: tuple[TableReading, ...]
+
+
+class HolderAnswer(Value):
+    """How one holder answered the command: the sums of all its answers, and the comparison of the last."""
+
+    holder: Code
+    commanded_at: Moment
+    answered_at: Moment
+    deleted: tuple[TableCount, ...]
+    remaining: tuple[TableCount, ...]
+    bystanders: tuple[TableFingerprint, ...]
+
+
+class HoldEvidence(Value):
+    """A legal hold that there was."""
+
+    hold_id: Ref
+    basis: Citation | None
+    placed_at: Moment | None
+    released_at: Moment | None
+
+
+class ProofTask(Task):
+    """A step of one deletion; *attempt* tells its outcome from that of an earlier try."""
+
+    deletion_id: Ref
+    attempt: Positive
+
+
+class ProofOutcome(Outcome):
+    """What became of a step; names the same deletion and attempt as its task."""
+
+    deletion_id: Ref
+    attempt: Positive
+
+
+class Survey(ProofTask):
+    """Read all *holders* as they stand before anything is deleted."""
+
+    holders: tuple[Code, ...]
+
+
+class Surveyed(ProofOutcome):
+    """Every holder was read."""
+
+    readings: tuple[HolderReading, ...]
+
+
+class SurveyFailed(ProofOutcome):
+    """Not every holder could be read, for good."""
+
+    reason: Code
+
+
+class Check(ProofTask):
+    """Look, by another way than the holders', for what is left at *holders*; *before* is what was surveyed."""
+
+    holders: tuple[Code, ...]
+    before: tuple[HolderReading, ...]
+
+
+class Checked(ProofOutcome):
+    """What was found: whether it is good enough is the domain's to say."""
+
+    readings: tuple[HolderReading, ...]
+
+
+class CheckFailed(ProofOutcome):
+    """The check could not be made, for good."""
+
+    reason: Code
+
+
+class Certify(ProofTask):
+    """Write and sign the certificate (P11) of a deletion that is complete, and store it."""
+
+    terminated_at: Moment
+    window_days: Positive
+    window_closed_at: Moment
+    policy_version: Ref
+    answers: tuple[HolderAnswer, ...]
+    before: tuple[HolderReading, ...]
+    after: tuple[HolderReading, ...]
+    checked_at: Moment
+    holds: tuple[HoldEvidence, ...]
+    informed: tuple[CustomerInformed, ...]
+    confirmed: tuple[ExportConfirmed, ...]
+
+
+class Certified(ProofOutcome):
+    """The certificate is stored at *certificate*."""
+
+    certificate: Place
+    certificate_sha256: Sha256
+
+
+class CertifyFailed(ProofOutcome):
+    """The certificate could not be made, for good."""
+
+    reason: Code

@@ -1,0 +1,151 @@
+"""Short words for the retention service's tests, and holders and a performer that do as they are told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from services.retention.declared import load_retention_policy
+from services.retention.domain import domain
+from services.retention.policy import RetentionPolicy
+from services.retention.tasks import (
+    Certified,
+    Certify,
+    Check,
+    Checked,
+    HolderReading,
+    Survey,
+    Surveyed,
+    TableReading,
+)
+from shared.decision import Outcome, Task
+from shared.events.event import Event
+from shared.events.notice import ContractTerminated
+from shared.events.platform import (
+    ContractRegistered,
+    DeletionAcknowledged,
+    Erased,
+    LegalHoldPlaced,
+    LegalHoldReleased,
+    NoRenewal,
+    NotErased,
+)
+from shared.events.retention import DeletionRequested
+from shared.events.vocabulary import TableCount, TableFingerprint
+from tests.casework import Casework, at
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+POLICY = load_retention_policy(DEPLOY / "policy.yaml", DEPLOY / "holders.yaml")
+HOLDERS = tuple(holder.name for holder in POLICY.holders)
+OVER = at("2027-01-01T00:00")
+# Termination on 1 January, 90 full days after that day: to the end of 1 April.
+CLOSES = at("2027-04-02T00:00")
+DAY = timedelta(days=1)
+DELETION = "acme:2027-01-01"
+
+
+def casework(policy: RetentionPolicy = POLICY, now: datetime = OVER) -> Casework:
+    """Give a customer never heard of."""
+    return Casework(domain(policy), now)
+
+
+def contract(contract_id: str = "c1", **changes: Any) -> ContractRegistered:
+    """Register a contract for the year 2026."""
+    values: dict[str, Any] = {
+        "revision": 1,
+        "period_start": date(2026, 1, 1),
+        "period_end": date(2026, 12, 31),
+        "time_zone": "Europe/Stockholm",
+        "renewal": NoRenewal(),
+        "notice_days": 30,
+        "notice_channels": ("email",),
+    }
+    return ContractRegistered(customer_id="acme", contract_id=contract_id, **{**values, **changes})
+
+
+def terminated(contract_id: str = "c1", moment: datetime = OVER, **changes: Any) -> ContractTerminated:
+    """End a contract with the year 2026."""
+    values: dict[str, Any] = {"basis": "expiry", "period_end": date(2026, 12, 31), "time_zone": "Europe/Stockholm"}
+    return ContractTerminated(
+        customer_id="acme", contract_id=contract_id, terminated_at=moment, **{**values, **changes}
+    )
+
+
+def hold(moment: datetime, hold_id: str = "h1") -> LegalHoldPlaced:
+    """Place a legal hold."""
+    return LegalHoldPlaced(
+        customer_id="acme", hold_id=hold_id, basis="T 1234-26", placed_by="staff-7", placed_at=moment
+    )
+
+
+def release(moment: datetime, hold_id: str = "h1") -> LegalHoldReleased:
+    """Release a legal hold."""
+    return LegalHoldReleased(customer_id="acme", hold_id=hold_id, released_by="staff-7", released_at=moment)
+
+
+def erased(holder: str, rows: int = 10, left: int = 0, deletion_id: str = DELETION, touched: int = 0) -> Event:
+    """Answer that all is deleted, of one table, and that *left* rows of it are not."""
+    bystander = TableFingerprint(
+        table="users", rows_before=5, rows_after=5 - touched, before="aa", after="bb" if touched else "aa"
+    )
+    outcome = Erased(
+        deleted=(TableCount(table="users", rows=rows),),
+        remaining=(TableCount(table="users", rows=left),),
+        bystanders=(bystander,),
+    )
+    return _answer(holder, deletion_id, outcome)
+
+
+def not_erased(holder: str, reason: Any = "failed", deletion_id: str = DELETION) -> Event:
+    """Answer that nothing was deleted."""
+    return _answer(holder, deletion_id, NotErased(reason=reason))
+
+
+def answers_of(work: Casework, deletion_id: str = DELETION) -> list[Event]:
+    """Let every holder that was commanded answer well."""
+    names = dict.fromkeys(event.holder for event in work.all(DeletionRequested) if event.deletion_id == deletion_id)
+    return [erased(name, deletion_id=deletion_id) for name in names]
+
+
+def readings(holders: Iterable[str] = HOLDERS, own: int = 0, fingerprint: str = "aa") -> tuple[HolderReading, ...]:
+    """Read one table at each holder."""
+    table = TableReading(table="users", own=own, others=5, fingerprint=fingerprint)
+    return tuple(HolderReading(holder=holder, tables=(table,)) for holder in holders)
+
+
+def performed(task: Task) -> Outcome:
+    """Perform a task as it should go."""
+    if isinstance(task, Survey):
+        seen = readings(task.holders, own=10)
+        return Surveyed(customer_id="acme", deletion_id=task.deletion_id, attempt=task.attempt, readings=seen)
+    if isinstance(task, Check):
+        return Checked(
+            customer_id="acme", deletion_id=task.deletion_id, attempt=task.attempt, readings=readings(task.holders)
+        )
+    assert isinstance(task, Certify)
+    return Certified(
+        customer_id="acme",
+        deletion_id=task.deletion_id,
+        attempt=task.attempt,
+        certificate="s3://proof/acme.json",
+        certificate_sha256="0" * 64,
+    )
+
+
+def deleting(policy: RetentionPolicy = POLICY) -> Casework:
+    """Carry a customer to where every holder is commanded."""
+    work = casework(policy)
+    work.tell(contract(), terminated())
+    work.until(CLOSES)
+    work.perform(performed)
+    assert len(work.all(DeletionRequested)) == len(HOLDERS)
+    return work
+
+
+def _answer(holder: str, deletion_id: str, outcome: Any) -> DeletionAcknowledged:
+    moment = datetime(2027, 4, 2, tzinfo=UTC)
+    return DeletionAcknowledged(
+        customer_id="acme", deletion_id=deletion_id, holder=holder, outcome=outcome, answered_at=moment
+    )
