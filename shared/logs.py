@@ -6,7 +6,7 @@ import logging
 import logging.config
 import sys
 from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from datetime import date
 from traceback import extract_tb
 from typing import Any, TextIO
@@ -17,6 +17,7 @@ import structlog
 from structlog.typing import EventDict, Processor
 
 from .decision import Fact
+from .settlement import Buried
 
 # Names under which somebody would log what an event or a row holds.
 WITHHELD = frozenset({"value", "payload", "body", "data", "record", "records", "row", "rows", "state", "headers"})
@@ -60,6 +61,31 @@ def about(service: str, fact: Fact) -> AbstractContextManager[Any]:
         customer=fact.event.customer_id,
         case=f"{service}/{fact.event.customer_id}",
     )
+
+
+def tell(service: str, fates: Iterable[tuple[Fact, str]], buried: Iterable[Buried]) -> None:
+    """Log what became of a committed batch: what waits at INFO, what is buried at WARNING, the rest at DEBUG.
+
+    *fates*: each event with ``decided``, ``ignored`` or ``waits``.
+    """
+    log = structlog.get_logger()
+    chatty = log.is_enabled_for(logging.DEBUG)
+    for fact, fate in fates:
+        if fate == "waits":
+            with about(service, fact):
+                log.info("event", outcome=fate)
+        elif chatty:
+            with about(service, fact):
+                log.debug("event", outcome=fate)
+    for one in buried:
+        _tell_buried(log, service, one)
+
+
+def _tell_buried(log: Any, service: str, one: Buried) -> None:
+    where = one.record
+    place = {} if where is None else {"topic": where.topic, "partition": where.partition, "offset": where.offset}
+    with nullcontext() if one.fact is None else about(service, one.fact):
+        log.warning("event", outcome="buried", reason=one.reason, **place)
 
 
 def withhold(_: Any, __: str, entry: EventDict) -> EventDict:
