@@ -8,14 +8,16 @@ create table schema_migrations (
 );
 
 create table customers (
-    id             text primary key,
-    name           text not null,
-    contact_email  text,
-    time_zone      text not null,
+    id               text primary key,
+    name             text not null,
+    contact_email    text,
+    time_zone        text not null,
     -- 'ended' once the contract is over; an active customer's data is never deleted (see the guard in map.yaml).
-    status         text not null default 'active' check (status in ('active', 'ended')),
-    settings       jsonb not null default '{}',
-    created_at     timestamptz not null
+    status           text not null default 'active' check (status in ('active', 'ended')),
+    -- Of two changes of the status the later one counts, in whatever order they are written.
+    status_revision  integer not null default 0,
+    settings         jsonb not null default '{}',
+    created_at       timestamptz not null
 );
 
 create table users (

@@ -27,10 +27,14 @@ class HoldersError(OperatorError):
 
 @dataclass(frozen=True, slots=True)
 class PostgresHolder:
-    """A database with a data map; *database* names its address in the settings (``OFFRAMP_<DATABASE>_DSN``)."""
+    """A database with a data map; *database* names its address in the settings (``OFFRAMP_<DATABASE>_DSN``).
+
+    *answered_by* is the process that deletes: ``holder``, or the name of a service that answers itself.
+    """
 
     name: str
     answers_within: timedelta
+    answered_by: str
     map: Path
     database: str
     kind: Literal["postgres"] = "postgres"
@@ -38,13 +42,13 @@ class PostgresHolder:
 
 @dataclass(frozen=True, slots=True)
 class S3Holder:
-    """Objects in *bucket* under *prefix*, in which ``{customer}`` stands for the id; *answered_by* is who deletes."""
+    """Objects in *bucket* under *prefix*, in which ``{customer}`` stands for the id; *answered_by* as above."""
 
     name: str
     answers_within: timedelta
+    answered_by: str
     bucket: str
     prefix: str
-    answered_by: str
     kind: Literal["s3"] = "s3"
 
     def prefix_of(self, customer: str) -> str:
@@ -59,6 +63,7 @@ class _Written(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     answers_within: Duration
+    answered_by: Code = "holder"
 
 
 class _WrittenPostgres(_Written):
@@ -71,7 +76,6 @@ class _WrittenS3(_Written):
     kind: Literal["s3"]
     bucket: BucketName
     prefix: Prefix
-    answered_by: Code | None = None
 
 
 class _WrittenHolders(BaseModel):
@@ -99,7 +103,7 @@ def load_holders(path: Path) -> tuple[Holder, ...]:
 
 
 def _holder(name: str, written: _WrittenPostgres | _WrittenS3, folder: Path) -> Holder:
+    common = name, written.answers_within, written.answered_by
     if isinstance(written, _WrittenPostgres):
-        return PostgresHolder(name, written.answers_within, folder / written.map, written.database)
-    answered_by = written.answered_by or name
-    return S3Holder(name, written.answers_within, written.bucket, written.prefix, answered_by)
+        return PostgresHolder(*common, folder / written.map, written.database)
+    return S3Holder(*common, written.bucket, written.prefix)

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
-from map_school import SCHEMA, SCHOOL
 
 from deploy.platform.scratch import scratch_database
 from shared.datamap.model import DataMap, parse
 from shared.settings import read_settings
+from tests.datamap.map_school import SCHEMA, SCHOOL
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
-from map_school import SCHOOL
 from typer.testing import CliRunner
 
 from shared.datamap.commands import app
 from shared.errors import OperatorError
+from tests.datamap.map_school import SCHOOL
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,9 +6,9 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from map_school import SCHOOL
 
 from shared.datamap.model import ByColumn, ByPath, DataMap, Hop, MapError, load, parse
+from tests.datamap.map_school import SCHOOL
 
 
 def test_a_map_is_read(school: DataMap) -> None:

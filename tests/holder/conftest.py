@@ -10,17 +10,17 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
-from platform_rows import platform_template
 
 from deploy.platform.scratch import scratch_database
 from shared.settings import read_settings
+from tests.holder.platform_rows import platform_template
 
 if TYPE_CHECKING:
-    from platform_rows import Database
+    from tests.holder.platform_rows import Database
 
 
 @pytest.fixture(scope="session")
-def template() -> Iterator[str]:
+def platform_name() -> Iterator[str]:
     """Make the platform once, and give the name of its database."""
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
@@ -30,9 +30,9 @@ def template() -> Iterator[str]:
 
 
 @pytest.fixture
-async def dsn(template: str) -> AsyncIterator[str]:
+async def dsn(platform_name: str) -> AsyncIterator[str]:
     """Copy the platform, and give the copy's address."""
-    async with scratch_database(read_settings().postgres, template) as dsn:
+    async with scratch_database(read_settings().postgres, platform_name) as dsn:
         yield dsn
 
 

@@ -7,16 +7,17 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from platform_rows import LEAVING, everything, others
 from typer.testing import CliRunner
 
 from deploy.platform.generate import HERE
 from shared.errors import OperatorError
 from shared.holder.commands import app
+from tests.holder.platform_rows import LEAVING, everything, others
 
 if TYPE_CHECKING:
-    from platform_rows import Database
     from typer.testing import Result
+
+    from tests.holder.platform_rows import Database
 
 
 async def run(dsn: str, *arguments: str, typed: str = "") -> Result:

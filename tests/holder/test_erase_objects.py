@@ -8,7 +8,6 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
-from platform_rows import expired
 
 from shared.clock import system_clock
 from shared.events.platform import Erased, NotErased
@@ -17,6 +16,7 @@ from shared.holder.right import Right
 from shared.holder.survey import survey_objects
 from shared.objects import ObjectStore
 from shared.settings import read_settings
+from tests.holder.platform_rows import expired
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ import asyncpg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from platform_rows import expired
 
 from deploy.platform.scratch import scratch_database
 from shared.clock import system_clock
@@ -21,9 +20,10 @@ from shared.events.platform import Erased, NotErased
 from shared.holder.rows import erase_rows
 from shared.holder.survey import survey_rows
 from shared.settings import read_settings
+from tests.holder.platform_rows import expired
 
 if TYPE_CHECKING:
-    from platform_rows import Database
+    from tests.holder.platform_rows import Database
 
 MAP = parse(
     b"""

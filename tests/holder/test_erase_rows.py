@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
-from platform_rows import LEAVING, PLATFORM, STAYING, everything, expired, others
 
 from shared.clock import system_clock
 from shared.datamap.model import DataMap
@@ -17,9 +16,10 @@ from shared.events.platform import Erased, NotErased
 from shared.events.vocabulary import TableCount
 from shared.holder.right import Right
 from shared.holder.rows import erase, erase_rows, total
+from tests.holder.platform_rows import LEAVING, PLATFORM, STAYING, everything, expired, others
 
 if TYPE_CHECKING:
-    from platform_rows import Database
+    from tests.holder.platform_rows import Database
 
 
 async def erased(database: Database, map: DataMap = PLATFORM, right: Right | None = None) -> Erased | NotErased:  # noqa: A002

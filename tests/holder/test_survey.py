@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from platform_rows import LEAVING, PLATFORM, everything, expired
-
 from shared.clock import system_clock
 from shared.events.platform import Erased
 from shared.holder.rows import erase_rows
 from shared.holder.survey import survey_rows
+from tests.holder.platform_rows import LEAVING, PLATFORM, everything, expired
 
 if TYPE_CHECKING:
-    from platform_rows import Database
+    from tests.holder.platform_rows import Database
 
 
 async def test_before_a_deletion_everything_is_left(database: Database) -> None:

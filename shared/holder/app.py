@@ -1,0 +1,32 @@
+"""Composition root of a holder: the list of holders in, one worker out; ``offramp holder run``."""
+
+from __future__ import annotations
+
+from ..clock import MovedClock
+from ..clocksetting import choose_clock
+from ..declared import holders_file
+from ..errors import OperatorError
+from ..performer import Performance
+from ..run import group
+from ..settings import Settings
+from ..worker import Service
+from .declaration import load_holders
+from .domain import HolderPolicy, domain
+from .perform import Eraser
+from .tasks import Erase
+
+NAME = "holder"
+
+
+def build(settings: Settings, name: str = NAME) -> Service:
+    """Put together the holder that answers for every declared holder with ``answered_by: <name>``."""
+    file = holders_file()
+    holders = {one.name: one for one in load_holders(file) if one.answered_by == name}
+    if not holders:
+        msg = f"{file}: no holder is answered by {name!r}. Declare one, or name another list in OFFRAMP_HOLDERS."
+        raise OperatorError(msg)
+    eraser = Eraser(name, holders, settings, moved_clock=isinstance(choose_clock(), MovedClock))
+    return Service(domain(HolderPolicy(frozenset(holders)), name), performances=(Performance(Erase, eraser),))
+
+
+app = group(NAME, 6070, build)

@@ -1,0 +1,36 @@
+"""What a holder has done for it, and what comes back."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from ..decision import Outcome, Task
+from ..events.platform import Erased, NotErased
+from ..events.vocabulary import Code, Moment, Ref
+
+Answer = Annotated[Erased | NotErased, Field(discriminator="kind")]
+
+
+class Erase(Task):
+    """Delete all that *holder* has of the customer; the right to is checked again where it is done."""
+
+    deletion_id: Ref
+    holder: Code
+    window_closed_at: Moment
+    respond_by: Moment
+
+    @property
+    def noted_as(self) -> str:
+        """Name this command apart from a later one of the same deletion, which is answered with counts of its own."""
+        return f"{self.deletion_id}/{self.holder}/{self.respond_by.isoformat()}"
+
+
+class EraseEnded(Outcome):
+    """What became of an ``Erase`` with the same fields."""
+
+    deletion_id: Ref
+    holder: Code
+    respond_by: Moment
+    answer: Answer
