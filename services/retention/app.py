@@ -51,7 +51,7 @@ def check_declared(holders: tuple[Holder, ...], settings: Settings) -> None:
     exports = {holder.bucket for holder in buckets if holder.answered_by == _EXPORTER}
     if exports != {settings.exports_bucket}:
         raise MisdeclaredError(
-            f"{holders_file()}: OFFRAMP_EXPORTS_BUCKET is {settings.exports_bucket}, where archives lie, but the holders "
+            f"{holders_file()}: archives lie in {settings.exports_bucket} (OFFRAMP_EXPORTS_BUCKET), but the holders "
             f"answered by {_EXPORTER} name {', '.join(sorted(exports)) or 'none'}. Make them the same."
         )
 

@@ -1,0 +1,148 @@
+"""A certificate says the truth, the same way each time, has no room for a person, and no word for what isn't gone."""
+
+from __future__ import annotations
+
+import json
+import types
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import pytest
+from pydantic import BaseModel
+from retention_facts import CLOSED, END, answer, facts, hold, reading
+
+from services.retention import certificate
+from services.retention.certificate import Certificate, NotProvenError, certificate_of, document, folder, verify_text
+from services.retention.tasks import Certify
+from shared.events import vocabulary
+from shared.events.vocabulary import Value
+
+WORDS = [one for one in vars(vocabulary).values() if get_origin(one) is Annotated]
+
+
+def of_vocabulary(kind: Any) -> bool:
+    if kind in WORDS or kind in (bool, type(None)):
+        return True
+    if get_origin(kind) is Literal:
+        return True
+    if get_origin(kind) in (tuple, types.UnionType, Union):
+        return all(of_vocabulary(part) for part in get_args(kind) if part is not Ellipsis)
+    return isinstance(kind, type) and issubclass(kind, Value) and not list(foreign(kind))
+
+
+def foreign(model: type[BaseModel]) -> Iterator[str]:
+    hints = get_type_hints(model, include_extras=True)
+    return (f"{model.__name__}.{name}" for name in model.model_fields if not of_vocabulary(hints[name]))
+
+
+def test_a_certificate_has_no_room_for_a_person() -> None:
+    """Every field of a certificate, however deep, is an id, a code, a count, a digest or a moment."""
+    assert list(foreign(Certificate)) == []
+
+
+def test_the_rule_would_find_a_free_text() -> None:
+    """The rule does find a field of free text, at any depth."""
+
+    class Talkative(Value):
+        remark: str
+
+    class Holding(Value):
+        parts: tuple[Talkative, ...]
+
+    # The rule resolves names in the module, where these are not.
+    hints = {"parts": tuple[Talkative, ...]}
+    assert list(foreign(Talkative)) == ["Talkative.remark"]
+    assert not of_vocabulary(hints["parts"])
+
+
+def test_the_same_facts_give_the_same_bytes() -> None:
+    """Made again, after a crash and under another attempt, the certificate is the same to the last byte."""
+    assert document(certificate_of(facts())) == document(certificate_of(facts(attempt=9)))
+
+
+def test_it_is_canonical_json() -> None:
+    """It is UTF-8 with sorted keys and one line end at its end."""
+    text = document(certificate_of(facts())).decode()
+
+    assert text.endswith("}\n")
+    assert not text.endswith("\n\n")
+    assert text == json.dumps(json.loads(text), sort_keys=True, ensure_ascii=False, indent=1) + "\n"
+
+
+def test_it_says_what_when_and_by_whom() -> None:
+    """Dates of the window, counts per holder and table, the check, holds, what was told and confirmed are all in it."""
+    said = json.loads(document(certificate_of(facts())))
+
+    assert said["window"] == {
+        "terminated_at": "2026-08-01T22:00:00Z",
+        "window_closed_at": "2026-10-30T22:00:00Z",
+        "window_days": 90,
+        "policy_version": "2026-11",
+    }
+    assert said["rows_deleted"] == 2
+    assert said["holders"][0]["method"] == "clear"
+    assert said["holders"][0]["deleted"] == [{"table": "users", "rows": 2}]
+    assert said["holders"][0]["verification"]["remaining"] == [{"table": "users", "rows": 0}]
+    assert said["validation"]["holders"][0]["tables"] == [
+        {
+            "table": "users",
+            "left": 0,
+            "others_before": 7,
+            "others_after": 7,
+            "fingerprint_before": "ab",
+            "fingerprint_after": "ab",
+        }
+    ]
+    assert (said["holds"][0]["hold_id"], said["customer_informed"], said["export_confirmed"]) == ("hold-1", True, True)
+
+
+def test_what_did_not_happen_is_said_too() -> None:
+    """An export that was never confirmed, and an announcement that came back, are said, not passed over."""
+    bounced = facts().informed[0].model_copy(update={"outcome": "bounced"})
+    said = certificate_of(facts(confirmed=(), informed=(bounced,)))
+
+    assert (said.export_confirmed, said.customer_informed) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("untrue", "reason"),
+    [
+        (facts(after=(reading(1),)), "residue"),
+        (facts(answers=(answer(remaining=1),)), "residue"),
+        (facts(answers=(answer(), answer(holder="media"))), "not_checked"),
+        (facts(after=()), "not_checked"),
+        (facts(answers=(), after=()), "not_checked"),
+        (facts(holds=(hold(released_at=None),)), "held"),
+        (facts(holds=(hold(released_at=END.replace(year=2025)),)), "held"),
+    ],
+)
+def test_what_is_not_gone_gets_no_certificate(untrue: Certify, reason: str) -> None:
+    """Something left, somebody unchecked or a hold in force: no certificate, whatever was decided."""
+    with pytest.raises(NotProvenError) as refused:
+        certificate_of(untrue)
+    assert refused.value.reason == reason
+
+
+def test_two_deletions_never_share_a_folder() -> None:
+    """Ids that differ in a sign that a place can't hold still have folders of their own."""
+    ids = ["a/b", "a:b", "a-b", "a.b", "a_b", "a2Fb", "a/2Fb"]
+
+    assert len({folder("acme", one) for one in ids}) == len(ids)
+    assert folder("acme", "deletion:acme/1") == "acme/deletion=3Aacme=2F1"
+
+
+def test_verify_txt_names_the_digest_and_the_key() -> None:
+    """VERIFY.txt has the three commands, ready to paste."""
+    text = verify_text("f" * 64, "SHA256:abc").decode()
+
+    assert f'echo "{"f" * 64}  {certificate.NAME}" | sha256sum -c' in text
+    assert "SHA256:abc" in text
+    assert "ssh-keygen -Y verify -f allowed_signers -I offramp -n offramp" in text
+    assert "openssl dgst -sha256 -verify signing.pub.pem" in text
+
+
+def test_a_hold_released_later_is_over() -> None:
+    """A hold whose release was heard, and one whose placing never was, are no reason to refuse."""
+    never_placed = hold().model_copy(update={"placed_at": None, "released_at": None})
+
+    assert certificate_of(facts(holds=(hold(CLOSED), never_placed))).holds[1].placed_at is None

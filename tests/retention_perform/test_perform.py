@@ -1,0 +1,211 @@
+"""The tasks of retention, performed on a real database and store: read before, read after, certify."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from retention_facts import facts, reading
+from retention_systems import Platform
+
+from services.retention.app import MisdeclaredError, build, check_declared
+from services.retention.perform import Shelf, certify, check, survey
+from services.retention.reading import Reader
+from services.retention.tasks import (
+    Certified,
+    CertifyFailed,
+    Check,
+    Checked,
+    CheckFailed,
+    Survey,
+    Surveyed,
+    SurveyFailed,
+)
+from shared.clock import system_clock
+from shared.performer import Attempt
+from shared.settings import Settings
+from shared.signing.keys import KeysError, make_keys, rotate_keys
+from shared.store_faults import StoreError
+
+ATTEMPT = Attempt(uuid4(), 1, system_clock)
+NAMES = ("platform-database", "platform-media", "export-archives")
+
+
+@pytest.fixture
+def shelf(platform: Platform, tmp_path: Path) -> Shelf:
+    make_keys(tmp_path / "keys")
+    return Shelf(platform.settings.s3, platform.settings.certificates_bucket, tmp_path / "keys")
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Path:
+    """Give a folder to fetch a certificate into."""
+    folder = tmp_path / "desk"
+    folder.mkdir()
+    return folder
+
+
+def reader(platform: Platform) -> Reader:
+    return Reader(platform.holders, platform.settings)
+
+
+def asked(attempt: int = 1) -> Survey:
+    return Survey(customer_id="acme", deletion_id="d-1", attempt=attempt, holders=NAMES)
+
+
+def doubted() -> Check:
+    return Check(customer_id="acme", deletion_id="d-1", attempt=2, holders=NAMES, before=())
+
+
+async def fetched(platform: Platform, shelf: Shelf, outcome: Certified, to: Path) -> Path:
+    folder = outcome.certificate.removeprefix(f"s3://{shelf.bucket}/").removesuffix("certificate.json")
+    async for one in platform.store.list(shelf.bucket, folder):
+        (to / Path(one.key).name).write_bytes(await platform.store.get(shelf.bucket, one.key))
+    return to
+
+
+async def test_a_survey_reads_every_declared_holder(platform: Platform) -> None:
+    """A survey tells of each holder, and answers the attempt that asked."""
+    outcome = await survey(reader(platform), asked(3), ATTEMPT)
+
+    assert isinstance(outcome, Surveyed)
+    assert (outcome.deletion_id, outcome.attempt) == ("d-1", 3)
+    assert [one.holder for one in outcome.readings] == list(NAMES)
+
+
+async def test_a_check_finds_what_is_left_and_then_nothing(platform: Platform) -> None:
+    """Before the deletion the check finds everything, after it nothing."""
+    before = await check(reader(platform), doubted(), ATTEMPT)
+    await platform.erase()
+    after = await check(reader(platform), doubted(), ATTEMPT)
+
+    assert isinstance(before, Checked)
+    assert isinstance(after, Checked)
+    assert sum(table.own for at in before.readings for table in at.tables) == 8
+    assert sum(table.own for at in after.readings for table in at.tables) == 0
+
+
+async def test_an_undeclared_table_fails_survey_and_check(
+    platform: Platform, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a table that the map doesn't know nothing can be proven: both steps fail, and the log names it."""
+    await platform.run("create table diary (id int primary key)")
+    surveyed = await survey(reader(platform), asked(), ATTEMPT)
+    checked = await check(reader(platform), doubted(), ATTEMPT)
+
+    assert isinstance(surveyed, SurveyFailed)
+    assert isinstance(checked, CheckFailed)
+    assert {surveyed.reason, checked.reason} == {"not_declared"}
+    assert "platform-database: diary" in capsys.readouterr().out
+
+
+async def test_a_map_that_is_gone_fails_the_check(platform: Platform) -> None:
+    """Without its map a database can't be checked, and waiting won't bring the map back."""
+    (platform.holders_file.parent / "map.yaml").unlink()
+    outcome = await check(reader(platform), doubted(), ATTEMPT)
+
+    assert isinstance(outcome, CheckFailed)
+    assert outcome.reason == "unreadable"
+
+
+async def test_the_stock_tools_accept_a_stored_certificate(platform: Platform, shelf: Shelf, desk: Path) -> None:
+    """The commands of VERIFY.txt, pasted beside the files as stored, all succeed; after one changed byte all fail."""
+    if shutil.which("ssh-keygen") is None or shutil.which("openssl") is None:
+        pytest.skip("needs ssh-keygen and openssl")
+    outcome = await certify(shelf, facts(), ATTEMPT)
+    assert isinstance(outcome, Certified)
+    folder = await fetched(platform, shelf, outcome, desk)
+    text = (folder / "VERIFY.txt").read_text()
+    commands = [line.strip() for line in text.splitlines() if line.startswith("   ") and "macOS" not in line]
+
+    assert [run(command, folder) for command in commands] == [0, 0, 0]
+    body = (folder / "certificate.json").read_bytes()
+    (folder / "certificate.json").write_bytes(body.replace(b'"rows_deleted": 2', b'"rows_deleted": 3'))
+    assert all(run(command, folder) for command in commands)
+
+
+def run(command: str, folder: Path) -> int:
+    return subprocess.run(command, shell=True, cwd=folder, capture_output=True, check=False).returncode  # noqa: S602
+
+
+async def test_certifying_again_changes_nothing(platform: Platform, shelf: Shelf) -> None:
+    """A second try gives the same place and digest, and leaves one version of each file."""
+    first = await certify(shelf, facts(), ATTEMPT)
+    again = await certify(shelf, facts(), ATTEMPT)
+    versions = [key async for key, _ in platform.store.versions(shelf.bucket, "acme/")]
+
+    assert first == again
+    assert len(versions) == len(set(versions)) == 6
+
+
+async def test_a_rotation_between_two_tries_keeps_the_digest(platform: Platform, shelf: Shelf, desk: Path) -> None:
+    """Keys rotated between two tries: the same certificate, signed by the new ones."""
+    first = await certify(shelf, facts(), ATTEMPT)
+    rotate_keys(shelf.keys)
+    again = await certify(shelf, facts(), ATTEMPT)
+
+    assert first == again
+    assert isinstance(again, Certified)
+    folder = await fetched(platform, shelf, again, desk)
+    assert len((folder / "allowed_signers").read_text().splitlines()) == 2
+
+
+async def test_the_outcome_names_the_bytes_that_are_stored(platform: Platform, shelf: Shelf) -> None:
+    """Place and digest of the outcome are those of the stored certificate, which speaks of this deletion."""
+    outcome = await certify(shelf, facts(), ATTEMPT)
+    assert isinstance(outcome, Certified)
+    body = await platform.store.get(shelf.bucket, outcome.certificate.removeprefix(f"s3://{shelf.bucket}/"))
+
+    assert hashlib.sha256(body).hexdigest() == outcome.certificate_sha256
+    assert json.loads(body)["deletion_id"] == "deletion:acme/1"
+
+
+async def test_what_is_not_proven_leaves_no_file(platform: Platform, shelf: Shelf) -> None:
+    """Where something is left, the certificate fails for good, and nothing is stored that could pass for one."""
+    outcome = await certify(shelf, facts(after=(reading(1),)), ATTEMPT)
+
+    assert isinstance(outcome, CertifyFailed)
+    assert outcome.reason == "residue"
+    assert [key async for key, _ in platform.store.versions(shelf.bucket, "")] == []
+
+
+async def test_without_keys_or_store_it_is_tried_again(platform: Platform, shelf: Shelf, tmp_path: Path) -> None:
+    """Missing keys or a missing bucket raise, so that the task stays and the certificate comes when they are there."""
+    with pytest.raises(KeysError):
+        await certify(replace(shelf, keys=tmp_path / "nowhere"), facts(), ATTEMPT)
+    with pytest.raises(StoreError):
+        await certify(replace(shelf, bucket=f"t-{uuid4().hex[:12]}"), facts(), ATTEMPT)
+
+
+def test_archives_must_lie_where_the_holders_say(platform: Platform) -> None:
+    """Were the archives' bucket another than the declared one, the check would look where nothing ever was."""
+    check_declared(platform.holders, platform.settings)
+
+    with pytest.raises(MisdeclaredError, match="OFFRAMP_EXPORTS_BUCKET"):
+        check_declared(platform.holders, replace(platform.settings, exports_bucket="t-elsewhere"))
+    with pytest.raises(MisdeclaredError, match="certificates"):
+        check_declared(platform.holders, replace(platform.settings, certificates_bucket=platform.media))
+
+
+def test_the_service_starts_with_what_the_checkout_declares(settings: Settings, tmp_path: Path) -> None:
+    """The declared policy and holders make a service that performs each of its tasks, and makes keys locally."""
+    service = build(replace(settings, home=tmp_path))
+
+    assert {one.task for one in service.performances} == set(service.domain.tasks)
+    assert (tmp_path / "keys" / "allowed_signers").exists()
+
+
+def test_production_does_not_start_without_keys(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In production a missing key is told at the start, not when the first certificate is due."""
+    monkeypatch.setenv("OFFRAMP_ENV", "production")
+
+    with pytest.raises(KeysError, match="offramp keys make"):
+        build(replace(settings, home=tmp_path))
