@@ -147,7 +147,7 @@ async def test_where_something_is_in_the_way_nothing_is_deleted(database: Databa
 
     outcome = await erased(database, right=replace(expired(), deletion_id="d-1"))
 
-    assert outcome == NotErased(reason=reason)  # type: ignore[arg-type]
+    assert outcome == NotErased(reason=reason)
     assert await everything(database) == before
     assert await database.fetchval("select count(*) from offramp.deletions") == 0
 
@@ -163,7 +163,7 @@ async def test_without_the_right_nothing_is_deleted(database: Database, right: R
     """The window and the hold are looked at again where the rows are deleted."""
     before = await everything(database)
 
-    assert await erased(database, right=right) == NotErased(reason=reason)  # type: ignore[arg-type]
+    assert await erased(database, right=right) == NotErased(reason=reason)
     assert await everything(database) == before
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from deploy.platform.generate import HERE
 from shared.clock import system_clock
-from shared.datamap.model import CUSTOMER
+from shared.datamap.document import CUSTOMER
 from shared.events.platform import Erased, LegalHoldPlaced, NotErased
 from shared.holder.declaration import PostgresHolder, S3Holder
 from shared.holder.domain import Holding
