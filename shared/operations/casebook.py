@@ -1,0 +1,89 @@
+"""What a service's database says of a customer's case, read as it is, without the service's code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import asyncpg
+
+from ..fates import DATABASE_OUTAGES
+
+if TYPE_CHECKING:
+    from asyncpg import Connection
+
+T = TypeVar("T")
+_PATIENCE = 5.0
+
+
+class UnreadableDatabaseError(Exception):
+    """The service's database can't be asked; the text says why."""
+
+
+async def asked(dsn: str, question: Callable[[Connection], Awaitable[T]]) -> T:
+    """Ask the database at *dsn*; raises ``UnreadableDatabaseError``."""
+    try:
+        connection = await asyncpg.connect(dsn, timeout=_PATIENCE, command_timeout=_PATIENCE)
+        try:
+            return await question(connection)
+        finally:
+            await connection.close(timeout=_PATIENCE)
+    except asyncpg.UndefinedTableError as error:
+        raise UnreadableDatabaseError("has no cases yet: the service never ran on it") from error
+    except DATABASE_OUTAGES as error:
+        raise UnreadableDatabaseError(f"can't be asked ({type(error).__name__}: {error})".splitlines()[0]) from error
+
+
+async def case(connection: Connection, customer_id: str) -> dict[str, Any] | None:
+    """Give *customer_id*'s case as plain values, moments as datetimes; None if the service never heard of it."""
+    rows = await connection.fetch(_CASE, customer_id)
+    if not rows:
+        return None
+    (row,) = rows
+    tasks = await connection.fetch(_TASKS_OF, customer_id)
+    return {
+        "revision": row["revision"],
+        "next_wake": row["wakes_at"],
+        "stuck": row["stuck"],
+        "state": None if row["state"] is None else json.loads(row["state"]),
+        "waiting": [_waiting(one) for one in json.loads(row["waiting"] or "[]")],
+        "tasks": [dict(task) for task in tasks],
+    }
+
+
+async def stuck(connection: Connection, limit: int) -> list[dict[str, Any]]:
+    """Give up to *limit* cases that failed when they were woken, the next to be tried first."""
+    return [dict(row) for row in await connection.fetch(_STUCK_CASES, limit)]
+
+
+async def waiting(connection: Connection, limit: int) -> list[dict[str, Any]]:
+    """Give what waits in up to *limit* cases."""
+    rows = await connection.fetch(_WAITING_CASES, limit)
+    return [{"customer": row["customer_id"], **_waiting(one)} for row in rows for one in json.loads(row["waiting"])]
+
+
+def _waiting(one: dict[str, Any]) -> dict[str, Any]:
+    fact = json.loads(one["fact"])
+    told = {"type": one["type"], "id": fact.get("id"), "since": fact.get("time")}
+    return told | {"until": one["until"], "reason": one["reason"]}
+
+
+_CASE = """
+-- case
+select state::text as state, waiting::text as waiting, revision, wakes_at, stuck from cases where customer_id = $1
+"""
+_TASKS_OF = """
+-- tasks_of: leases go by the database's clock
+select id::text as id, kind, attempts, failure, due_at, lease is not null and due_at > clock_timestamp() as performing
+  from tasks where customer_id = $1 order by due_at
+"""
+_STUCK_CASES = """
+-- stuck_cases
+select customer_id as customer, stuck as reason, wakes_at as next_try
+  from cases where stuck is not null order by wakes_at limit $1
+"""
+_WAITING_CASES = """
+-- waiting_cases
+select customer_id, waiting::text as waiting from cases where waiting is not null order by customer_id limit $1
+"""
