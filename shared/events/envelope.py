@@ -31,6 +31,7 @@ _CONTENT_TYPE = b"application/cloudevents+json; charset=UTF-8"
 _ATTRIBUTES = ("specversion", "id", "source", "type", "subject", "time", "dataschema")
 _HEADERS = {f"ce_{attribute}": attribute for attribute in _ATTRIBUTES}
 _REQUIRED = ("specversion", "id", "source", "type")
+_REQUIRED_HEADERS = frozenset(f"ce_{attribute}" for attribute in _REQUIRED)
 # Printable, without space and "@": an id and a source stand in logs, so they have no room for a person either.
 _ID = re.compile(r"[!-?A-~]{1,255}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -114,6 +115,24 @@ def write(fact: Fact) -> tuple[bytes, Headers]:
     return _encoder.encode(envelope), headers
 
 
+def headers_to_keep(record: Record, topic_prefix: str = "") -> Headers:
+    """Give the headers under which *record* can be written again, later, and is the same event.
+
+    Plain JSON is identified by its timestamp too, which a second writing changes: so its id and time are
+    written down. A reader that it was no trouble to has seen that id, and ignores it.
+    """
+    given = {name for name, _ in record.headers}
+    try:
+        if not given.isdisjoint(_REQUIRED_HEADERS) or _enveloped(record, _document(record.value)):
+            return record.headers
+        missing = {} if "ce_time" in given else {"time": iso(_time(None, record.timestamp_ms))}
+    except Unreadable:
+        # It will be so again, under whatever headers.
+        return record.headers
+    missing |= _derived(record, record.topic.removeprefix(topic_prefix))
+    return (*record.headers, *((f"ce_{name}", text.encode()) for name, text in missing.items()))
+
+
 def _named(models: Mapping[str, type[M]], topic: str, prefix: str) -> tuple[str, type[M]]:
     name = topic.removeprefix(prefix)
     model = models.get(name) if topic.startswith(prefix) else None
@@ -125,8 +144,7 @@ def _named(models: Mapping[str, type[M]], topic: str, prefix: str) -> tuple[str,
 def _opened(record: Record, name: str) -> tuple[dict[str, Any], object]:
     """Give the CloudEvents attributes and the data, whichever of the three ways they came."""
     document = _document(record.value)
-    # A tool that drops headers loses nothing: an envelope is known by its own specversion.
-    if "specversion" in document or _said_structured(record.headers):
+    if _enveloped(record, document):
         _check_repeated(record.headers, document)
         attributes = document
         data = _decoded(document["data_base64"]) if "data_base64" in document else document.get("data")
@@ -161,10 +179,11 @@ def _headed(headers: Headers) -> dict[str, Any]:
     return attributes
 
 
-def _said_structured(headers: Headers) -> bool:
-    return any(
+def _enveloped(record: Record, document: dict[str, Any]) -> bool:
+    # A tool that drops headers loses nothing: an envelope is known by its own specversion.
+    return "specversion" in document or any(
         name.lower() == "content-type" and (value or b"").lower().startswith(b"application/cloudevents")
-        for name, value in headers
+        for name, value in record.headers
     )
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from shared.decision import Fact
 from shared.events.catalogue import EVENTS, INSTRUCTIONS
-from shared.events.envelope import Record, Unreadable, read, read_instruction, write
+from shared.events.envelope import Record, Unreadable, headers_to_keep, read, read_instruction, write
 from shared.events.operators import ServicePaused
 from shared.events.platform import ContractRegistered, NoticeReceived
 
@@ -158,6 +158,23 @@ def test_a_second_plain_message_is_another_event() -> None:
     )
 
     assert len({read(one).id for one in (record(NOTICE), *others)}) == 4
+
+
+def test_a_plain_message_that_is_put_back_later_is_the_same_event() -> None:
+    """One service buried it, the others took it: written again with a new timestamp, it is no news to them."""
+    first = record(NOTICE, (("traceparent", b"00-1"),))
+    again = replace(first, headers=headers_to_keep(first), timestamp_ms=NOON_MS + 60_000, offset=99)
+
+    assert read(again) == read(first)
+    assert ("traceparent", b"00-1") in again.headers
+
+
+@pytest.mark.parametrize("value", [ENVELOPE, NOTICE, b"\xff", None], ids=["structured", "binary", "not JSON", "none"])
+def test_what_has_an_id_or_never_will_is_put_back_as_it_was(value: Any) -> None:
+    """Only the identity of plain JSON hangs on its timestamp."""
+    first = record(value, () if value is ENVELOPE else BINARY)
+
+    assert headers_to_keep(first) == first.headers
 
 
 # What is turned down
@@ -350,6 +367,7 @@ def test_any_bytes_are_a_fact_or_unreadable(
     """Nothing that arrives can raise anything else, so nothing can stop the partition that it came by."""
     arrived = Record(topic, 0, 0, timestamp_ms, key, value, tuple(headers))
 
+    assert set(headers_to_keep(arrived)) >= set(arrived.headers)
     for reader, kind in ((read, Fact), (read_instruction, INSTRUCTIONS.get(topic, Fact))):
         with suppress(Unreadable):
             assert isinstance(reader(arrived), kind)
