@@ -1,10 +1,15 @@
-"""Where the files are that lawyers and platform teams keep: the policy and the list of holders."""
+"""Where the policy and the list of holders are, and where a declared holder is read."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .holder.declaration import PostgresHolder
+    from .settings import Settings
 
 # Read by path only: nothing here knows the deployment's code.
 _DEPLOY = Path(__file__).parents[1] / "deploy"
@@ -18,6 +23,12 @@ def policy_file(environ: Mapping[str, str] | None = None) -> Path:
 def holders_file(environ: Mapping[str, str] | None = None) -> Path:
     """Tell where the list of holders is: ``OFFRAMP_HOLDERS``, else the one of the checkout."""
     return _named("OFFRAMP_HOLDERS", _DEPLOY / "holders.yaml", environ)
+
+
+def reading_dsn(settings: Settings, holder: PostgresHolder) -> str:
+    """Tell by which URL *holder* is read: ``OFFRAMP_HOLDER_<NAME>_DSN`` with a role that only reads, else its own."""
+    own = settings.own_dsns.get(f"holder_{holder.name.replace('-', '_')}")
+    return own or settings.dsn(holder.database)
 
 
 def _named(variable: str, default: Path, environ: Mapping[str, str] | None) -> Path:

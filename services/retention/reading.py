@@ -11,6 +11,7 @@ import asyncpg
 from shared.datamap.fingerprint import measure, other_rows, own_rows, settle
 from shared.datamap.live import check
 from shared.datamap.model import load
+from shared.declared import reading_dsn
 from shared.holder.declaration import Holder, PostgresHolder, S3Holder
 from shared.holder.survey import survey_objects, survey_rows
 from shared.objects import ObjectStore
@@ -98,12 +99,6 @@ class Reader:
             own = await survey_objects(store, holder.bucket, prefix)
             others, fingerprint = await _others(store.versions(holder.bucket, ""), prefix)
         return Reading(holder.name, (Seen(holder.bucket, own, others, fingerprint),))
-
-
-def reading_dsn(settings: Settings, holder: PostgresHolder) -> str:
-    """Tell by which URL *holder* is read: ``OFFRAMP_HOLDER_<NAME>_DSN`` with a role that only reads, else its own."""
-    own = settings.own_dsns.get(f"holder_{holder.name.replace('-', '_')}")
-    return own or settings.dsn(holder.database)
 
 
 async def _rows_before(connection: Connection, map: DataMap, customer: str) -> tuple[Seen, ...]:  # noqa: A002

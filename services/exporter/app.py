@@ -1,0 +1,53 @@
+"""Composition root of the exporter: policy and holders in, one worker out; ``offramp exporter run``."""
+
+from __future__ import annotations
+
+from shared.declared import holders_file, policy_file
+from shared.errors import OperatorError
+from shared.holder.declaration import Holder, PostgresHolder, S3Holder, load_holders
+from shared.policy import load_policy
+from shared.run import group
+from shared.settings import Settings
+from shared.worker import Service
+
+from .domain import domain
+from .perform import Exporting
+from .policy import ExporterPolicy
+
+
+class NothingToExportError(OperatorError):
+    """The declared holders don't say what to export, or where to."""
+
+
+def build(settings: Settings) -> Service:
+    """Put the service together; raises OperatorError."""
+    policy = load_policy(policy_file(), "exporter", ExporterPolicy)
+    holders = load_holders(holders_file())
+    exporting = Exporting(settings, the_database(holders), the_archives(holders, policy.holder, settings))
+    return Service(domain(policy), exporting.performances())
+
+
+def the_database(holders: tuple[Holder, ...]) -> PostgresHolder:
+    """Give the one database that archives are made of; a second one would be left out in silence."""
+    databases = [holder for holder in holders if isinstance(holder, PostgresHolder)]
+    if len(databases) != 1:
+        names = ", ".join(holder.name for holder in databases) or "none"
+        raise NothingToExportError(
+            f"{holders_file()}: an archive is made of exactly one database, but declared are: {names}. "
+            "Name another list in OFFRAMP_HOLDERS."
+        )
+    return databases[0]
+
+
+def the_archives(holders: tuple[Holder, ...], name: str, settings: Settings) -> S3Holder:
+    """Give the place of archives; it must be the one that deletions and checks look at."""
+    for holder in holders:
+        if isinstance(holder, S3Holder) and holder.name == name and holder.bucket == settings.exports_bucket:
+            return holder
+    raise NothingToExportError(
+        f"{holders_file()}: the holder {name} (exporter.holder in {policy_file()}) must be declared, of kind s3, with "
+        f"the bucket {settings.exports_bucket} (OFFRAMP_EXPORTS_BUCKET). Make them the same."
+    )
+
+
+app = group("exporter", 6067, build)

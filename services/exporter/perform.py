@@ -1,0 +1,130 @@
+"""What the exporter has done outside: archives built into the store, and archives deleted from it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import asyncpg
+import structlog
+
+from shared.datamap.model import load
+from shared.declared import reading_dsn
+from shared.errors import OperatorError
+from shared.events.platform import NotErased
+from shared.events.vocabulary import TableCount
+from shared.holder.declaration import PostgresHolder, S3Holder
+from shared.holder.objects import erase_objects
+from shared.holder.right import Right
+from shared.holds import held
+from shared.objects import ObjectStore
+from shared.performer import Attempt, Performance
+from shared.settings import Settings
+from shared.statecodec import StateCodec
+from shared.store_faults import StoreRefusalError
+
+from .archive.build import ArchiveReport, Order, Progress, Sources, build
+from .archive.faults import ArchiveError
+from .states import Deleting, State
+from .tasks import ArchiveBuilt, ArchivesDeleted, BuildArchive, BuildFailed, DeleteArchives, DeleteFailed
+
+_log = structlog.get_logger()
+_CONNECT_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Exporting:
+    """Builds from *database* into the bucket of *archives*, and deletes there; outages are raised, and tried again."""
+
+    settings: Settings
+    database: PostgresHolder
+    archives: S3Holder
+
+    def performances(self) -> tuple[Performance, ...]:
+        """Tell how each task of the service is performed."""
+        return (Performance(BuildArchive, self.build), Performance(DeleteArchives, self.delete))
+
+    async def build(self, task: BuildArchive, attempt: Attempt) -> ArchiveBuilt | BuildFailed:
+        """Build one archive; a try that was cut off leaves nothing that this one doesn't replace."""
+        try:
+            report = await self._build(task, attempt)
+        except (OperatorError, StoreRefusalError) as error:
+            _log.error("no archive was made", customer=task.customer_id, export=task.export_id, says=str(error))
+            reason = error.code if isinstance(error, ArchiveError) else "refused"
+            named = task.model_dump(include={"customer_id", "request_id", "export_id", "attempt"})
+            return BuildFailed(**named, reason=reason)
+        return _built(task, report)
+
+    async def _build(self, task: BuildArchive, attempt: Attempt) -> ArchiveReport:
+        # Read each time: the map grows with the schema, and a service lives for months.
+        map = await asyncio.to_thread(load, self.database.map)  # noqa: A001 - the domain's word
+        bucket, key = self.archives.bucket, f"{self.archives.prefix_of(task.customer_id)}{task.export_id}.zip"
+
+        def tell(at: Progress) -> None:
+            attempt.report(at.stage, at.done, at.total)
+
+        async with ObjectStore(self.settings.s3) as store:
+            # A crash after the upload leaves an archive that nobody was told of: a copy too many.
+            await store.delete_all_versions(bucket, key)
+            sources = Sources(self._connected, store)
+            order = Order(task.customer_id, task.export_id, map, attempt.clock())
+            return await build(sources, order, store.upload(bucket, key), tell)
+
+    async def delete(self, task: DeleteArchives, attempt: Attempt) -> ArchivesDeleted | DeleteFailed:
+        """Delete all archives of the customer, if there is still the right to; what was deleted stays so."""
+        step = task.model_dump(include={"customer_id", "deletion_id", "attempt"})
+        right = await self._right(task)
+        if right is None:
+            return DeleteFailed(**step, reason="not_asked")
+        prefix = self.archives.prefix_of(task.customer_id)
+        async with ObjectStore(self.settings.s3) as store:
+            outcome = await erase_objects(store, self.archives.bucket, prefix, right=right, now=attempt.clock())
+        if isinstance(outcome, NotErased):
+            return DeleteFailed(**step, reason=outcome.reason)
+        return ArchivesDeleted(
+            **step, deleted=outcome.deleted, remaining=outcome.remaining, bystanders=outcome.bystanders
+        )
+
+    async def _right(self, task: DeleteArchives) -> Right | None:
+        """Look at the case again, since a hold may have come after the order; None if the order no longer stands."""
+        connection = await asyncpg.connect(self.settings.dsn("exporter"), timeout=_CONNECT_SECONDS)
+        try:
+            text = await connection.fetchval(STATE, task.customer_id)
+        finally:
+            await connection.close()
+        state = None if text is None else _states.load(text)
+        if not isinstance(state, Deleting) or state.deletion_id != task.deletion_id:
+            return None
+        return Right(state.window_closed_at, held=held(state.known.holds))
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+        read_only = {"default_transaction_read_only": "on", "application_name": "offramp exporter archive"}
+        dsn = reading_dsn(self.settings, self.database)
+        connection = await asyncpg.connect(dsn, timeout=_CONNECT_SECONDS, server_settings=read_only)
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+
+def _built(task: BuildArchive, report: ArchiveReport) -> ArchiveBuilt:
+    return ArchiveBuilt(
+        customer_id=task.customer_id,
+        request_id=task.request_id,
+        export_id=task.export_id,
+        place=report.place,
+        size_bytes=report.size,
+        sha256=report.sha256,
+        tables=report.tables,
+        media=TableCount(table="media", rows=report.media_objects),
+        map_sha256=report.map_sha256,
+        snapshot_at=report.snapshot_at,
+    )
+
+
+_states: StateCodec[State] = StateCodec(State)
+
+STATE = "select state::text from cases where customer_id = $1"
