@@ -1,0 +1,85 @@
+"""How the exporter answers as a holder (P7): its own look at the right to delete, its order, its answer."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+from msgspec.structs import replace
+
+from shared.decision import Decided
+from shared.events.exporter import ExportDeleted
+from shared.events.platform import DeletionAcknowledged, NotErased
+from shared.events.platform import Erased as ErasedAnswer
+from shared.holds import held
+from shared.window import window_of
+
+from .policy import ExporterPolicy
+from .states import Deleting, Erased, Keeping, Known, State
+from .tasks import ArchiveCopy, ArchivesDeleted, DeleteArchives
+
+Refusal: TypeAlias = Literal["held", "window_open", "contract_active", "not_declared", "clock", "failed"]
+Decision: TypeAlias = Decided[State]
+
+
+def objection(known: Known, window_closed_at: datetime, now: datetime, policy: ExporterPolicy) -> Refusal | None:
+    """Tell why nothing may be deleted, as far as this service itself knows; None if it may."""
+    if held(known.holds):
+        return "held"
+    window = window_of(known.contracts, policy.window_days)
+    if window is None:
+        return "contract_active"
+    if now < window.closes_at:
+        return "window_open"
+    return "clock" if now < window_closed_at else None
+
+
+def go_on(state: Deleting, now: datetime, policy: ExporterPolicy) -> Decision:
+    """Order the deletion as soon as no archive is being built, if there is still the right to."""
+    known = state.known
+    if known.building:
+        return Decided(state)
+    reason = objection(known, state.window_closed_at, now, policy)
+    if reason is not None:
+        return Decided(Keeping(known), (refused(state.known.customer_id, state.deletion_id, reason, now, policy),))
+    known = replace(known, attempts=known.attempts + 1)
+    task = DeleteArchives(
+        customer_id=known.customer_id,
+        deletion_id=state.deletion_id,
+        attempt=known.attempts,
+        archives=tuple(ArchiveCopy(export_id=copy.export_id, place=copy.place) for copy in known.archives),
+    )
+    return Decided(replace(state, known=known), (), (task,))
+
+
+def refused(
+    customer_id: str, deletion_id: str, reason: Refusal, now: datetime, policy: ExporterPolicy
+) -> DeletionAcknowledged:
+    """Answer that nothing was deleted, and why."""
+    return DeletionAcknowledged(
+        customer_id=customer_id,
+        deletion_id=deletion_id,
+        holder=policy.holder,
+        outcome=NotErased(reason=reason),
+        answered_at=now,
+    )
+
+
+def erased(state: Deleting, event: ArchivesDeleted, now: datetime, policy: ExporterPolicy) -> Decision:
+    """Answer what was deleted and what remains; only if nothing remains are the archives said to be gone."""
+    known = state.known
+    answer = DeletionAcknowledged(
+        customer_id=known.customer_id,
+        deletion_id=state.deletion_id,
+        holder=policy.holder,
+        outcome=ErasedAnswer(deleted=event.deleted, remaining=event.remaining, bystanders=event.bystanders),
+        answered_at=now,
+    )
+    if any(count.rows for count in event.remaining):
+        return Decided(Keeping(known), (answer,))
+    gone = tuple(
+        ExportDeleted(customer_id=known.customer_id, export_id=copy.export_id, place=copy.place, deleted_at=now)
+        for copy in known.archives
+    )
+    nothing = replace(known, archives=())
+    return Decided(Erased(nothing, state.deletion_id, state.window_closed_at), (*gone, answer))

@@ -1,0 +1,292 @@
+"""Decides which requests are served (P3, P4), and when the archives, which are copies too, are deleted (P7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Literal, TypeAlias
+
+from msgspec.structs import replace
+
+from shared import contracts, holds
+from shared.decision import Decided, Decision, Domain, Ignored, Input, Outcome, Overdue, Premature, Woke
+from shared.events.event import Event
+from shared.events.exporter import ExportFailed, ExportReady, ExportRefused
+from shared.events.notice import ContractTerminated
+from shared.events.platform import ContractRegistered, ExportRequested, LegalHoldPlaced, LegalHoldReleased
+from shared.events.retention import DeletionRequested, RetentionExpired
+from shared.identity import derived
+from shared.window import Window, window_of
+
+from .deletion import erased, go_on, objection, refused
+from .policy import ExporterPolicy
+from .states import Building, Copy, Deleting, Erased, Keeping, Known, State
+from .tasks import ArchiveBuilt, ArchivesDeleted, BuildArchive, BuildFailed, DeleteArchives, DeleteFailed
+
+# Any: each reaction takes the one type of event that it stands under in the table.
+Reaction: TypeAlias = Callable[[State, Any, datetime, ExporterPolicy], Decision[State]]
+Refusal: TypeAlias = Literal["window_closed", "window_not_open", "unknown_customer", "already_erased"]
+
+
+def domain(policy: ExporterPolicy) -> Domain[State, ExporterPolicy]:
+    """Give the exporter as the machine runs it, under *policy*."""
+    return Domain(
+        name="exporter",
+        states=State,
+        initial=Keeping(),
+        consumes=tuple(REACTIONS),
+        decide=decide,
+        wakes_at=wakes_at,
+        policy=policy,
+        tasks=(BuildArchive, DeleteArchives),
+    )
+
+
+def decide(state: State, given: Input, now: datetime, policy: ExporterPolicy) -> Decision[State]:
+    """Decide what follows from *given*."""
+    if isinstance(given, Woke):
+        return Ignored("nothing is due")
+    event = given.event if isinstance(given, Overdue) else given
+    if not state.known.customer_id:
+        state = replace(state, known=replace(state.known, customer_id=event.customer_id))
+    reaction = OUTCOMES[type(event)] if isinstance(event, Outcome) else REACTIONS[type(event)]
+    decision = reaction(state, event, now, policy)
+    if isinstance(given, Overdue) and isinstance(decision, Premature):
+        return overdue(state, event, now, policy)
+    return decision
+
+
+def wakes_at(_: State) -> None:
+    """Never: every date that matters here is told by an event, and what waits is woken by the machine."""
+
+
+def contract_registered(
+    state: State, event: ContractRegistered, now: datetime, policy: ExporterPolicy
+) -> Decision[State]:
+    """Take on a contract: while one goes on the window isn't open."""
+    news = contracts.registered(state.known.contracts, event)
+    return Ignored("an older revision") if news is None else _under(state, news, now, policy)
+
+
+def contract_terminated(
+    state: State, event: ContractTerminated, now: datetime, policy: ExporterPolicy
+) -> Decision[State]:
+    """Note that a contract is over; when all are, the window opens (P3)."""
+    news = contracts.terminated(state.known.contracts, event)
+    return Ignored("known to be over") if news is None else _under(state, news, now, policy)
+
+
+def hold_placed(state: State, event: LegalHoldPlaced, _: datetime, __: ExporterPolicy) -> Decision[State]:
+    """Note a hold: the archives are held too (P8)."""
+    return _holds(state, holds.placed(state.known.holds, event))
+
+
+def hold_released(state: State, event: LegalHoldReleased, _: datetime, __: ExporterPolicy) -> Decision[State]:
+    """Note that a hold is over; retention gives its command again."""
+    return _holds(state, holds.released(state.known.holds, event))
+
+
+def export_requested(state: State, event: ExportRequested, now: datetime, policy: ExporterPolicy) -> Decision[State]:
+    """Serve a request made inside the window, as often as there are any; refuse others with the date (P3).
+
+    What counts is when it was made, so that an outage of ours doesn't cost the customer its data: it is served even
+    if it is read later, unless retention has said meanwhile that the window is over, since then the data may be gone
+    at any moment. A request made before the window but read inside it is served as well.
+    """
+    if event.request_id in state.known.asked:
+        return Ignored("the request was taken on already")
+    window = window_of(state.known.contracts, policy.window_days)
+    if not state.known.contracts:
+        return Premature("no contract of the customer is known yet", now + policy.unknown_customer_wait)
+    if isinstance(state, Erased):
+        return _refuse(state, event, "already_erased", window)
+    if window is None or now < window.opens_at:
+        return Premature("the window is not open yet", now + policy.not_open_wait)
+    # What we hold in our hands was made by now, whatever its sender's clock says.
+    made_at = min(event.requested_at, now)
+    if isinstance(state, Deleting) or made_at >= window.closes_at or _expired(state.known, window.closes_at):
+        return _refuse(state, event, "window_closed", window)
+    return _serve(state, event, window)
+
+
+def retention_expired(state: State, event: RetentionExpired, _: datetime, __: ExporterPolicy) -> Decision[State]:
+    """Note that the window is over for good: from now on data may be gone at any moment."""
+    if _expired(state.known, event.window_closed_at):
+        return Ignored("known")
+    return Decided(_with(state, replace(state.known, expired_at=event.window_closed_at)))
+
+
+def deletion_requested(
+    state: State, event: DeletionRequested, now: datetime, policy: ExporterPolicy
+) -> Decision[State]:
+    """Delete the archives, if this service too sees the right to; otherwise answer why not (P7, P8)."""
+    if event.holder != policy.holder:
+        return Ignored("for another holder")
+    if isinstance(state, Deleting):
+        return Ignored("a deletion is under way")
+    if not state.known.contracts:
+        return Premature("no contract of the customer is known yet", now + policy.unknown_customer_wait)
+    reason = objection(state.known, event.window_closed_at, now, policy)
+    if reason is not None:
+        return Decided(state, (refused(event.customer_id, event.deletion_id, reason, now, policy),))
+    return go_on(Deleting(state.known, event.deletion_id, event.window_closed_at), now, policy)
+
+
+# Who reacts to what. The events that this service reads are the keys.
+REACTIONS: dict[type[Event], Reaction] = {
+    ContractRegistered: contract_registered,
+    ContractTerminated: contract_terminated,
+    LegalHoldPlaced: hold_placed,
+    LegalHoldReleased: hold_released,
+    ExportRequested: export_requested,
+    RetentionExpired: retention_expired,
+    DeletionRequested: deletion_requested,
+}
+
+
+def archive_built(state: State, event: ArchiveBuilt, now: datetime, policy: ExporterPolicy) -> Decision[State]:
+    """Tell the customer that the archive is ready; one that comes too late is deleted with the others."""
+    known = state.known
+    if any(copy.export_id == event.export_id for copy in known.archives):
+        return Ignored("the archive is known")
+    building = next((one for one in known.building if one.export_id == event.export_id), None)
+    known = replace(_without(known, event), archives=(*known.archives, Copy(event.export_id, event.place)))
+    if not isinstance(state, Keeping):
+        failed = () if building is None else (_failed(building, event.customer_id, "deletion_requested"),)
+        return _also(go_on(Deleting(known, state.deletion_id, state.window_closed_at), now, policy), failed)
+    if building is None:
+        return Decided(Keeping(known))
+    if event.snapshot_at >= building.until and _expired(known, building.until):
+        # What it shows may be what a deletion had left over, and that must not pass for all there was.
+        return Decided(Keeping(known), (_failed(building, event.customer_id, "window_closed"),))
+    return Decided(Keeping(known), (_ready(building, event),))
+
+
+def build_failed(state: State, event: BuildFailed, now: datetime, policy: ExporterPolicy) -> Decision[State]:
+    """Try again, as often as the policy says, or answer that there is no archive."""
+    building = next((one for one in state.known.building if one.export_id == event.export_id), None)
+    if building is None or building.attempt != event.attempt:
+        return Ignored("no such attempt is awaited")
+    known = _without(state.known, event)
+    if not isinstance(state, Keeping):
+        failed = (_failed(building, event.customer_id, "deletion_requested"),)
+        return _also(go_on(Deleting(known, state.deletion_id, state.window_closed_at), now, policy), failed)
+    if building.attempt >= policy.attempts or _expired(known, building.until):
+        return Decided(Keeping(known), (_failed(building, event.customer_id, event.reason),))
+    return _build(known, replace(building, attempt=building.attempt + 1))
+
+
+def archives_deleted(state: State, event: ArchivesDeleted, now: datetime, policy: ExporterPolicy) -> Decision[State]:
+    """Answer the command, and tell of each archive that it is gone."""
+    if not isinstance(state, Deleting) or event.attempt != state.known.attempts:
+        return Ignored("no deletion is awaited")
+    return erased(state, event, now, policy)
+
+
+def delete_failed(state: State, event: DeleteFailed, now: datetime, policy: ExporterPolicy) -> Decision[State]:
+    """Answer that nothing can be said to be deleted."""
+    if not isinstance(state, Deleting) or event.attempt != state.known.attempts:
+        return Ignored("no deletion is awaited")
+    answer = refused(event.customer_id, state.deletion_id, "failed", now, policy)
+    return Decided(Keeping(state.known), (answer,))
+
+
+# What became of the service's own tasks; never published.
+OUTCOMES: dict[type[Outcome], Reaction] = {
+    ArchiveBuilt: archive_built,
+    BuildFailed: build_failed,
+    ArchivesDeleted: archives_deleted,
+    DeleteFailed: delete_failed,
+}
+
+
+def overdue(state: State, event: Event, now: datetime, policy: ExporterPolicy) -> Decision[State]:
+    """Answer what has waited in vain."""
+    if isinstance(event, ExportRequested):
+        reason: Refusal = "window_not_open" if state.known.contracts else "unknown_customer"
+        return _refuse(state, event, reason, None)
+    if isinstance(event, DeletionRequested):
+        return Decided(state, (refused(event.customer_id, event.deletion_id, "not_declared", now, policy),))
+    return Ignored("nobody waits for an answer")
+
+
+def _under(state: State, news: contracts.Contracts, now: datetime, policy: ExporterPolicy) -> Decision[State]:
+    """Go on under changed contracts; a customer that comes back is served again."""
+    known, window = replace(state.known, contracts=news), window_of(news, policy.window_days)
+    if isinstance(state, Erased) and (window is None or now < window.closes_at):
+        return Decided(Keeping(known))
+    return Decided(_with(state, known))
+
+
+def _holds(state: State, news: holds.Holds) -> Decision[State]:
+    if news is state.known.holds:
+        return Ignored("known")
+    return Decided(_with(state, replace(state.known, holds=news)))
+
+
+def _expired(known: Known, closes_at: datetime) -> bool:
+    return known.expired_at is not None and known.expired_at >= closes_at
+
+
+def _serve(state: State, event: ExportRequested, window: Window) -> Decision[State]:
+    known = replace(state.known, asked=(*state.known.asked, event.request_id))
+    export_id = str(derived("export", event.customer_id, event.request_id))
+    return _build(known, Building(event.request_id, export_id, 1, window.closes_at))
+
+
+def _build(known: Known, building: Building) -> Decision[State]:
+    task = BuildArchive(
+        customer_id=known.customer_id,
+        request_id=building.request_id,
+        export_id=building.export_id,
+        attempt=building.attempt,
+    )
+    return Decided(Keeping(replace(known, building=(*known.building, building))), (), (task,))
+
+
+def _refuse(state: State, event: ExportRequested, reason: Refusal, window: Window | None) -> Decision[State]:
+    answer = ExportRefused(
+        customer_id=event.customer_id,
+        request_id=event.request_id,
+        reason=reason,
+        closed_on=None if window is None else window.last_day,
+    )
+    return Decided(_with(state, replace(state.known, asked=(*state.known.asked, event.request_id))), (answer,))
+
+
+def _ready(building: Building, event: ArchiveBuilt) -> ExportReady:
+    return ExportReady(
+        customer_id=event.customer_id,
+        request_id=building.request_id,
+        export_id=event.export_id,
+        place=event.place,
+        size_bytes=event.size_bytes,
+        sha256=event.sha256,
+        tables=event.tables,
+        media=event.media,
+        map_sha256=event.map_sha256,
+        snapshot_at=event.snapshot_at,
+        available_until=building.until,
+    )
+
+
+def _failed(building: Building, customer_id: str, reason: str) -> ExportFailed:
+    return ExportFailed(
+        customer_id=customer_id,
+        request_id=building.request_id,
+        export_id=building.export_id,
+        reason=reason,
+        attempts=building.attempt,
+    )
+
+
+def _without(known: Known, event: ArchiveBuilt | BuildFailed) -> Known:
+    return replace(known, building=tuple(one for one in known.building if one.export_id != event.export_id))
+
+
+def _also(decision: Decided[State], events: tuple[Event, ...]) -> Decided[State]:
+    return Decided(decision.state, (*events, *decision.events), decision.tasks)
+
+
+def _with(state: State, known: Known) -> State:
+    return replace(state, known=known)

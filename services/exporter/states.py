@@ -1,0 +1,69 @@
+"""What the exporter remembers of a customer: its window, its archives, and how far their deletion is."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from shared.contracts import Contracts
+from shared.holds import Holds
+
+
+class Building(Struct, frozen=True):
+    """An archive in the making; *until* is the end of the window in which it was asked for."""
+
+    request_id: str
+    export_id: str
+    attempt: int
+    until: datetime
+
+
+class Copy(Struct, frozen=True):
+    """An archive that lies at *place*."""
+
+    export_id: str
+    place: str
+
+
+class Known(Struct, frozen=True):
+    """What is known of the customer, however far its archives' deletion is.
+
+    *asked*: the requests that were taken on or answered. *expired_at*: the latest window's end that retention told.
+    *attempts*: how many deletions were ordered, so that the outcome of an earlier one is told apart.
+    """
+
+    customer_id: str = ""
+    contracts: Contracts = ()
+    holds: Holds = ()
+    expired_at: datetime | None = None
+    asked: tuple[str, ...] = ()
+    building: tuple[Building, ...] = ()
+    archives: tuple[Copy, ...] = ()
+    attempts: int = 0
+
+
+class Keeping(Struct, frozen=True, tag_field="kind", tag="keeping"):
+    """Archives are built on request and kept."""
+
+    known: Known = Known()
+
+
+class Deleting(Struct, frozen=True, tag_field="kind", tag="deleting"):
+    """The command to delete was taken on; while an archive is still *building* in known, its end is waited for."""
+
+    known: Known
+    deletion_id: str
+    window_closed_at: datetime
+
+
+class Erased(Struct, frozen=True, tag_field="kind", tag="erased"):
+    """No archive is left, and none is made any more."""
+
+    known: Known
+    deletion_id: str
+    window_closed_at: datetime
+
+
+State: TypeAlias = Keeping | Deleting | Erased

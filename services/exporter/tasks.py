@@ -1,0 +1,84 @@
+"""What the exporter has done for it, and what comes back: archives built, archives deleted."""
+
+from __future__ import annotations
+
+from shared.decision import Outcome, Task
+from shared.events.vocabulary import (
+    Code,
+    Count,
+    Moment,
+    Place,
+    Positive,
+    Ref,
+    Sha256,
+    TableCount,
+    TableFingerprint,
+    Value,
+)
+
+
+class ArchiveCopy(Value):
+    """An archive that lies at *place*."""
+
+    export_id: Ref
+    place: Place
+
+
+class BuildArchive(Task):
+    """Build the archive of all the customer's data (P5, P6); *attempt* counts from 1."""
+
+    request_id: Ref
+    export_id: Ref
+    attempt: Positive
+
+
+class ArchiveBuilt(Outcome):
+    """The archive is complete, and lies at *place*."""
+
+    request_id: Ref
+    export_id: Ref
+    place: Place
+    size_bytes: Count
+    sha256: Sha256
+    tables: tuple[TableCount, ...]
+    media: TableCount
+    map_sha256: Sha256
+    snapshot_at: Moment
+
+
+class BuildFailed(Outcome):
+    """This *attempt* made no archive, and left nothing behind."""
+
+    request_id: Ref
+    export_id: Ref
+    attempt: Positive
+    reason: Code
+
+
+class DeleteArchives(Task):
+    """Delete all that lies under the customer's prefix, in all versions, unfinished uploads too (P7).
+
+    *archives* are those that are known; others must go as well.
+    """
+
+    deletion_id: Ref
+    attempt: Positive
+    archives: tuple[ArchiveCopy, ...]
+
+
+class ArchivesDeleted(Outcome):
+    """What was deleted, what remains when looked at again, and everybody else's before and after."""
+
+    deletion_id: Ref
+    attempt: Positive
+    deleted: tuple[TableCount, ...]
+    remaining: tuple[TableCount, ...]
+    bystanders: tuple[TableFingerprint, ...]
+
+
+class DeleteFailed(Outcome):
+    """The archives could not be deleted, for good."""
+
+    deletion_id: Ref
+    attempt: Positive
+    reason: Code

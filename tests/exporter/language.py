@@ -1,0 +1,158 @@
+"""Short words for the exporter's tests."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from services.exporter.domain import domain
+from services.exporter.policy import ExporterPolicy
+from services.exporter.tasks import (
+    ArchiveBuilt,
+    ArchivesDeleted,
+    BuildArchive,
+    BuildFailed,
+    DeleteArchives,
+)
+from shared.decision import Outcome, Task
+from shared.events.notice import ContractTerminated
+from shared.events.platform import (
+    ContractRegistered,
+    ExportRequested,
+    LegalHoldPlaced,
+    LegalHoldReleased,
+    NoRenewal,
+)
+from shared.events.retention import DeletionRequested, RetentionExpired
+from shared.events.vocabulary import TableCount
+from shared.policy import load_policy
+from tests.casework import Casework, at
+
+POLICY = load_policy(Path(__file__).parents[2] / "deploy" / "policy.yaml", "exporter", ExporterPolicy)
+OVER = at("2027-01-01T00:00")
+CLOSES = at("2027-04-02T00:00")
+LAST_DAY = date(2027, 4, 1)
+
+
+def casework(now: datetime = OVER) -> Casework:
+    """Give a customer never heard of."""
+    return Casework(domain(POLICY), now)
+
+
+def in_window() -> Casework:
+    """Give a customer whose only contract is over."""
+    work = casework()
+    work.tell(contract(), terminated())
+    return work
+
+
+def contract(contract_id: str = "c1", period_end: date = date(2026, 12, 31)) -> ContractRegistered:
+    """Register a contract for the year 2026."""
+    return ContractRegistered(
+        customer_id="acme",
+        contract_id=contract_id,
+        revision=1,
+        period_start=date(2026, 1, 1),
+        period_end=period_end,
+        time_zone="Europe/Stockholm",
+        renewal=NoRenewal(),
+        notice_days=30,
+        notice_channels=("email",),
+    )
+
+
+def terminated(contract_id: str = "c1", moment: datetime = OVER) -> ContractTerminated:
+    """End a contract with the year 2026."""
+    return ContractTerminated(
+        customer_id="acme",
+        contract_id=contract_id,
+        basis="expiry",
+        period_end=date(2026, 12, 31),
+        terminated_at=moment,
+        time_zone="Europe/Stockholm",
+    )
+
+
+def request(requested_at: datetime, request_id: str = "r1") -> ExportRequested:
+    """Ask for the data."""
+    return ExportRequested(customer_id="acme", request_id=request_id, requested_at=requested_at)
+
+
+def expired() -> RetentionExpired:
+    """Say that the window is over."""
+    return RetentionExpired(customer_id="acme", terminated_at=OVER, window_days=90, window_closed_at=CLOSES)
+
+
+def command(holder: str = POLICY.holder, window_closed_at: datetime = CLOSES) -> DeletionRequested:
+    """Command a holder to delete."""
+    return DeletionRequested(
+        customer_id="acme",
+        deletion_id="acme:2027-01-01",
+        holder=holder,
+        window_closed_at=window_closed_at,
+        policy_version="1",
+        respond_by=at("2027-05-01T00:00"),
+    )
+
+
+def hold(moment: datetime) -> LegalHoldPlaced:
+    """Place a legal hold."""
+    return LegalHoldPlaced(customer_id="acme", hold_id="h1", basis="T 1-26", placed_by="staff-7", placed_at=moment)
+
+
+def release(moment: datetime) -> LegalHoldReleased:
+    """Release a legal hold."""
+    return LegalHoldReleased(customer_id="acme", hold_id="h1", released_by="staff-7", released_at=moment)
+
+
+def built(task: Task, snapshot_at: datetime = OVER) -> ArchiveBuilt:
+    """Build an archive as ordered."""
+    assert isinstance(task, BuildArchive)
+    return ArchiveBuilt(
+        customer_id="acme",
+        request_id=task.request_id,
+        export_id=task.export_id,
+        place=f"s3://exports/acme/{task.export_id}.zip",
+        size_bytes=1000,
+        sha256="0" * 64,
+        tables=(TableCount(table="users", rows=10),),
+        media=TableCount(table="media", rows=2),
+        map_sha256="1" * 64,
+        snapshot_at=snapshot_at,
+    )
+
+
+def not_built(task: Task, reason: str = "rows_disagree") -> BuildFailed:
+    """Fail to build an archive."""
+    assert isinstance(task, BuildArchive)
+    return BuildFailed(
+        customer_id="acme",
+        request_id=task.request_id,
+        export_id=task.export_id,
+        attempt=task.attempt,
+        reason=reason,
+    )
+
+
+def deleted(task: Task, remaining: int = 0) -> ArchivesDeleted:
+    """Delete the archives as ordered."""
+    assert isinstance(task, DeleteArchives)
+    return ArchivesDeleted(
+        customer_id="acme",
+        deletion_id=task.deletion_id,
+        attempt=task.attempt,
+        deleted=(TableCount(table="exports", rows=len(task.archives)),),
+        remaining=(TableCount(table="exports", rows=remaining),),
+        bystanders=(),
+    )
+
+
+def performed(task: Task) -> Outcome:
+    """Perform a task as it should go."""
+    return built(task) if isinstance(task, BuildArchive) else deleted(task)
+
+
+def outcome_of(answer: Any) -> Any:
+    """Say an acknowledgement's outcome in a word."""
+    return "erased" if answer.outcome.kind == "erased" else answer.outcome.reason

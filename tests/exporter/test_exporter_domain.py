@@ -1,0 +1,344 @@
+"""Which requests are served and when the archives go: P3, P4 and P7 as sentences."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+
+from services.exporter.domain import decide
+from services.exporter.states import Deleting, Erased, Keeping
+from services.exporter.tasks import BuildArchive, DeleteArchives, DeleteFailed
+from shared.decision import Ignored
+from shared.events.event import Event
+from shared.events.exporter import ExportDeleted, ExportFailed, ExportReady, ExportRefused
+from shared.events.platform import DeletionAcknowledged
+from tests.casework import at
+from tests.exporter.language import (
+    CLOSES,
+    LAST_DAY,
+    OVER,
+    POLICY,
+    built,
+    casework,
+    command,
+    contract,
+    deleted,
+    expired,
+    hold,
+    in_window,
+    not_built,
+    outcome_of,
+    performed,
+    release,
+    request,
+    terminated,
+)
+
+DAY = timedelta(days=1)
+MOMENT = timedelta(microseconds=1)
+
+
+@pytest.mark.parametrize(
+    ("requested_at", "served"),
+    [(OVER, True), (CLOSES - MOMENT, True), (CLOSES, False), (CLOSES + DAY, False)],
+)
+def test_inside_the_window(requested_at: object, *, served: bool) -> None:
+    """A request is served from the termination to the end of the last day; later ones are told when it closed."""
+    work = in_window()
+    work.until(requested_at)  # type: ignore[arg-type]
+    work.tell(request(work.now))
+    work.perform(performed)
+
+    assert bool(work.all(ExportReady)) is served
+    assert [event.closed_on for event in work.all(ExportRefused)] == ([] if served else [LAST_DAY])
+
+
+def test_ready_to_the_end_of_the_window() -> None:
+    """An archive is available to the end of the window, and as many are made as are asked for."""
+    work = in_window()
+    work.tell(request(OVER), request(OVER, "r2"), request(OVER))
+    work.perform(performed)
+
+    assert [event.request_id for event in work.all(ExportReady)] == ["r1", "r2"]
+    assert {event.available_until for event in work.all(ExportReady)} == {CLOSES}
+    assert len({event.export_id for event in work.all(ExportReady)}) == 2
+
+
+def test_read_late() -> None:
+    """A request made inside the window is served after it, while retention hasn't said that the data may go."""
+    work = in_window()
+    work.until(CLOSES + DAY)
+    work.tell(request(CLOSES - MOMENT))
+    work.perform(performed)
+    assert work.one(ExportReady)
+    work.tell(expired(), request(CLOSES - MOMENT, "r2"))
+
+    assert (work.one(ExportRefused).request_id, work.one(ExportRefused).reason) == ("r2", "window_closed")
+
+
+def test_made_in_the_future() -> None:
+    """A request can't have been made later than it was read: a sender's wrong clock doesn't refuse it."""
+    work = in_window()
+    work.tell(request(CLOSES + 100 * DAY))
+    work.perform(performed)
+
+    assert work.one(ExportReady)
+
+
+def test_too_early() -> None:
+    """A request while the contract goes on waits for topics that lag, and is then told that it is too early."""
+    work = casework(OVER - DAY)
+    work.tell(contract(), request(OVER - DAY))
+    assert not work.published
+    work.until(OVER - DAY + POLICY.not_open_wait)
+
+    assert work.one(ExportRefused).reason == "window_not_open"
+    assert work.one(ExportRefused).closed_on is None
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2], [0, 2, 1], [2, 1, 0], [1, 2, 0]])
+def test_read_in_any_order(order: list[int]) -> None:
+    """A request is served whether it is read before the contract, before its end, or after both."""
+    events: list[Event] = [contract(), terminated(), request(OVER)]
+    work = casework()
+    work.tell(*[events[place] for place in order])
+    work.perform(performed)
+
+    assert work.one(ExportReady)
+
+
+def test_unknown_customer() -> None:
+    """A request of a customer never heard of is refused when it has waited long enough."""
+    work = casework()
+    work.tell(request(OVER))
+    work.until(OVER + POLICY.unknown_customer_wait - MOMENT)
+    assert not work.published
+    work.until(OVER + POLICY.unknown_customer_wait)
+
+    assert work.one(ExportRefused).reason == "unknown_customer"
+
+
+def test_all_contracts() -> None:
+    """While any of the customer's contracts goes on the window isn't open."""
+    work = in_window()
+    work.tell(contract("c2", date(2027, 6, 30)), request(OVER))
+    work.until(OVER + DAY)
+
+    assert work.one(ExportRefused).reason == "window_not_open"
+
+
+def test_built_in_the_end() -> None:
+    """An archive that fails is tried again, and the request is answered once."""
+    work = in_window()
+    work.tell(request(OVER))
+    work.tell(not_built(work.ordered.pop(0)[1]))
+    work.perform(performed)
+
+    assert [event.type() for _, event in work.published] == ["ExportReady"]
+
+
+def test_never_built() -> None:
+    """After as many attempts as the policy says the request is answered with the reason."""
+    work = in_window()
+    work.tell(request(OVER))
+    work.perform(not_built)
+
+    assert (work.one(ExportFailed).attempts, work.one(ExportFailed).reason) == (POLICY.attempts, "rows_disagree")
+    assert not work.state.known.building
+
+
+def test_old_attempt() -> None:
+    """The failure of an earlier attempt isn't counted twice."""
+    work = in_window()
+    work.tell(request(OVER))
+    first = not_built(work.ordered.pop(0)[1])
+    work.tell(first)
+
+    assert decide(work.state, first, OVER, POLICY) == Ignored("no such attempt is awaited")
+
+
+def test_archives_are_copies() -> None:
+    """On the command every archive is deleted, told, and the command answered with the counts."""
+    work = in_window()
+    work.tell(request(OVER), request(OVER, "r2"))
+    work.perform(performed)
+    work.until(CLOSES)
+    work.tell(expired(), command(), command())
+    work.perform(performed)
+
+    assert isinstance(work.state, Erased)
+    assert {event.export_id for event in work.all(ExportDeleted)} == {
+        event.export_id for event in work.all(ExportReady)
+    }
+    assert outcome_of(work.one(DeletionAcknowledged)) == "erased"
+    assert work.one(DeletionAcknowledged).holder == POLICY.holder
+
+
+def test_asked_after_the_deletion() -> None:
+    """A request after the deletion is told that all is erased; the command given again is answered again."""
+    work = in_window()
+    work.until(CLOSES)
+    work.tell(command())
+    work.perform(performed)
+    work.tell(request(CLOSES - DAY), command())
+    work.perform(performed)
+
+    assert work.one(ExportRefused).reason == "already_erased"
+    assert [outcome_of(answer) for answer in work.all(DeletionAcknowledged)] == ["erased", "erased"]
+
+
+@pytest.mark.parametrize("reason", ["held", "window_open", "contract_active", "clock"])
+def test_sees_for_itself(reason: str) -> None:
+    """The command alone is not enough: this service looks at holds, contracts, window and clock itself."""
+    work = in_window()
+    work.until(CLOSES - MOMENT if reason == "window_open" else CLOSES)
+    if reason == "held":
+        work.tell(hold(OVER))
+    if reason == "contract_active":
+        work.tell(contract("c2", date(2028, 1, 1)))
+    work.tell(command(window_closed_at=CLOSES + DAY if reason == "clock" else OVER))
+
+    assert outcome_of(work.one(DeletionAcknowledged)) == reason
+    assert not work.ordered
+    assert isinstance(work.state, Keeping)
+
+
+def test_hold_released() -> None:
+    """After the release of a hold the command, given again, is carried out."""
+    work = in_window()
+    work.until(CLOSES)
+    work.tell(hold(OVER), command(), release(CLOSES), command())
+    work.perform(performed)
+
+    assert [outcome_of(answer) for answer in work.all(DeletionAcknowledged)] == ["held", "erased"]
+
+
+def test_unknown_customer_is_not_erased() -> None:
+    """A command for a customer of whom no contract is known stops, and says so."""
+    work = casework(CLOSES)
+    work.tell(command())
+    work.until(CLOSES + POLICY.unknown_customer_wait)
+
+    assert outcome_of(work.one(DeletionAcknowledged)) == "not_declared"
+    assert not work.ordered
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_building_when_commanded(*, fails: bool) -> None:
+    """An archive in the making is waited for and deleted with the others: no copy outlives the answer."""
+    work = in_window()
+    work.until(CLOSES - MOMENT)
+    work.tell(request(work.now))
+    (_, build) = work.ordered.pop(0)
+    work.until(CLOSES)
+    work.tell(expired(), command())
+    assert isinstance(work.state, Deleting)
+    assert not work.ordered
+    work.tell(not_built(build) if fails else built(build))
+    (_, delete) = work.ordered[0]
+    assert isinstance(delete, DeleteArchives)
+    assert len(delete.archives) == (0 if fails else 1)
+    work.perform(performed)
+
+    assert work.one(ExportFailed).reason == "deletion_requested"
+    assert not work.all(ExportReady)
+    assert isinstance(work.state, Erased)
+    assert not work.state.known.archives
+
+
+def test_held_while_building() -> None:
+    """A hold placed while an archive is waited for stops the deletion that was to follow."""
+    work = in_window()
+    work.tell(request(OVER))
+    work.until(CLOSES)
+    work.tell(expired(), command(), hold(CLOSES))
+    work.perform(performed)
+
+    assert outcome_of(work.one(DeletionAcknowledged)) == "held"
+    assert not work.all(ExportDeleted)
+
+
+def test_built_after_the_end() -> None:
+    """An archive that turns up after all was erased is deleted too."""
+    work = in_window()
+    work.tell(request(OVER))
+    late = built(work.ordered.pop(0)[1]).model_copy(update={"export_id": "stray", "place": "s3://exports/acme/x.zip"})
+    work.tell(not_built(BuildArchive(customer_id="acme", request_id="r1", export_id=_building(work), attempt=1)))
+    work.perform(not_built)
+    work.until(CLOSES)
+    work.tell(command())
+    work.perform(performed)
+    assert isinstance(work.state, Erased)
+    work.tell(late)
+    work.perform(performed)
+
+    assert work.one(ExportDeleted).export_id == "stray"
+    assert isinstance(work.state, Erased)
+
+
+def _building(work: object) -> str:
+    return str(work.state.known.building[0].export_id)  # type: ignore[attr-defined]
+
+
+def test_snapshot_after_the_window() -> None:
+    """An archive read after retention said that the data may go isn't called ready: something may be missing."""
+    work = in_window()
+    work.tell(request(OVER))
+    work.until(CLOSES)
+    work.tell(expired())
+    work.tell(built(work.ordered.pop(0)[1], snapshot_at=CLOSES))
+
+    assert work.one(ExportFailed).reason == "window_closed"
+    assert len(work.state.known.archives) == 1
+
+
+def test_residue() -> None:
+    """Archives that remain are answered as they are, and aren't said to be gone."""
+    work = in_window()
+    work.tell(request(OVER))
+    work.perform(performed)
+    work.until(CLOSES)
+    work.tell(command())
+    work.tell(deleted(work.ordered.pop(0)[1], remaining=1))
+
+    assert not work.all(ExportDeleted)
+    assert work.one(DeletionAcknowledged).outcome.remaining[0].rows == 1  # type: ignore[union-attr]
+    assert isinstance(work.state, Keeping)
+
+
+def test_delete_fails() -> None:
+    """A deletion that fails is answered as not erased, and can be commanded again."""
+    work = in_window()
+    work.until(CLOSES)
+    work.tell(command())
+    work.ordered.clear()
+    work.tell(DeleteFailed(customer_id="acme", deletion_id="acme:2027-01-01", attempt=1, reason="unreachable"))
+    assert outcome_of(work.one(DeletionAcknowledged)) == "failed"
+    work.tell(command())
+    work.perform(performed)
+
+    assert isinstance(work.state, Erased)
+
+
+def test_not_ours() -> None:
+    """A command to another holder is none of our business."""
+    work = in_window()
+
+    assert decide(work.state, command("platform-media"), CLOSES, POLICY) == Ignored("for another holder")
+
+
+def test_back_after_the_end() -> None:
+    """A customer that comes back is served again, in the window of its new contract."""
+    work = in_window()
+    work.until(CLOSES)
+    work.tell(command())
+    work.perform(performed)
+    work.tell(contract("c2", date(2028, 12, 31)))
+    assert isinstance(work.state, Keeping)
+    work.until(at("2029-01-01T00:00"))
+    end = terminated("c2", work.now).model_copy(update={"period_end": date(2028, 12, 31)})
+    work.tell(end, request(work.now))
+    work.perform(performed)
+
+    assert work.one(ExportReady)
