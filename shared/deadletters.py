@@ -69,6 +69,12 @@ class Letter:
         return self._error("topic"), _place(self._error("partition")), _place(self._error("offset"))
 
     @property
+    def original_key(self) -> bytes | None:
+        """Give the key that the original had; one that Postgres can't hold travels as a header, in hexadecimal."""
+        packed = self._error("key")
+        return bytes.fromhex(packed) if packed and self.key is None else self.key
+
+    @property
     def original_headers(self) -> list[tuple[str, bytes | None]]:
         """Give the headers that the original had."""
         return [(name, value) for name, value in self.headers if not name.startswith(_REASON)]
@@ -185,7 +191,7 @@ async def _replay_all(place: Brokers, service: str, topic: str, *, dry_run: bool
 
 
 async def _put_back(place: Brokers, producer: AIOKafkaProducer, found: Sequence[Letter]) -> None:
-    sent = [await _send(place, producer, one) for one in found if one.key is not None or one.value is not None]
+    sent = [await _send(place, producer, one) for one in found if one.original_key is not None or one.value is not None]
     await asyncio.gather(*sent)
     if len(sent) < len(found):
         _log.warning("records with neither key nor value were left out; they say nothing", count=len(found) - len(sent))
@@ -196,9 +202,9 @@ async def _send(place: Brokers, producer: AIOKafkaProducer, one: Letter) -> asyn
     sent: asyncio.Future[Any] = await producer.send(
         topic,
         one.value,
-        one.key,
+        one.original_key,
         # The key chooses its partition, as ever; without one, where it was before.
-        partition=await _old_partition(producer, topic, one) if one.key is None else None,
+        partition=await _old_partition(producer, topic, one) if one.original_key is None else None,
         timestamp_ms=None if one.timestamp_ms < 0 else one.timestamp_ms,
         headers=one.original_headers,
     )

@@ -172,7 +172,7 @@ def _line(one: Letter, *, back: bool) -> dict[str, Any]:
         "partition": one.partition,
         "offset": one.offset,
         "service": one.service,
-        "key": told_key(one.key),
+        "key": told_key(one.original_key),
         "reason": one.reason,
         "replayed": back,
     }

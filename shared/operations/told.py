@@ -10,7 +10,8 @@ from ..deadletters import Letter
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 # Headers that hold ids, types and reasons by their own rules; any other may hold anything.
 _OPEN = re.compile(
-    r"__dlq\.errors\..*|ce_(specversion|id|source|type|time|dataschema)|content-type|traceparent", re.IGNORECASE
+    r"__dlq\.errors\.(topic|partition|offset|group|message)|ce_(specversion|id|source|type|time|dataschema)|content-type|traceparent",
+    re.IGNORECASE,
 )
 
 
@@ -25,7 +26,7 @@ def told(letter: Letter, *, payload: bool) -> dict[str, Any]:
         "reason": letter.reason,
         "original": {"topic": topic, "partition": partition, "offset": offset},
         "timestamp_ms": letter.timestamp_ms,
-        "key": _text(letter.key) if payload else told_key(letter.key),
+        "key": _text(letter.original_key) if payload else told_key(letter.original_key),
         "headers": {name: _header(name, value, payload=payload) for name, value in letter.headers},
         "value": _text(letter.value) if payload else _size(letter.value),
     }

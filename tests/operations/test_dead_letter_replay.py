@@ -61,6 +61,18 @@ async def test_without_a_key_it_goes_where_it_was(producer: AIOKafkaProducer, pl
     assert [back.partition for back in await records.of(place.prefix + TOPIC)] == [0, 1, 1]
 
 
+async def test_a_key_that_no_text_can_hold_comes_back(
+    producer: AIOKafkaProducer, place: Place, records: Records
+) -> None:
+    """A key with zero bytes, such as another language's number, is the same bytes after a burial and a replay."""
+    headers = [*why(), ("__dlq.errors.key", b"\x00\x07".hex().encode())]
+    await producer.send_and_wait(dead_letter_topic(place, TOPIC), b"x", None, partition=0, headers=headers)
+
+    await replay(place, "notice", TOPIC)
+    (back,) = await records.of(place.prefix + TOPIC)
+    assert (back.key, back.headers) == (b"\x00\x07", ())
+
+
 async def test_all_means_all_since_the_last_time(producer: AIOKafkaProducer, place: Place, records: Records) -> None:
     """Each letter is put back by one "replay all", also when more were buried in between."""
     await bury(producer, place, b"one")
