@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.exporter.tasks import BuildArchive, DeleteArchives
+from shared.decision import Outcome, Task
 from shared.events.event import Event
 from shared.events.exporter import ExportDeleted, ExportFailed, ExportReady, ExportRefused
 from shared.events.platform import DeletionAcknowledged
@@ -54,10 +55,9 @@ def live(history: list[tuple[str, int]]) -> Casework:
 def _happen(work: Casework, step: str) -> None:
     if step in ("build", "fail", "delete"):
         kind = DeleteArchives if step == "delete" else BuildArchive
-        perform = {"build": lambda task: built(task, work.now), "fail": not_built, "delete": deleted}[step]
         due = next((place for place, (_, task) in enumerate(work.ordered) if isinstance(task, kind)), None)
         if due is not None:
-            outcome: Event = perform(work.ordered.pop(due)[1])
+            outcome = _outcome(work, step, work.ordered.pop(due)[1])
             _judge(work, outcome)
             work.tell(outcome)
         return
@@ -72,6 +72,12 @@ def _happen(work: Casework, step: str) -> None:
     work.tell(events.get(step, request(work.now, step)))
 
 
+def _outcome(work: Casework, step: str, task: Task) -> Outcome:
+    if step == "build":
+        return built(task, work.now)
+    return not_built(task) if step == "fail" else deleted(task)
+
+
 def _judge(work: Casework, outcome: Event) -> None:
     """While archives are deleted none is being built."""
     if outcome.type() == "ArchivesDeleted":
@@ -83,9 +89,9 @@ def test_one_answer(history: list[tuple[str, int]]) -> None:
     """Every request gets exactly one answer: ready, refused or failed."""
     work = live(history)
 
-    answers = [
-        event.request_id for event in [*work.all(ExportReady), *work.all(ExportRefused), *work.all(ExportFailed)]
-    ]
+    answers = [event.request_id for event in work.all(ExportReady)]
+    answers += [event.request_id for event in work.all(ExportRefused)]
+    answers += [event.request_id for event in work.all(ExportFailed)]
     assert sorted(answers) == sorted({step for step, _ in history if step.startswith("r") and step != "release"})
 
 
