@@ -353,7 +353,7 @@ def bent(draw: st.DrawFn) -> bytes:
     return bytes(text)
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(
     st.sampled_from(sorted({**EVENTS, **INSTRUCTIONS})),
     st.binary() | _JSON.map(lambda value: json.dumps(value).encode()) | bent(),
