@@ -10,8 +10,8 @@ from ..deadletters import Letter
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 # Headers that hold ids, types and reasons by their own rules; any other may hold anything.
 _OPEN = re.compile(
-    r"__dlq\.errors\.(topic|partition|offset|group|message)|ce_(specversion|id|source|type|time|dataschema)|content-type|traceparent",
-    re.IGNORECASE,
+    r"__dlq\.errors\.(topic|partition|offset|group|message)|ce_(specversion|id|source|type|time|dataschema)"
+    r"|content-type|traceparent"
 )
 
 
