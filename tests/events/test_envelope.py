@@ -246,6 +246,7 @@ def test_json_that_could_be_read_in_two_ways_is_turned_down(value: bytes, reason
         ({"time_zone": "x@y"}, "time_zone: must be an IANA time zone, as Europe/Stockholm"),
         ({"period_end": "x@y"}, "period_end: must be written out, as 2026-01-31 or 2026-01-31T12:00:00Z"),
         ({"period_end": "86400"}, "period_end: must be written out, as 2026-01-31 or 2026-01-31T12:00:00Z"),
+        ({"period_end": "1700006400"}, "period_end: must be written out, as 2026-01-31 or 2026-01-31T12:00:00Z"),
         ({"period_end": 86400}, "period_end: must be written out, as 2026-01-31 or 2026-01-31T12:00:00Z"),
         ({"period_end": "2026-02-30"}, "period_end: must be a date, as 2026-01-31"),
         ({"contract_id": 1, "revision": 0}, "contract_id: must be a string; revision: must be at least 1"),
@@ -260,6 +261,12 @@ def test_every_wrong_field_is_named_by_its_path_and_none_is_quoted(changes: dict
 def test_a_missing_field_is_named() -> None:
     """The event's field, not a line number."""
     assert why(record({"contract_id": "k-1"}, key=None)).startswith("customer_id: field required; notice_id: ")
+
+
+def test_seconds_since_1970_are_no_moment() -> None:
+    """Nor are they when they are written as text; whether they were milliseconds can't be told."""
+    for seconds in (1_700_000_000, "1700000000"):
+        assert why(record(NOTICE | {"received_at": seconds})).startswith("received_at: must be written out")
 
 
 def test_many_wrong_fields_are_counted() -> None:
