@@ -37,6 +37,26 @@ async def test_a_row_is_owned_once_by_whom_its_path_leads_to(database: Database,
     assert counts == {"customers": (1, 1), "users": (2, 2), "enrolments": (2, 3), "marks": (3, 3)}
 
 
+async def test_every_step_of_a_path_counts(database: Database) -> None:
+    """A path may lead through a table that is nobody's itself; whose the row is, its last step says."""
+    await database.execute("create table seats (id int primary key, user_id int references users)")
+    await database.execute("create table badges (seat_id int references seats, body text)")
+    await database.execute("insert into seats values (1, 1), (3, 3), (9, null)")
+    await database.execute("insert into badges values (1, 'a'), (3, 'b'), (9, 'c'), (null, 'd')")
+    hotel = parse(
+        b"version: 1\nsystem: s\ntenancy: rows\ntables:\n"
+        b"  users: {category: user, owner: {column: customer_id}}\n"
+        b"  seats: {exempt: 'furniture'}\n"
+        b"  badges: {category: user, owner: {path: [\n"
+        b"    {column: seat_id, to: seats.id}, {column: user_id, to: users.id}]}}\n",
+        "hotel.yaml",
+    )
+
+    own, others = (await measured(database, hotel))["badges"]
+
+    assert (own.count, others.count) == (1, 3)
+
+
 async def test_a_literal_can_stand_for_the_customer(database: Database, school: DataMap) -> None:
     """A COPY takes no parameters, so the predicate takes a quoted literal too."""
     which = owned_by(school, school.table("marks"), "m", "'acme'")

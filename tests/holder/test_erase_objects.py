@@ -14,7 +14,7 @@ from shared.events.platform import Erased, NotErased
 from shared.holder.objects import erase_objects
 from shared.holder.right import Right
 from shared.holder.survey import survey_objects
-from shared.objects import ObjectStore
+from shared.objects import ObjectStore, Swept
 from shared.settings import read_settings
 from tests.holder.platform_rows import expired
 
@@ -59,6 +59,20 @@ async def test_every_version_goes_and_the_neighbours_stay(store: ObjectStore, bu
     assert outcome.bystanders[0].before == outcome.bystanders[0].after
     assert await keys(store, bucket) == ["acme-east/a.png", "acme.png", "fjord/acme/x.png"]
     assert await survey_objects(store, bucket, "acme/") == 0
+
+
+class Careless(ObjectStore):
+    """A store whose deletion takes a neighbour's object as well."""
+
+    async def delete_all_versions(self, bucket: str, prefix: str) -> Swept:
+        await super().delete_all_versions(bucket, "fjord/")
+        return await super().delete_all_versions(bucket, prefix)
+
+
+async def test_a_neighbours_object_that_went_too_is_told(bucket: str) -> None:
+    """Objects can't be brought back, but nobody is told that all went well."""
+    async with Careless(read_settings().s3) as careless:
+        assert await erased(careless, bucket, "acme/") == NotErased(reason="failed")
 
 
 async def test_the_survey_finds_what_is_left(store: ObjectStore, bucket: str) -> None:
