@@ -122,7 +122,8 @@ def _decide(
 
 
 def _is_about(customer_id: str, decision: Decided[S]) -> bool:
-    return all(one.customer_id == customer_id for one in (*decision.events, *decision.tasks))
+    subjects = [one.customer_id for one in decision.events] + [one.customer_id for one in decision.tasks]
+    return all(subject == customer_id for subject in subjects)
 
 
 def _reason(error: Exception) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import structlog
@@ -53,8 +54,7 @@ class Consumer:
         self._prefix = prefix
         self._readers = readers
         self._loops = [
-            Loop(f"consumer {reader}", lambda reader=reader: self.turn(reader), progress, _IDLE_SECONDS)  # type: ignore[misc]
-            for reader in range(readers)
+            Loop(f"consumer {reader}", partial(self.turn, reader), progress, _IDLE_SECONDS) for reader in range(readers)
         ]
 
     async def run(self) -> None:

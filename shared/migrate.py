@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from asyncpg import Connection
+    from asyncpg.pool import PoolConnectionProxy
+
+    AnyConnection = Connection | PoolConnectionProxy
 
 MACHINE = Path(__file__).parent / "migrations"
 
@@ -16,7 +19,7 @@ class MigrationError(Exception):
     """A migration that was applied has been changed since."""
 
 
-async def migrate(connection: Connection, *folders: Path) -> tuple[str, ...]:
+async def migrate(connection: AnyConnection, *folders: Path) -> tuple[str, ...]:
     """Apply what is missing of the machine's and then *folders*' ``*.sql``, in order of name; give what was applied.
 
     Raises MigrationError if an applied file has other contents now.
@@ -29,7 +32,7 @@ async def migrate(connection: Connection, *folders: Path) -> tuple[str, ...]:
         return tuple([file.stem for file in files if await _apply(connection, file, known)])
 
 
-async def _apply(connection: Connection, file: Path, known: dict[str, str]) -> bool:
+async def _apply(connection: AnyConnection, file: Path, known: dict[str, str]) -> bool:
     text = file.read_text()
     name, digest = f"{file.parent.parent.name}/{file.stem}", sha256(text.encode()).hexdigest()
     if name in known:

@@ -20,7 +20,7 @@ from .process import LeaseLostError, Process
 from .progress import Progress
 
 if TYPE_CHECKING:
-    from asyncpg import Pool
+    from asyncpg import Pool, Record
 
 _log = structlog.get_logger()
 LEASE_SECONDS = 30.0
@@ -121,7 +121,7 @@ class Performer:
         if not running.cancelled() and running.exception() is not None:
             _log.error("a task's bookkeeping failed; its lease will run out", error=repr(type(running.exception())))
 
-    async def _perform(self, row: Mapping[str, Any]) -> None:
+    async def _perform(self, row: Record) -> None:
         log = _log.bind(task=row["kind"], task_id=str(row["id"]), customer=row["customer_id"], attempt=row["attempts"])
         performance = self._performances[row["kind"]]
         task = performance.task.model_validate_json(row["body"])
@@ -143,14 +143,12 @@ class Performer:
         else:
             log.info("task performed", outcome=outcome.type())
 
-    async def _conclude(self, row: Mapping[str, Any], outcome: Outcome) -> None:
+    async def _conclude(self, row: Record, outcome: Outcome) -> None:
         now = self._clock()
         fact = Fact(derived("outcome", str(row["id"])), f"/offramp/{self._service}/performer", now, outcome)
         await self._process.outcome(row["id"], row["lease"], fact, now)
 
-    async def _while_leased(
-        self, row: Mapping[str, Any], reached: _Reached, work: Coroutine[Any, Any, Outcome]
-    ) -> Outcome:
+    async def _while_leased(self, row: Record, reached: _Reached, work: Coroutine[Any, Any, Outcome]) -> Outcome:
         """Do *work*, prolonging the lease; stop it and raise LeaseLostError when the lease is somebody else's."""
         working = asyncio.create_task(work)
         keeping = asyncio.create_task(self._keep_lease(row, reached))
@@ -164,7 +162,7 @@ class Performer:
             keeping.cancel()
             await asyncio.wait((working, keeping))
 
-    async def _keep_lease(self, row: Mapping[str, Any], reached: _Reached) -> None:
+    async def _keep_lease(self, row: Record, reached: _Reached) -> None:
         while True:
             await asyncio.sleep(min(_REPORT_SECONDS, self._lease_seconds / 3))
             try:
@@ -179,7 +177,7 @@ class Performer:
             if kept is None:
                 return
 
-    async def _give_back(self, row: Mapping[str, Any], failure: str | None, seconds: float) -> None:
+    async def _give_back(self, row: Record, failure: str | None, seconds: float) -> None:
         try:
             async with self._pool.acquire(timeout=5) as connection:
                 await connection.execute(_GIVE_BACK, row["id"], row["lease"], failure, seconds)

@@ -18,7 +18,7 @@ from .process import LeaseLostError
 from .settlement import Arrival, Buried, Settlement, settle, settle_wakes
 
 if TYPE_CHECKING:
-    from asyncpg import Connection, Pool
+    from asyncpg import Connection, Pool, Record
     from asyncpg.pool import PoolConnectionProxy
 
     AnyConnection = Connection | PoolConnectionProxy
@@ -131,9 +131,9 @@ class PostgresProcess(Generic[S]):
             rows += await connection.fetch(_LOCK, missing)
         return self._cases(rows), _hashes(rows)
 
-    def _cases(self, rows: Iterable[Mapping[str, object]]) -> dict[str, Case[S]]:
+    def _cases(self, rows: Iterable[Record]) -> dict[str, Case[S]]:
         read = self._rows.case
-        return {row["customer_id"]: read(row["state"], row["waiting"], row["revision"]) for row in rows}  # type: ignore[misc, arg-type]
+        return {row["customer_id"]: read(row["state"], row["waiting"], row["revision"]) for row in rows}
 
     async def _unseen(self, connection: AnyConnection, arrivals: Sequence[Arrival]) -> list[Arrival]:
         """Remember the arrivals and give those that are news, each once, in order."""
@@ -194,8 +194,8 @@ class OutcomeFailedError(Exception):
     """``decide`` failed on a task's outcome; nothing was written."""
 
 
-def _hashes(rows: Iterable[Mapping[str, object]]) -> dict[str, int]:
-    return {row["customer_id"]: row["key_hash"] for row in rows}  # type: ignore[misc]
+def _hashes(rows: Iterable[Record]) -> dict[str, int]:
+    return {row["customer_id"]: row["key_hash"] for row in rows}
 
 
 def _key(buried: Buried) -> str:

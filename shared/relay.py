@@ -7,7 +7,8 @@ when Kafka has them all: nothing is lost by a crash, a repeat has the same ids, 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from .progress import Progress
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaProducer
-    from asyncpg import Pool
+    from asyncpg import Pool, Record
 
 PAGE = 5000
 # Only what a crashed worker left behind waits for this; our own commits ring the bell.
@@ -44,7 +45,7 @@ class Relay:
         self._owed = owed
         self._bells = [asyncio.Event() for _ in range(partitions)]
         self._loops = [
-            Loop(f"relay {lane}", lambda lane=lane: self.publish_page(lane), progress, _LOOKOUT, bell)
+            Loop(f"relay {lane}", partial(self.publish_page, lane), progress, _LOOKOUT, bell)
             for lane, bell in enumerate(self._bells)
         ]
         self._stopping = False
@@ -79,7 +80,7 @@ class Relay:
                 await self._send(lane, sorted(rows, key=itemgetter("seq")))
         return len(rows) == PAGE
 
-    async def _send(self, lane: int, rows: Sequence[Mapping[str, Any]]) -> None:
+    async def _send(self, lane: int, rows: Sequence[Record]) -> None:
         """Send *rows*, each topic's in order, and return when Kafka has acknowledged all of them."""
         by_topic = sorted(rows, key=itemgetter("aggregatetype"))  # stable, so a topic's rows stay in order
         sent = []
@@ -92,7 +93,7 @@ class Relay:
         dead, name = ("dlq.", topic[4:]) if topic.startswith("dlq.") else ("", topic)
         return dead + self._prefix + name.removeprefix(self._prefix)
 
-    async def _enqueue(self, topic: str, lane: int, records: Iterable[Mapping[str, Any]]) -> list[asyncio.Future[Any]]:
+    async def _enqueue(self, topic: str, lane: int, records: Iterable[Record]) -> list[asyncio.Future[Any]]:
         sent = []
         batch = self._producer.create_batch()
         for record in records:
@@ -105,7 +106,7 @@ class Relay:
         return sent
 
 
-def _append(batch: Any, record: Mapping[str, Any]) -> object:
+def _append(batch: Any, record: Record) -> object:
     key = record["aggregateid"]
     return batch.append(
         key=None if key is None else key.encode("latin-1"),

@@ -12,12 +12,12 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import faust
 import structlog
 import uvloop
-from faust.types import StreamT
+from faust.streams import Stream
 from faust.web import Request, Response, View
 from mode import Service as ModeService
 from mode.supervisors import CrashingSupervisor
@@ -85,7 +85,8 @@ def run(service: Service, place: Place, web: Web, state: Path, *, json_logs: boo
     app = _app(service.domain.name, place, web, state, logging_config)
     _serve_pages(app, machine, place)
     _hear_operators(app, machine, service.domain.name, place)
-    app.service(machine)
+    # Faust takes an instance as well as the class that its types ask for; ours needs arguments.
+    app.service(cast("Any", machine))
     faust.Worker(app, loop=loop, quiet=True, redirect_stdouts=False, loglevel="WARN").execute_from_commandline()
 
 
@@ -137,8 +138,8 @@ def _hear_operators(app: faust.App, machine: Machine, name: str, place: Place) -
         )
 
 
-def _agent(machine: Machine, place: Place) -> Callable[[StreamT[bytes]], Awaitable[None]]:
-    async def hear(stream: StreamT[bytes]) -> None:
+def _agent(machine: Machine, place: Place) -> Callable[[Stream[bytes]], Awaitable[None]]:
+    async def hear(stream: Stream[bytes]) -> None:
         async for events in stream.noack_take(10, within=1):
             for event in events:
                 await _carry_out(machine, place, _record(event.message))

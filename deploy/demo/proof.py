@@ -61,7 +61,7 @@ async def holdings(ground: Ground, data_map: DataMap, customer: str) -> Holdings
 async def _digest(connection: Connection, data_map: DataMap, name: str, customer: str) -> tuple[int, str]:
     table = next(table for table in data_map.tables if table.name == name)
     query = DIGEST.format(table=relation(name), owned=owned_by(data_map, table, "t", "$1"))
-    row = await connection.fetchrow(query, customer)
+    (row,) = await connection.fetch(query, customer)
     return row["rows"], row["digest"] or ""
 
 
