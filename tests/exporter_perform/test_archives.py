@@ -1,0 +1,200 @@
+"""Archives are built where deletions look for them, and deleted only while the right to still stands."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import MappingProxyType
+from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from services.exporter.app import NothingToExportError, the_archives, the_database
+from services.exporter.perform import Exporting
+from services.exporter.states import Deleting, Keeping, Known, State
+from services.exporter.tasks import (
+    ArchiveBuilt,
+    ArchivesDeleted,
+    BuildArchive,
+    BuildFailed,
+    DeleteArchives,
+    DeleteFailed,
+)
+from shared.clock import system_clock
+from shared.holder.declaration import Holder, PostgresHolder, load_holders
+from shared.holds import Hold
+from shared.objects import ObjectStore
+from shared.performer import Attempt
+from shared.settings import Settings
+from shared.statecodec import StateCodec
+
+CLOSED = datetime(2026, 1, 1, tzinfo=UTC)
+ATTEMPT = Attempt(uuid4(), 1, system_clock)
+BUILD = BuildArchive(customer_id="acme", request_id="r-1", export_id="e-1", attempt=1)
+DELETE = DeleteArchives(customer_id="acme", deletion_id="d-1", attempt=1, archives=())
+MAP = """
+version: 1
+system: platform
+tenancy: rows
+tables:
+  customers: {category: user, owner: {column: id}}
+"""
+HOLDERS = """
+version: 1
+holders:
+  platform-database: {kind: postgres, map: map.yaml, database: platform, answers_within: P1D}
+  export-archives: {kind: s3, bucket: BUCKET, prefix: "{customer}/", answered_by: exporter, answers_within: P1D}
+"""
+
+
+class School:
+    """A platform of two customers, and the exporter that works on it."""
+
+    def __init__(self, settings: Settings, holders: tuple[Holder, ...], store: ObjectStore) -> None:
+        self.settings, self.holders, self.store = settings, holders, store
+        self.bucket = settings.exports_bucket
+        archives = the_archives(holders, "export-archives", settings)
+        self.exporting = Exporting(settings, the_database(holders), archives)
+
+    async def run(self, statement: str, *values: object, service: str = "platform") -> None:
+        connection = await asyncpg.connect(self.settings.dsn(service))
+        try:
+            await connection.execute(statement, *values)
+        finally:
+            await connection.close()
+
+    async def is_at(self, state: State) -> None:
+        """Let the exporter's case be at *state*."""
+        await self.run(
+            "insert into cases (customer_id, state, key_hash) values ('acme', $1, 0)",
+            StateCodec[State](State).dump(state),
+            service="exporter",
+        )
+
+    async def keys(self) -> list[str]:
+        return [key async for key, _ in self.store.versions(self.bucket, "")]
+
+
+@pytest.fixture
+async def school(settings: Settings, postgres: str, tmp_path: Path) -> AsyncIterator[School]:
+    name = f"t_{uuid4().hex[:12]}"
+    bucket = name.replace("_", "-")
+    (tmp_path / "map.yaml").write_text(MAP)
+    (tmp_path / "holders.yaml").write_text(HOLDERS.replace("BUCKET", bucket))
+    admin = await asyncpg.connect(settings.postgres)
+    await admin.execute(f"create database {name}")
+    platform = urlunsplit(urlsplit(settings.postgres)._replace(path=f"/{name}"))
+    own_dsns = MappingProxyType({"platform": platform, "exporter": postgres})
+    async with ObjectStore(settings.s3) as store:
+        await store.ensure_bucket(bucket)
+        own = replace(settings, own_dsns=own_dsns, exports_bucket=bucket)
+        made = School(own, load_holders(tmp_path / "holders.yaml"), store)
+        await made.run("create table customers (id text primary key); insert into customers values ('acme'), ('acme2')")
+        yield made
+        await store.delete_all_versions(bucket, "acme")
+        await store.remove_bucket(bucket)
+    await admin.execute(f"drop database {name} with (force)")
+    await admin.close()
+
+
+def deleting(*holds: Hold, deletion_id: str = "d-1", closed: datetime = CLOSED) -> Deleting:
+    return Deleting(Known(customer_id="acme", holds=holds), deletion_id, closed)
+
+
+async def test_an_archive_lies_where_it_says(school: School) -> None:
+    """The archive's place, size, digest and counts are those of the object that is stored."""
+    outcome = await school.exporting.build(BUILD, ATTEMPT)
+    assert isinstance(outcome, ArchiveBuilt)
+    body = await school.store.get(school.bucket, "acme/e-1.zip")
+
+    assert outcome.place == f"s3://{school.bucket}/acme/e-1.zip"
+    assert (outcome.size_bytes, outcome.sha256) == (len(body), hashlib.sha256(body).hexdigest())
+    assert [(one.table, one.rows) for one in outcome.tables] == [("customers", 1)]
+    assert zipfile.ZipFile(io.BytesIO(body)).testzip() is None
+
+
+async def test_building_again_leaves_one_version(school: School) -> None:
+    """A build begun again after a crash leaves no second version behind."""
+    await school.exporting.build(BUILD, ATTEMPT)
+    await school.exporting.build(BUILD, ATTEMPT)
+
+    assert await school.keys() == ["acme/e-1.zip"]
+
+
+async def test_an_undeclared_table_makes_no_archive(school: School) -> None:
+    """Where the map doesn't cover the schema, no archive is made, and the reason is told."""
+    await school.run("create table diary (id int primary key)")
+    outcome = await school.exporting.build(BUILD, ATTEMPT)
+
+    assert isinstance(outcome, BuildFailed)
+    assert outcome.reason == "map_disagrees"
+    assert await school.keys() == []
+
+
+async def test_a_database_that_is_away_is_tried_again(school: School) -> None:
+    """An outage raises, so that the build is tried again, and leaves nothing behind."""
+    away = urlunsplit(urlsplit(school.settings.postgres)._replace(path=f"/t_{uuid4().hex[:12]}"))
+    settings = replace(school.settings, own_dsns=MappingProxyType({"platform": away}))
+
+    with pytest.raises((OSError, asyncpg.PostgresError)):
+        await replace(school.exporting, settings=settings).build(BUILD, ATTEMPT)
+    assert await school.keys() == []
+
+
+async def test_all_archives_of_the_customer_go_and_nobody_elses(school: School) -> None:
+    """Every version under the customer's prefix goes; a customer whose id begins the same keeps everything."""
+    for key in ("acme/e-1.zip", "acme/e-1.zip", "acme/unknown.zip", "acme2/e-9.zip"):
+        await school.store.put(school.bucket, key, b"archive")
+    await school.is_at(deleting())
+    outcome = await school.exporting.delete(DELETE, ATTEMPT)
+
+    assert isinstance(outcome, ArchivesDeleted)
+    assert [one.rows for one in (*outcome.deleted, *outcome.remaining)] == [3, 0]
+    assert outcome.bystanders[0].before == outcome.bystanders[0].after
+    assert await school.keys() == ["acme2/e-9.zip"]
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        (deleting(Hold("hold-1", "BFL 7:2", CLOSED)), "held"),
+        (deleting(closed=system_clock() + timedelta(days=1)), "window_open"),
+        (deleting(deletion_id="d-2"), "not_asked"),
+        (Keeping(Known(customer_id="acme")), "not_asked"),
+        (None, "not_asked"),
+    ],
+)
+async def test_without_the_right_nothing_goes(school: School, state: State | None, reason: str) -> None:
+    """A hold that came after the order, an open window, an order that no longer stands: nothing is deleted."""
+    await school.store.put(school.bucket, "acme/e-1.zip", b"archive")
+    if state is not None:
+        await school.is_at(state)
+    outcome = await school.exporting.delete(DELETE, ATTEMPT)
+
+    assert isinstance(outcome, DeleteFailed)
+    assert outcome.reason == reason
+    assert await school.keys() == ["acme/e-1.zip"]
+
+
+async def test_a_second_database_is_not_left_out_in_silence(school: School) -> None:
+    """Archives are made of one database; with two declared, or none, the service does not start."""
+    databases = tuple(one for one in school.holders if isinstance(one, PostgresHolder))
+
+    for wrong in ((), databases * 2):
+        with pytest.raises(NothingToExportError, match="exactly one database"):
+            the_database(wrong)
+
+
+async def test_archives_need_their_declared_place(school: School) -> None:
+    """A bucket or a name other than the declared one would put archives where no deletion looks."""
+    with pytest.raises(NothingToExportError, match="OFFRAMP_EXPORTS_BUCKET"):
+        the_archives(school.holders, "export-archives", replace(school.settings, exports_bucket="t-elsewhere"))
+    with pytest.raises(NothingToExportError, match="another-name"):
+        the_archives(school.holders, "another-name", school.settings)
