@@ -100,8 +100,9 @@ async def render(worker: Worker, now: datetime) -> bytes:
 
 async def read(worker: Worker, now: datetime) -> Readings:
     """Read everything once; what can't be asked is left out, never waited for."""
+    prefix = worker.place.prefix
     lag, stored = await asyncio.gather(
-        read_lag(worker.kafka, worker.place.prefix), read_stored(worker.pool, worker.partitions, now)
+        read_lag(worker.kafka, prefix), read_stored(worker.pool, worker.partitions, now, prefix)
     )
     return Readings(
         service=worker.service.domain.name,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -49,8 +49,11 @@ class Stored:
     paused: bool = False
 
 
-async def read_stored(pool: Pool, partitions: int, now: datetime) -> Stored | None:
-    """Ask the database; None when it can't be asked. *now* is the service's clock, which wake-ups go by."""
+async def read_stored(pool: Pool, partitions: int, now: datetime, prefix: str = "") -> Stored | None:
+    """Ask the database; None when it can't be asked. *now* is the service's clock, which wake-ups go by.
+
+    Topics are named without *prefix*.
+    """
     try:
         async with asyncio.timeout(_PATIENCE), pool.acquire(timeout=_PATIENCE) as connection:
             (owed,) = await connection.fetch(_OWED, partitions, MOST)
@@ -67,11 +70,19 @@ async def read_stored(pool: Pool, partitions: int, now: datetime) -> Stored | No
                 stuck=await connection.fetchval(_STUCK, MOST),
                 tasks=tuple(Tasks(row["kind"], row["pending"], row["failing"]) for row in tasks),
                 task_due_seconds=await connection.fetchval(_TASK_DUE),
-                buried={row["topic"].removeprefix("dlq."): row["buried"] for row in await connection.fetch(_BURIED)},
+                buried=_buried(await connection.fetch(_BURIED), prefix),
                 paused=await connection.fetchval(_PAUSED),
             )
     except DATABASE_OUTAGES:
         return None
+
+
+def _buried(rows: Iterable[Mapping[str, Any]], prefix: str) -> dict[str, int]:
+    # A letter of an event that waited is named without the prefix, one that was just read with it.
+    buried: defaultdict[str, int] = defaultdict(int)
+    for row in rows:
+        buried[row["topic"].removeprefix("dlq.").removeprefix(prefix)] += row["buried"]
+    return dict(buried)
 
 
 async def read_lag(kafka: AIOKafkaConsumer, prefix: str) -> dict[str, int]:
