@@ -70,18 +70,18 @@ async def read_stored(pool: Pool, partitions: int, now: datetime, prefix: str = 
                 stuck=await connection.fetchval(_STUCK, MOST),
                 tasks=tuple(Tasks(row["kind"], row["pending"], row["failing"]) for row in tasks),
                 task_due_seconds=await connection.fetchval(_TASK_DUE),
-                buried=_buried(await connection.fetch(_BURIED), prefix),
+                buried=_buried([(row["topic"], row["buried"]) for row in await connection.fetch(_BURIED)], prefix),
                 paused=await connection.fetchval(_PAUSED),
             )
     except DATABASE_OUTAGES:
         return None
 
 
-def _buried(rows: Iterable[Mapping[str, Any]], prefix: str) -> dict[str, int]:
+def _buried(counts: Iterable[tuple[str, int]], prefix: str) -> dict[str, int]:
     # A letter of an event that waited is named without the prefix, one that was just read with it.
     buried: defaultdict[str, int] = defaultdict(int)
-    for row in rows:
-        buried[row["topic"].removeprefix("dlq.").removeprefix(prefix)] += row["buried"]
+    for topic, number in counts:
+        buried[topic.removeprefix("dlq.").removeprefix(prefix)] += number
     return dict(buried)
 
 
