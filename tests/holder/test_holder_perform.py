@@ -97,6 +97,32 @@ async def test_a_hold_that_came_after_the_order_stops_it(
     assert await everything(database) == before
 
 
+class HeldMeanwhile(Eraser):
+    """An eraser whose customer is held by the time that it asks again."""
+
+    async def _held(self, customer_id: str) -> bool:
+        first = not asked
+        asked.append(customer_id)
+        return not first
+
+
+asked: list[str] = []
+
+
+@pytest.mark.parametrize("holder", ["database", "media"])
+async def test_a_hold_that_came_during_the_deletion_stops_it(eraser: Eraser, database: Database, holder: str) -> None:
+    """The performer asks again before anything is for good."""
+    asked.clear()
+    before = await everything(database)
+    late = HeldMeanwhile(eraser.name, eraser.holders, eraser.settings, moved_clock=False)
+
+    ended = await late(task(holder), Attempt(uuid4(), 1, system_clock))
+
+    assert ended.answer == NotErased(reason="held")
+    assert asked == [LEAVING, LEAVING]
+    assert await everything(database) == before
+
+
 async def test_a_map_that_cant_be_read_deletes_nothing(eraser: Eraser, database: Database) -> None:
     """A missing map is answered, and the operator finds the sentence in the log."""
     before = await everything(database)
