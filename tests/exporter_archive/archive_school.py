@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
 
 import asyncpg
 
@@ -14,6 +19,7 @@ from services.exporter.archive.build import ArchiveReport, Order, Sources, build
 from services.exporter.archive.sink import FileSink
 from shared.datamap.model import DataMap, parse
 from shared.objects import ObjectStore
+from shared.settings import Settings
 
 NOW = datetime(2026, 11, 22, 20, 15, tzinfo=UTC)
 
@@ -52,10 +58,12 @@ SCHEMA = r"""
         (3, 'other', 'c@other.test', 'nobody''s business', 'x', null, true, null, now());
     insert into notes values
         (gen_random_uuid(), 1, E'line one\nline "two", and\r\nthree', 1.5, 0.1, array['a', 'b,"c"', null],
-         E'{"a": 1,\n "a": 2, "u": "\\u0000"}', '{"deep": [1, {"x": null}]}', '\x00ff5c', '1 day 02:03', '12:34:56.7', E'\x01\x02\t'),
-        (gen_random_uuid(), 1, '=1+1', null, 'NaN', '{}', '[]', '"text"', '', null, null, ''),
-        (gen_random_uuid(), 9007199254740993, 'räksmörgås 日本語 🎓 שלום', -0.0001, 1e300, null, null, null, null, null, null, null),
-        (gen_random_uuid(), 3, 'somebody else''s', 1, 1, null, null, null, null, null, null, null);
+         E'{"a": 1,\n "a": 2, "u": "\\u0000"}', '{"deep": [1, {"x": null}]}',
+         '\x00ff5c', '1 day 02:03', '12:34:56.7', E'\x01\x02\t'),
+        (gen_random_uuid(), 1, '=1+1', null, 'NaN', '{}', '[]', '"text"', '', null, null, '');
+    insert into notes (id, user_id, title, score, ratio) values
+        (gen_random_uuid(), 9007199254740993, 'räksmörgås 日本語 🎓 שלום', -0.0001, 1e300),
+        (gen_random_uuid(), 3, 'somebody else''s', 1, 1);
 """
 
 MAP = """
@@ -115,9 +123,55 @@ class School:
         path = folder / "export-1.zip"
         return path, await build(self.sources, self.order(), FileSink(path))
 
+
+@asynccontextmanager
+async def opened_school(settings: Settings) -> AsyncIterator[School]:
+    """Make the school in a database and a bucket of its own, and take both away after."""
+    name = uuid4().hex[:12]
+    async with _database(settings.postgres, f"t_{name}") as dsn, ObjectStore(settings.s3) as store:
+        async with _bucket(store, f"t-{name}") as bucket:
+            school = School(dsn, store, bucket, parse(MAP.replace("BUCKET", bucket).encode(), "map.yaml"))
+            await school.run(SCHEMA)
+            for key, body in MEDIA.items():
+                await store.put(bucket, f"media/acme/{key}", body)
+            await store.put(bucket, "media/other/secret.jpg", b"not acme's")
+            yield school
+
+
+@asynccontextmanager
+async def _database(admin: str, name: str) -> AsyncIterator[str]:
+    connection = await asyncpg.connect(admin)
+    await connection.execute(f"create database {name}")
+    try:
+        yield urlunsplit(urlsplit(admin)._replace(path=f"/{name}"))
+    finally:
+        await connection.execute(f"drop database {name} with (force)")
+        await connection.close()
+
+
+@asynccontextmanager
+async def _bucket(store: ObjectStore, name: str) -> AsyncIterator[str]:
+    await store.ensure_bucket(name)
+    try:
+        yield name
+    finally:
+        await store.delete_all_versions(name, "media/")
+        await store.delete_all_versions(name, "acme/")
+        await store.remove_bucket(name)
+
+
+def run(command: list[str | Path], folder: Path, *, check: bool = True) -> str:
+    """Run a program of this environment in *folder*; gives what it printed, on both channels."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {"PATH": path, "LC_ALL": "C.UTF-8"}
+    done = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True, env=environment)
+    assert not check or done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
 MEDIA = {
     "film.mp4": bytes(range(256)) * 40_000,
-    "notes/räksmörgås.txt": "hej\n".encode() * 1000,
+    "notes/räksmörgås.txt": b"hej\n" * 1000,
     "Film.mp4": b"only the case differs",
     "..hidden/passwd": b"dots",
     "a\\b.txt": b"a backslash",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,13 +31,18 @@ class Written:
     records: int
 
 
+def _unwatched(_: File) -> None:
+    """Nobody looks on."""
+
+
 class File:
     """A file being written: one piece is digested and deflated in a thread while the next one is gathered."""
 
-    def __init__(self, sink: Sink, entry: Entry, counter: Counter | None) -> None:
+    def __init__(self, sink: Sink, entry: Entry, counter: Counter | None, passed: Callable[[File], None]) -> None:
         self._sink = sink
         self._entry = entry
         self._counter = counter
+        self._passed = passed
         self._digest = hashlib.sha256()
         self._gathered: list[bytes] = []
         self._waiting = 0
@@ -69,6 +74,7 @@ class File:
     async def _hand_over(self) -> None:
         piece, self._gathered, self._waiting = b"".join(self._gathered), [], 0
         await self._settle()
+        self._passed(self)
         self._working = asyncio.create_task(self._work(piece))
 
     async def _settle(self) -> None:
@@ -126,11 +132,20 @@ class Archive:
 
     @asynccontextmanager
     async def file(
-        self, path: str, *, counter: Counter | None = None, packed: bool = False, expected: int = 0
+        self,
+        path: str,
+        *,
+        counter: Counter | None = None,
+        packed: bool = False,
+        expected: int = 0,
+        passed: Callable[[File], None] = _unwatched,
     ) -> AsyncIterator[File]:
-        """Write the file at *path* (``data/...`` is payload, all else a tag file) inside the block."""
+        """Write the file at *path* (``data/...`` is payload, all else a tag file) inside the block.
+
+        *packed*: deflate would be of no use; *expected*: its size in bytes, if known; *passed* is called now and then.
+        """
         entry = self._zip.begin(f"{self._name}/{path}", packed=packed, expected=expected)
-        file = File(self._sink, entry, counter)
+        file = File(self._sink, entry, counter, passed)
         try:
             yield file
             sha256 = await file.end()

@@ -128,8 +128,14 @@ class _Build:
     async def _table_as(self, rows: Snapshot, shown: Shown, format: Format) -> TableFile:  # noqa: A002
         table = shown.table
         name = self._names.path(f"{format.folder}/{table.category}/{table.name}.{format.suffix}")
-        async with self._archive.file(f"data/{name}", counter=format.counter()) as file:
-            await rows.copy(shown, format, _Watched(file, shown, self._tell).receive)
+
+        def passed(file: File) -> None:
+            if file.records:
+                file.expect(file.size // file.records * shown.rows)
+            self._tell(f"{table.name} {format.name}", file.records, shown.rows, file.size)
+
+        async with self._archive.file(f"data/{name}", counter=format.counter(), passed=passed) as file:
+            await rows.copy(shown, format, file.write)
         written = file.done()
         self._size += written.size
         if written.records != shown.rows:
@@ -169,19 +175,3 @@ class _Build:
             "Snapshot-At": iso(order.now),
             "Data-Map-Sha256": order.map.sha256,
         }
-
-
-class _Watched:
-    """Passes a table's bytes on to its file, says how far it is, and how large it may become."""
-
-    def __init__(self, file: File, shown: Shown, tell: Callable[[str, int, int | None, int], None]) -> None:
-        self._file = file
-        self._shown = shown
-        self._tell = tell
-
-    async def receive(self, data: bytes) -> None:
-        await self._file.write(data)
-        file, shown = self._file, self._shown
-        if file.records:
-            file.expect(file.size // file.records * shown.rows)
-        self._tell(shown.table.name, file.records, shown.rows, file.size)

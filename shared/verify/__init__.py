@@ -1,0 +1,1 @@
+"""Checks what Offramp handed out, without anything of what made it."""
