@@ -128,6 +128,17 @@ def test_all_contracts() -> None:
     assert work.one(ExportRefused).reason == "window_not_open"
 
 
+def test_before_an_end_that_was_told_beforehand() -> None:
+    """A termination that is told before it takes effect opens the window when it does."""
+    work = casework(OVER - DAY)
+    work.tell(contract(), terminated(), request(OVER - DAY))
+    work.until(OVER)
+    work.tell(request(OVER, "r2"))
+    work.perform(performed)
+
+    assert (work.one(ExportRefused).request_id, work.one(ExportReady).request_id) == ("r1", "r2")
+
+
 def test_built_in_the_end() -> None:
     """An archive that fails is tried again, and the request is answered once."""
     work = in_window()

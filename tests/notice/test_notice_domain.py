@@ -350,3 +350,12 @@ def test_state_under_notice() -> None:
 
     assert isinstance(work.state, Known)
     assert isinstance(work.state.contracts[0], Leaving)
+
+
+@pytest.mark.parametrize("revision", [1, 2])
+def test_older_revisions(revision: int) -> None:
+    """A revision that is known, or older than the one known, is no news."""
+    work = casework()
+    work.tell(contract(revision=2))
+
+    assert decide(work.state, contract(revision=revision), START, POLICY) == Ignored("an older revision")

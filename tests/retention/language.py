@@ -109,10 +109,12 @@ def answers_of(work: Casework, deletion_id: str = DELETION) -> list[Event]:
     return [erased(name, deletion_id=deletion_id) for name in names]
 
 
-def readings(holders: Iterable[str] = HOLDERS, own: int = 0, fingerprint: str = "aa") -> tuple[HolderReading, ...]:
+def readings(
+    holders: Iterable[str] = HOLDERS, own: int = 0, fingerprint: str = "aa", table: str = "users"
+) -> tuple[HolderReading, ...]:
     """Read one table at each holder."""
-    table = TableReading(table="users", own=own, others=5, fingerprint=fingerprint)
-    return tuple(HolderReading(holder=holder, tables=(table,)) for holder in holders)
+    one = TableReading(table=table, own=own, others=5, fingerprint=fingerprint)
+    return tuple(HolderReading(holder=holder, tables=(one,)) for holder in holders)
 
 
 def performed(task: Task) -> Outcome:

@@ -247,6 +247,26 @@ def test_held_while_deleting() -> None:
     assert isinstance(work.state, Closed)
 
 
+def test_refused_because_of_a_hold() -> None:
+    """A holder that refused because of a hold is commanded at once when it is released, not days later."""
+    work = deleting()
+    work.tell(hold(CLOSES), not_erased(HOLDERS[0], "held"), release(CLOSES))
+    work.until(CLOSES)
+
+    assert [event.holder for event in work.all(DeletionRequested)[3:]] == [HOLDERS[0]]
+
+
+@pytest.mark.parametrize("revision", [1, 2])
+def test_older_revisions(revision: int) -> None:
+    """A revision that is known, or older than the one known, ends nothing and brings nobody back."""
+    work = casework()
+    work.tell(contract(revision=2, period_end=date(2027, 12, 31)), terminated())
+    older = contract(revision=revision)
+    assert decide(work.state, older, OVER, POLICY) == Ignored("an older revision")
+
+    assert isinstance(work.state, Serving)
+
+
 @pytest.mark.parametrize("state", [Checking, Certifying])
 def test_held_while_proving(state: type) -> None:
     """A hold placed while the proof is made keeps the case open; on release the step is made again."""
@@ -371,6 +391,7 @@ def _failing(kind: type[Task], outcome: Callable[..., Outcome], **values: Any) -
         (POLICY, Check, CheckFailed, {"reason": "unreachable"}, "check_failed"),
         (POLICY, Check, Checked, {"readings": ()}, "check_failed"),
         (POLICY, Check, Checked, {"readings": readings(HOLDERS[:2])}, "check_failed"),
+        (POLICY, Check, Checked, {"readings": readings(table="courses")}, "check_failed"),
         (POLICY, Check, Checked, {"readings": readings(own=1)}, "residue"),
         (STRICT, Check, Checked, {"readings": readings(fingerprint="bb")}, "bystanders"),
         (POLICY, Check, Checked, {"readings": readings(fingerprint="bb")}, None),
@@ -423,6 +444,22 @@ def test_clock_went_back() -> None:
     work.until(CLOSES - timedelta(minutes=2))
     assert not work.all(DeletionRequested)
     work.until(CLOSES)
+
+    assert len(work.all(DeletionRequested)) == 3
+
+
+def test_clock_went_back_after_the_close() -> None:
+    """That holds even if the window had long closed: which of the two times is true nobody can say."""
+    work = casework()
+    work.tell(contract(), terminated(), hold(OVER))
+    work.until(CLOSES + 100 * DAY)
+    work.tell(hold(work.now, "h2"), release(work.now, "h2"))
+    work.now = CLOSES + DAY
+    work.tell(release(OVER))
+    work.perform(performed)
+    work.until(CLOSES + 100 * DAY - timedelta(minutes=2))
+    assert not work.all(DeletionRequested)
+    work.until(CLOSES + 100 * DAY)
 
     assert len(work.all(DeletionRequested)) == 3
 
