@@ -7,6 +7,7 @@ import json
 import os
 import re
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -64,13 +65,23 @@ def test_every_alert_has_its_section_and_every_section_its_alert() -> None:
 
 
 @pytest.fixture
-async def night(worker: Worker, place: Place, producer: AIOKafkaProducer) -> dict[str, str]:
-    """Give an environment in which the manual's names mean the test's own service, which buried a letter."""
-    await bury(producer, place)
+async def instructions(place: Place) -> AsyncIterator[None]:
+    """Give the topics that operators instruct services by."""
+    names = [place.prefix + name for name in INSTRUCTIONS]
     admin = AIOKafkaAdminClient(bootstrap_servers=place.kafka)
     await admin.start()
-    await admin.create_topics([NewTopic(place.prefix + name, 1, 1) for name in INSTRUCTIONS])
-    await admin.close()
+    try:
+        await admin.create_topics([NewTopic(name, 1, 1) for name in names])
+        yield
+        await admin.delete_topics(names)
+    finally:
+        await admin.close()
+
+
+@pytest.fixture
+async def night(worker: Worker, place: Place, producer: AIOKafkaProducer, instructions: None) -> dict[str, str]:
+    """Give an environment in which the manual's names mean the test's own service, which buried a letter."""
+    await bury(producer, place)
     dsns = {f"OFFRAMP_{name}_DSN": place.dsn for name in ("NOTICE", "EXPORTER", "RETENTION")}
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     await worker.pool.execute("insert into cases (customer_id, key_hash) values ('acme', 0)")
