@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..events.platform import Erased
     from .rows import Erasure
 
-app = typer.Typer(help="Delete a customer's rows by a data map.")
+app = typer.Typer()
 
 
 @app.callback(invoke_without_command=True)
