@@ -8,11 +8,12 @@ import tempfile
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-
-import requests
-from jgo.constants import MAVEN_CENTRAL_URL
+from typing import TYPE_CHECKING
 
 from shared.errors import OperatorError
+
+if TYPE_CHECKING:
+    import requests
 
 COORDINATES = (
     "org.apache.kafka:kafka_2.13:4.3.1",
@@ -44,14 +45,26 @@ def class_path(cache: Path, lock: Mapping[str, str] | None = None) -> list[Path]
     wanted = read_lock() if lock is None else lock
     folder = cache / "jars"
     missing = {path: digest for path, digest in wanted.items() if not (folder / path).is_file()}
-    with requests.Session() as session, ThreadPoolExecutor(_AT_ONCE) as pool:
-        list(pool.map(lambda jar: _fetch(session, folder, *jar), missing.items()))
+    if missing:
+        _fetch_all(folder, missing)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
         list(pool.map(lambda jar: _check(folder / jar[0], jar[1]), wanted.items()))
     return [folder / path for path in wanted]
 
 
-def _fetch(session: requests.Session, folder: Path, path: str, digest: str) -> None:
-    url = f"{os.environ.get('OFFRAMP_MAVEN', MAVEN_CENTRAL_URL).rstrip('/')}/{path}"
+def _fetch_all(folder: Path, missing: Mapping[str, str]) -> None:
+    # Imported late: once the jars are there, nobody should wait for these.
+    import requests  # noqa: PLC0415
+    from jgo.constants import MAVEN_CENTRAL_URL  # noqa: PLC0415
+
+    repository = os.environ.get("OFFRAMP_MAVEN", MAVEN_CENTRAL_URL).rstrip("/")
+    with requests.Session() as session, ThreadPoolExecutor(_AT_ONCE) as pool:
+        list(pool.map(lambda jar: _fetch(session, f"{repository}/{jar[0]}", folder / jar[0], jar[1]), missing.items()))
+
+
+def _fetch(session: requests.Session, url: str, jar: Path, digest: str) -> None:
+    import requests  # noqa: PLC0415
+
     try:
         answer = session.get(url, timeout=_SECONDS)
         answer.raise_for_status()
@@ -62,7 +75,7 @@ def _fetch(session: requests.Session, folder: Path, path: str, digest: str) -> N
     if found != digest:
         msg = f"{url} has the SHA-256 {found}, not {digest} as {LOCK.name} says: nothing of it was kept."
         raise OperatorError(msg)
-    _store(folder / path, answer.content)
+    _store(jar, answer.content)
 
 
 def _store(target: Path, content: bytes) -> None:

@@ -74,7 +74,7 @@ def down(settings: Settings, *, wipe: bool = False) -> list[Status]:
     site = Site.of(settings)
     every: tuple[Server, ...] = (Kafka(site), Postgres(site), Seaweed(site))
     with _one_at_a_time(site):
-        ended_now = _side_by_side(lambda server: _take_down(server, site), every)
+        ended_now = _side_by_side(lambda server: _take_down(server, site, gently=not wipe), every)
         if wipe:
             for part in ("data", "logs", "run"):
                 shutil.rmtree(site.home / part, ignore_errors=True)
@@ -126,11 +126,12 @@ def _why(server: Server, site: Site, *, died: bool) -> str:
     )
 
 
-def _take_down(server: Server, site: Site) -> Status:
+def _take_down(server: Server, site: Site, *, gently: bool = True) -> Status:
+    """End it; when its data goes as well, nobody waits for it to be written."""
     record = site.record(server.name)
     if record is not None:
         try:
-            end(record.pid, record.identity, server.endings)
+            end(record.pid, record.identity, server.endings if gently else server.endings[1:])
         except (TimeoutError, PermissionError) as error:
             msg = f"{server.title} can't be stopped ({error}): end process {record.pid} as the user who started it."
             raise OperatorError(msg) from error

@@ -15,7 +15,7 @@ _LISTENS = "0A"
 def refuse_taken(server: str, ports: dict[str, int]) -> None:
     """Raise ``OperatorError`` when one of *ports* is not free for *server*."""
     for port in ports.values():
-        if _is_taken(port):
+        if is_taken(port):
             msg = (
                 f"{server} can't start: port {port} on {LOOPBACK} is taken by {_holder(port)}. "
                 "Stop that process, or give this stack other ports with OFFRAMP_PORT_OFFSET=100."
@@ -30,7 +30,8 @@ def is_open(port: int) -> bool:
         return probe.connect_ex((LOOPBACK, port)) == 0
 
 
-def _is_taken(port: int) -> bool:
+def is_taken(port: int) -> bool:
+    """Tell whether a server can't have *port*."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -14,7 +14,7 @@ from shared.errors import OperatorError
 from shared.postgres_tool import postgres_tool
 
 from .ports import LOOPBACK
-from .processes import Program
+from .processes import Program, identity
 from .server import plain_environment
 from .site import Site
 
@@ -78,7 +78,7 @@ class Postgres:
         if not (data / "PG_VERSION").is_file():
             msg = f"{data} is not a PostgreSQL data folder. Remove the data with `offramp stack down --wipe`."
             raise OperatorError(msg)
-        _forget_strangers_pid(data)
+        _disown_stale_lock(data)
         (data / "pg_hba.conf").write_text(_ACCESS)
         options = [f"--{name}={value}" for name, value in _SETTINGS.items()]
         arguments: list[str | Path] = [postgres_tool("postgres"), "-D", data, "-p", str(self.ports["client"]), *options]
@@ -121,7 +121,8 @@ def _initialise(data: Path, user: pwd.struct_passwd | None) -> None:
         os.chown(half, user.pw_uid, user.pw_gid)
     locale = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     done = subprocess.run(
-        [postgres_tool("initdb"), "-D", half, "-U", "postgres", "--auth=trust", *locale],
+        # Not synced: it holds nothing yet, and a crash of the machine within seconds is all it would help against.
+        [postgres_tool("initdb"), "--no-sync", "-D", half, "-U", "postgres", "--auth=trust", *locale],
         env=plain_environment(half),
         cwd=half,
         user=None if user is None else user.pw_uid,
@@ -137,14 +138,24 @@ def _initialise(data: Path, user: pwd.struct_passwd | None) -> None:
     half.rename(data)
 
 
-def _forget_strangers_pid(data: Path) -> None:
-    """Drop a lock file whose pid another program has got since: the server would take it for a living server."""
+def _disown_stale_lock(data: Path) -> None:
+    """Keep a lock file whose server is dead from passing for a living server's.
+
+    Its pid may have gone to another program, or belong to a zombie that nobody has reaped, as happens in containers.
+    With its parent's pid in it the new server takes the file for its own, and still refuses while an orphan of the
+    dead one uses the data, which it would not without the file.
+    """
     lock = data / "postmaster.pid"
     if not lock.exists():
         return
-    name = Path("/proc") / lock.read_text().split("\n", 1)[0].strip() / "comm"
-    if name.exists() and name.read_text().strip() != "postgres":
-        lock.unlink()
+    pid, _, rest = lock.read_text().partition("\n")
+    if pid.isdecimal() and not _is_living_postgres(int(pid)):
+        lock.write_text(f"{os.getpid()}\n{rest}")
+
+
+def _is_living_postgres(pid: int) -> bool:
+    name = Path(f"/proc/{pid}/comm")
+    return identity(pid) is not None and (not name.exists() or name.read_text().strip() == "postgres")
 
 
 def _let_in(user: pwd.struct_passwd, folder: Path) -> None:

@@ -31,7 +31,9 @@ class Seaweed:
     name: str = "s3"
     title: str = "SeaweedFS"
     ports: dict[str, int] = field(init=False)
-    endings: tuple[tuple[signal.Signals, float], ...] = ((signal.SIGTERM, 15.0), (signal.SIGKILL, 10.0))
+    # On SIGTERM it finishes requests and writes its logs at once, then waits 15 s for streams between its own
+    # parts, which never end. What it has answered is in its files by then, so it is not waited for.
+    endings: tuple[tuple[signal.Signals, float], ...] = ((signal.SIGTERM, 2.0), (signal.SIGKILL, 10.0))
 
     def __post_init__(self) -> None:
         """Take the ports that the site gives."""
@@ -85,6 +87,9 @@ class Seaweed:
             "-master.volumeSizeLimitMB=256",
             "-master.volumePreallocate=false",
             "-master.telemetry=false",
+            # There is nobody to vote with: ten seconds, the default, would be waited at every restart.
+            "-master.electionTimeout=1s",
+            "-master.heartbeatInterval=200ms",
             f"-volume.port={ports['volume']}",
             f"-volume.port.grpc={ports['volume_grpc']}",
             "-volume.max=5000",
