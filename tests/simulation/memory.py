@@ -29,7 +29,7 @@ Key: TypeAlias = tuple[str, Any]
 Gate: TypeAlias = Callable[[str], Awaitable[None]]
 
 _NAME = re.compile(r"-- (\w+)")
-_DEADLOCK_AFTER = 1.0
+_DEADLOCK_AFTER = 30.0
 
 
 async def open_gate(step: str) -> None:
@@ -51,6 +51,9 @@ class MemoryDatabase:
     tasks: dict[UUID, Row] = field(default_factory=dict)
     dead_letters: Counter[str] = field(default_factory=Counter)
     paused: bool = False
+    # Called after every commit; of what was owed, with the rows.
+    owed: Callable[[list[Row]], None] = lambda _: None
+    changed: Callable[[], None] = lambda: None
     unborn: set[str] = field(default_factory=set)
     seq: int = 0
     _owners: dict[Key, Transaction] = field(default_factory=dict)
@@ -92,12 +95,16 @@ class Transaction:
         self.locks: list[Key] = []
         self.undo: list[Callable[[], object]] = []
         self.at_commit: list[Callable[[], object]] = []
+        self.owed: list[Row] = []
 
     def commit(self) -> None:
         """Make it all visible at once."""
         for late in self.at_commit:
             late()
         self.database.release(self)
+        if self.owed:
+            self.database.owed(self.owed)
+        self.database.changed()
 
     def roll_back(self) -> None:
         """Leave no trace."""
@@ -203,6 +210,7 @@ class MemoryConnection:
             _refuse_nul(row["aggregateid"] or "")
             self._database.seq += 1
             row["seq"] = self._database.seq
+            self._open.owed.append(row)
             self._open.at_commit.append(lambda row=row: self._database.outbox.__setitem__(row["seq"], row))
 
 
@@ -302,7 +310,7 @@ class _Statements:
         db: MemoryDatabase, tx: Transaction, task_id: UUID, customer_id: str, kind: str, body: str
     ) -> list[Row]:
         row = _Row(id=task_id, customer_id=customer_id, kind=kind, body=body, due_at=db.clock(), lease=None,
-                   attempts=0, failure=None)  # fmt: skip
+                   attempts=0, failure=None, progress=None)  # fmt: skip
         tx.at_commit.append(lambda: db.tasks.setdefault(task_id, row))
         return []
 
@@ -346,12 +354,14 @@ class _Statements:
         return [dict(row) for row in claimed]
 
     @staticmethod
-    async def prolong(db: MemoryDatabase, tx: Transaction, task_id: UUID, lease: UUID, seconds: float) -> list[Row]:
+    async def prolong(
+        db: MemoryDatabase, tx: Transaction, task_id: UUID, lease: UUID, seconds: float, progress: str | None
+    ) -> list[Row]:
         await db.lock(("task", task_id), tx)
         row = db.tasks.get(task_id)
         if row is None or row["lease"] != lease:
             return []
-        row["due_at"] = db.clock() + timedelta(seconds=seconds)
+        row.update(due_at=db.clock() + timedelta(seconds=seconds), progress=progress or row["progress"])
         return [{"id": task_id}]
 
     @staticmethod

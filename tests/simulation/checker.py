@@ -1,0 +1,285 @@
+"""What must be true after every step, and at the end: judged from outside, by what was said and what is there."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime, time, timedelta
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from shared.advance import MOST_WAITING
+from shared.caserows import unpack_headers
+from shared.decision import Fact
+from shared.events.envelope import Record, Unreadable, read
+from shared.events.event import Event
+from shared.events.exporter import ExportFailed, ExportReady, ExportRefused
+from shared.events.notice import ContractTerminated, NoticeAccepted, NoticeRejected
+from shared.events.platform import ExportRequested, LegalHoldPlaced, LegalHoldReleased, NoticeReceived
+from shared.events.retention import AccountClosed, DeletionRequested
+from shared.identity import inbox_key
+
+from .stories import Story
+
+if TYPE_CHECKING:
+    from .memory import MemoryDatabase
+    from .world import World
+
+_SKEW = timedelta(minutes=1)
+WINDOW_DAYS = 90
+
+
+class ViolationError(AssertionError):
+    """Something is true that must never be."""
+
+
+def ensure(truth: object, what: str) -> None:
+    """Stop the simulation unless *truth*."""
+    if not truth:
+        raise ViolationError(what)
+
+
+@dataclass
+class Checker:
+    """Hears of every record, every commit, every deletion."""
+
+    world: World
+    published: dict[type[Event], dict[bytes, Fact]] = field(default_factory=lambda: defaultdict(dict))
+    garbage: set[tuple[str, int, int]] = field(default_factory=set)
+    buried: set[tuple[str, str, int, int]] = field(default_factory=set)
+    # By source, topic and customer: the ids owed, in order, and how many of them were seen on the topic.
+    owed_ids: dict[tuple[str, str, str], list[str]] = field(default_factory=lambda: defaultdict(list))
+    seen: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    answers: Counter[str] = field(default_factory=Counter)
+    snapshots: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    ready: dict[str, str] = field(default_factory=dict)
+    closed: set[str] = field(default_factory=set)
+    accepted: set[str] = field(default_factory=set)
+    violation: ViolationError | None = None
+
+    # -- what happens
+
+    def appended(self, record: Record) -> None:
+        """A record is on a topic."""
+        if record.topic.startswith("dlq."):
+            headers = dict(record.headers)
+            place = [headers[f"__dlq.errors.{name}"].decode() for name in ("group", "topic", "partition", "offset")]
+            self.buried.add((place[0], place[1], int(place[2]), int(place[3])))
+            self.must((place[1], int(place[2]), int(place[3])) in self.garbage, f"{place} was buried: {headers}")
+            return
+        try:
+            fact = read(record)
+        except Unreadable:
+            self.garbage.add((record.topic, record.partition, record.offset))
+            return
+        self.published[type(fact.event)].setdefault(inbox_key(fact), fact)
+        self._in_order(fact)
+
+    def owed(self, service: str, database: MemoryDatabase, rows: list[dict[str, Any]]) -> None:
+        """A transaction that owes *rows* was committed."""
+        for row in rows:
+            if row["aggregatetype"].startswith("dlq."):
+                continue
+            headers = tuple(unpack_headers(row["headers"]))
+            fact = read(Record(row["aggregatetype"], 0, 0, 0, None, row["payload"], headers))
+            key = (fact.source, fact.event.type(), fact.event.customer_id)
+            self.must(fact.id not in self.owed_ids[key], f"{fact.event} is owed twice")
+            self.owed_ids[key].append(fact.id)
+            self.world.trace(service, f"owes {fact.event!r}")
+            self._judge(fact.event, database)
+
+    def erased(self, customer_id: str) -> None:
+        """Rows of a customer were deleted."""
+        story = self.world.stories[customer_id]
+        self.must(story.fate != "untouched", f"{customer_id}: deleted, though it stays")
+        closes_at = self._closes_at(customer_id)
+        self.must(closes_at is not None and self.world.now() >= closes_at - _SKEW, f"{customer_id}: deleted early")
+        self.untouched()
+
+    def stored(self, place: str) -> None:
+        """An archive was written."""
+        if place in self.ready:
+            self.must(
+                self.world.platform.archives[place] == self.ready[place], f"{place}: not the archive announced any more"
+            )
+
+    def rows_of(self, customer_id: str) -> tuple[str, ...]:
+        """Give all of a customer's rows, by our own books."""
+        return tuple(row for row, owner in self.world.touched.items() if owner == customer_id)
+
+    # -- what must be true
+
+    def untouched(self) -> None:
+        """Whoever stays has every row that it ever had."""
+        there = _all(self.world.platform.rows)
+        for row, owner in self.world.touched.items():
+            if self.world.stories[owner].fate == "untouched":
+                self.must(row in there, f"{owner}: lost {row}")
+
+    def waiting(self, database: MemoryDatabase) -> None:
+        """What waits is bounded."""
+        for row in database.cases.values():
+            if row["waiting"] is not None:
+                self.must(row["waiting"].count('"until"') <= MOST_WAITING, "too many wait")
+
+    def _judge(self, event: Event, database: MemoryDatabase) -> None:
+        now = self.world.now()
+        match event:
+            case NoticeAccepted(notice_id=asked) | NoticeRejected(notice_id=asked):
+                self._answered(asked)
+                self.must(any(one.event.notice_id == asked for one in self.published[NoticeReceived].values()), asked)  # type: ignore[attr-defined]
+                if isinstance(event, NoticeAccepted):
+                    self.accepted.add(event.customer_id)
+            case ExportReady(request_id=asked) | ExportRefused(request_id=asked) | ExportFailed(request_id=asked):
+                self._answered(asked)
+                if isinstance(event, ExportReady):
+                    self._archive(event)
+            case ContractTerminated(period_end=day, terminated_at=at, time_zone=zone):
+                self.must(now >= _midnight_after(day, zone) - _SKEW, f"{event.customer_id}: terminated before its period's end")
+                self.must(at <= now + _SKEW, f"{event.customer_id}: terminated in the future")
+            case DeletionRequested():
+                self._command(event, database)
+            case AccountClosed():
+                self._closing(event)
+
+    def _answered(self, asked: str) -> None:
+        self.answers[asked] += 1
+        self.must(self.answers[asked] == 1, f"{asked}: answered twice")
+
+    def _archive(self, event: ExportReady) -> None:
+        platform = self.world.platform
+        self.must(platform.archives.get(event.place) == event.sha256, f"{event.place}: another archive lies there")
+        contents = platform.contents[event.sha256]
+        self.must(sorted(contents) == sorted(self.snapshots[event.sha256]), f"{event.place}: not all the rows")
+        counted = sum(one.rows for one in (*event.tables, event.media))
+        self.must(counted == len(contents), f"{event.place}: {counted} rows said, {len(contents)} there")
+        self.ready[event.place] = event.sha256
+
+    def _command(self, event: DeletionRequested, database: MemoryDatabase) -> None:
+        who = event.customer_id
+        closes_at = self._closes_at(who)
+        self.must(closes_at is not None and self.world.now() >= closes_at - _SKEW, f"{who}: commanded early")
+        self.must(event.window_closed_at == closes_at, f"{who}: the command names {event.window_closed_at}")
+        self.must(not self._held(who, database), f"{who}: commanded under a hold")
+
+    def _held(self, customer_id: str, database: MemoryDatabase) -> bool:
+        placed, released = (
+            {
+                fact.event.hold_id: fact.event  # type: ignore[attr-defined]
+                for key, fact in self.published[kind].items()
+                if key in database.inbox and fact.event.customer_id == customer_id
+            }
+            for kind in (LegalHoldPlaced, LegalHoldReleased)
+        )
+        return any(name not in released or released[name].released_at < one.placed_at for name, one in placed.items())
+
+    def _closing(self, event: AccountClosed) -> None:
+        who = event.customer_id
+        left = [row for table in self.world.platform.rows.values() for row, owner in table.items() if owner == who]
+        self.must(not left, f"{who}: closed, but there is {left}")
+        self.must(who not in self.closed, f"{who}: closed twice")
+        found = self.world.platform.certificates.get(event.certificate)
+        self.must(found == event.certificate_sha256, f"{who}: no such certificate")
+        self.closed.add(who)
+        self.untouched()
+
+    def _closes_at(self, customer_id: str) -> datetime | None:
+        known = self.world.services["retention"].database.inbox
+        ends = [
+            fact.event
+            for key, fact in self.published[ContractTerminated].items()
+            if key in known and fact.event.customer_id == customer_id
+        ]
+        closes = [_window_end(one.terminated_at, one.time_zone) for one in ends]  # type: ignore[attr-defined]
+        return max(closes, default=None)
+
+    def _in_order(self, fact: Fact) -> None:
+        key = (fact.source, fact.event.type(), fact.event.customer_id)
+        owed = self.owed_ids.get(key)
+        if owed is None:
+            self.must(not fact.source.startswith("/offramp/"), f"{fact.event} has no cause")
+            return
+        if fact.id not in owed:
+            self.must(truth=False, what=f"{fact.event!r} was never owed")
+            return
+        place = owed.index(fact.id)
+        if place > self.seen[key]:
+            self.must(truth=False, what=f"{fact.event} overtook {owed[self.seen[key]]}")
+        self.seen[key] = max(self.seen[key], place + 1)
+
+    def must(self, truth: object, what: str) -> None:
+        """Remember the first violation; it may be found inside the product's code, which would take it for its own."""
+        if not truth and self.violation is None:
+            self.violation = ViolationError(f"{self.world.now():%Y-%m-%d %H:%M:%S} {what}")
+            self.world.stop()
+
+    # -- what must be true at the end
+
+    def at_end(self) -> None:
+        """Everything was carried out, answered, published, and everybody's fate is as it has to be."""
+        for name, service in self.world.services.items():
+            database = service.database
+            ensure(service.group.lag() == 0, f"{name}: {service.group.lag()} records were not read")
+            ensure(not database.outbox, f"{name}: {len(database.outbox)} events are still owed")
+            ensure(not database.tasks, f"{name}: {[row['kind'] for row in database.tasks.values()]} not done")
+            stuck = {row["customer_id"]: row["stuck"] for row in database.cases.values() if row["stuck"]}
+            ensure(not stuck, f"{name}: stuck {stuck}")
+            waits = [row["customer_id"] for row in database.cases.values() if row["waiting"]]
+            ensure(not waits, f"{name}: {waits} wait")
+            self._nothing_lost(name)
+        for key, owed in self.owed_ids.items():
+            ensure(self.seen[key] == len(owed), f"{key}: {len(owed) - self.seen[key]} were never published")
+        self._answered_all()
+        self._counted()
+        for story in self.world.stories.values():
+            self._fate(story)
+        self.untouched()
+
+    def _nothing_lost(self, name: str) -> None:
+        service = self.world.services[name]
+        for kind in service.domain.consumes:
+            for key, fact in self.published[kind].items():
+                ensure(key in service.database.inbox, f"{name}: never took in {fact.event}")
+        expected = {
+            (name, *place) for place in self.garbage if place[0] in service.group.topics
+        }
+        found = {place for place in self.buried if place[0] == name}
+        ensure(found == expected, f"{name}: buried {sorted(found)}, not {sorted(expected)}")
+
+    def _answered_all(self) -> None:
+        for kind, name in ((NoticeReceived, "notice_id"), (ExportRequested, "request_id")):
+            for fact in self.published[kind].values():
+                asked = getattr(fact.event, name)
+                ensure(self.answers[asked] == 1, f"{asked}: {self.answers[asked]} answers")
+
+    def _counted(self) -> None:
+        expected = Counter(
+            (fact.event.customer_id, kind.type()) for kind, facts in self.published.items() for fact in facts.values()
+        )
+        found: Counter[tuple[str, str]] = Counter()
+        for customer_id, case in self.world.states("tally").items():
+            found.update({(customer_id, name): number for name, number in case.by_type.items()})
+        ensure(found == expected, f"counted {found - expected} too often, {expected - found} too rarely")
+
+    def _fate(self, story: Story) -> None:
+        who = story.customer_id
+        if story.fate == "closed":
+            state = self.world.states("retention").get(who)
+            ensure(who in self.closed, f"{who}: not closed but {state}")
+        elif story.fate == "untouched":
+            ensure(who not in self.closed, f"{who}: closed, though it stays")
+        elif story.kind == "leaves_renewing":
+            ensure((who in self.closed) == (who in self.accepted), f"{who}: accepted is not closed")
+
+
+def _all(rows: dict[str, dict[str, str]]) -> set[str]:
+    return {row for table in rows.values() for row in table}
+
+
+def _midnight_after(day: Any, zone: str) -> datetime:
+    return datetime.combine(day + timedelta(days=1), time.min, ZoneInfo(zone))
+
+
+def _window_end(terminated_at: datetime, zone: str) -> datetime:
+    day = terminated_at.astimezone(ZoneInfo(zone)).date() + timedelta(days=WINDOW_DAYS)
+    return _midnight_after(day, zone)

@@ -1,0 +1,206 @@
+"""What customers do: contracts, notices, holds, requests, each at a moment drawn from the seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Literal, TypeAlias
+
+from shared.events.event import Event
+from shared.events.notice import ContractTerminated
+from shared.events.platform import (
+    AutomaticRenewal,
+    ContractRegistered,
+    ExportRequested,
+    LegalHoldPlaced,
+    LegalHoldReleased,
+    NoRenewal,
+    NoticeReceived,
+    NoticeWithdrawn,
+)
+
+START = datetime(2026, 1, 10, tzinfo=UTC)
+ZONES = ("Europe/Stockholm", "UTC", "America/New_York", "Pacific/Auckland", "Asia/Kolkata")
+CHANNELS = ("email", "letter")
+# What has to have become of the customer at the end.
+Fate: TypeAlias = Literal["closed", "untouched", "either"]
+
+
+@dataclass
+class Story:
+    """One customer: its events, by the day on which each is published, and its end."""
+
+    customer_id: str
+    kind: str
+    fate: Fate
+    events: list[tuple[float, Event]] = field(default_factory=list)
+    # Until when the customer goes on working, in days.
+    works_until: float = 400.0
+
+    def at(self, day: float, event: Event) -> None:
+        """Let *event* be published on *day*."""
+        self.events.append((max(day, 0.01), event))
+
+
+def moment(day: float) -> datetime:
+    """Give the moment so many days after the beginning, in whole milliseconds."""
+    return START + timedelta(milliseconds=round(day * 86_400_000))
+
+
+def _contract(rng: Random, story: Story, end: float, *, renews: bool, revision: int = 1, start: float = -300) -> None:
+    story.at(
+        rng.uniform(0, 1) if revision == 1 else start,
+        ContractRegistered(
+            customer_id=story.customer_id,
+            contract_id=f"{story.customer_id}-main",
+            revision=revision,
+            period_start=moment(start).date(),
+            period_end=moment(end).date(),
+            time_zone=rng.choice(ZONES) if revision == 1 else _zone(story),
+            renewal=AutomaticRenewal(months=12) if renews else NoRenewal(),
+            notice_days=30,
+            notice_channels=CHANNELS,
+        ),
+    )
+
+
+def _zone(story: Story) -> str:
+    return next(event.time_zone for _, event in story.events if isinstance(event, ContractRegistered))
+
+
+def _notice(rng: Random, story: Story, day: float, contract: str = "main", notice_id: str = "n1") -> str:
+    heard = NoticeReceived(
+        customer_id=story.customer_id,
+        contract_id=f"{story.customer_id}-{contract}",
+        notice_id=f"{story.customer_id}-{notice_id}",
+        channel=rng.choice(CHANNELS),
+        received_at=moment(day),
+    )
+    # Publishing takes a while, and sometimes overtakes the contract's own news.
+    story.at(day + rng.choice([0, 0.01, 0.3]), heard)
+    return heard.notice_id
+
+
+def _hold(rng: Random, story: Story, begin: float, end: float, name: str) -> None:
+    hold = f"{story.customer_id}-{name}"
+    who = story.customer_id
+    placed = LegalHoldPlaced(
+        customer_id=who, hold_id=hold, basis="SFS 1999:1078", placed_by="staff-1", placed_at=moment(begin)
+    )
+    lifted = LegalHoldReleased(customer_id=who, hold_id=hold, released_by="staff-2", released_at=moment(end))
+    late = rng.choice([0, 0, 0, 0.5])
+    story.at(begin + late, placed)
+    story.at(end, lifted)
+
+
+def leaves(rng: Random, story: Story, end: float) -> None:
+    """Give notice in time, or simply let the contract run out."""
+    _contract(rng, story, end, renews=False)
+    if rng.random() < 0.7:
+        _notice(rng, story, rng.uniform(0, end - 32))
+
+
+def leaves_renewing(rng: Random, story: Story, end: float) -> None:
+    """Give notice in time, without which the contract would go on."""
+    _contract(rng, story, end, renews=True)
+    _notice(rng, story, rng.uniform(0, end - 32))
+    story.fate = "either"
+
+
+def late(rng: Random, story: Story, end: float) -> None:
+    """Give notice too late, so that the contract goes on."""
+    _contract(rng, story, end, renews=True)
+    _notice(rng, story, rng.uniform(end - 28, end - 1))
+    story.fate = "untouched"
+
+
+def stays(rng: Random, story: Story, end: float) -> None:
+    """Say nothing; perhaps a notice for a contract that doesn't exist."""
+    _contract(rng, story, end, renews=True)
+    if rng.random() < 0.3:
+        _notice(rng, story, rng.uniform(0, end), "typo", "n2")
+    story.fate = "untouched"
+
+
+def held(rng: Random, story: Story, end: float) -> None:
+    """Leave under one or two holds, placed and released whenever it suits the court."""
+    leaves(rng, story, end)
+    for name in ("h1", "h2")[: rng.randint(1, 2)]:
+        begin = rng.choice([rng.uniform(0, end), rng.uniform(end + 85, end + 95), end + 91 + rng.uniform(-0.2, 0.6)])
+        _hold(rng, story, begin, begin + rng.choice([0.2, 2.0, 20.0, 40.0]) * rng.random(), name)
+
+
+def held_for_good(rng: Random, story: Story, end: float) -> None:
+    """Leave, but under a hold that is placed in time and never released."""
+    leaves(rng, story, end)
+    placed = rng.uniform(0, end + 80)
+    _hold(rng, story, placed, placed + 1000, "h1")
+    story.events = [one for one in story.events if not isinstance(one[1], LegalHoldReleased)]
+    story.fate = "untouched"
+
+
+def breach(rng: Random, story: Story, end: float) -> None:
+    """Break the contract, which another service then ends."""
+    _contract(rng, story, end, renews=rng.random() < 0.5)
+    day = rng.uniform(1, end)
+    story.at(
+        day,
+        ContractTerminated(
+            customer_id=story.customer_id,
+            contract_id=f"{story.customer_id}-main",
+            basis=rng.choice(["breach", "bankruptcy"]),
+            period_end=moment(day).date(),
+            terminated_at=moment(day),
+            time_zone=_zone(story),
+        ),
+    )
+    story.works_until = day - 0.1
+
+
+def withdrawn(rng: Random, story: Story, end: float) -> None:
+    """Give notice and take it back."""
+    _contract(rng, story, end, renews=rng.random() < 0.7)
+    day = rng.uniform(0, end - 32)
+    notice = _notice(rng, story, day)
+    back = day + rng.uniform(0, 20)
+    story.at(
+        back,
+        NoticeWithdrawn(
+            customer_id=story.customer_id,
+            contract_id=f"{story.customer_id}-main",
+            notice_id=notice,
+            withdrawn_at=moment(back),
+        ),
+    )
+    story.fate = "either"
+
+
+def comes_back(rng: Random, story: Story, end: float) -> None:
+    """Leave, and be registered anew well before the window closes."""
+    leaves(rng, story, end)
+    _contract(rng, story, 420, renews=True, revision=2, start=end + rng.uniform(2, 75))
+    story.fate = "untouched"
+
+
+PLOTS: tuple[Callable[[Random, Story, float], None], ...] = (
+    leaves, leaves_renewing, late, stays, held, held_for_good, breach, withdrawn, comes_back,
+)  # fmt: skip
+
+
+def draw(rng: Random, number: int) -> Story:
+    """Draw one customer's story."""
+    plot = rng.choice(PLOTS)
+    end = rng.uniform(35, 110)
+    story = Story(f"{plot.__name__.replace('_', '-')}-{number}", plot.__name__, "closed", works_until=end - 1)
+    plot(rng, story, end)
+    if story.fate == "untouched":
+        story.works_until = 300
+    for request in range(rng.randint(0, 3)):
+        day = rng.choice([rng.uniform(0, end), rng.uniform(end, end + 95), end + 90 + rng.uniform(0, 3)])
+        asked = ExportRequested(
+            customer_id=story.customer_id, request_id=f"{story.customer_id}-r{request}", requested_at=moment(day)
+        )
+        story.at(day, asked)
+    return story
