@@ -12,7 +12,7 @@ from aiokafka.partitioner import murmur2
 
 from .advance import Case, Waiting, wakes_at
 from .decision import Domain, Fact
-from .events.envelope import Record, read, write
+from .events.envelope import Record, headers_to_keep, read, write
 from .identity import derived
 from .settlement import Buried
 from .statecodec import StateCodec
@@ -120,7 +120,7 @@ def dead_letter_row(buried: Buried, service: str, lane: int, now: datetime) -> O
     topic = f"dlq.{record.topic}"
     event_id = "" if buried.fact is None else buried.fact.id
     letter_id = derived("buried", service, record.topic, record.partition, record.offset, record.timestamp_ms, event_id)
-    packed = pack_headers((*record.headers, *reason, *kept))
+    packed = pack_headers((*headers_to_keep(record), *reason, *kept))
     return lane, letter_id, topic, key, topic, record.value, packed, record.timestamp_ms, now
 
 

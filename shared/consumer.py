@@ -88,9 +88,9 @@ class Consumer:
         arrivals, unreadable = [], []
         for messages in polled.values():
             for message in messages:
-                record = _record(message)
+                record = _record(message, self._prefix)
                 try:
-                    arrivals.append(Arrival(read(record, self._prefix), record))
+                    arrivals.append(Arrival(read(record), record))
                 except Unreadable as error:
                     unreadable.append(Buried(str(error), record, None))
         await self._process.arrivals(arrivals, unreadable, self._clock())
@@ -120,7 +120,8 @@ class Consumer:
             self._kafka.resume(*resting)
 
 
-def _record(message: Any) -> Record:
+def _record(message: Any, prefix: str) -> Record:
+    # A prefix is where this platform's topics are on this broker, not part of what was said.
     return Record(
-        message.topic, message.partition, message.offset, message.timestamp, message.key, message.value, message.headers
+        message.topic.removeprefix(prefix), message.partition, message.offset, message.timestamp, message.key, message.value, message.headers
     )

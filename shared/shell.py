@@ -99,6 +99,8 @@ def _app(name: str, place: Place, web: Web, state: Path, logging_config: dict[st
         topic_allow_declare=False,
         topic_disable_leader=True,
         web_host=web.host,
+        # web_host only names the place; this is what is listened on, and it is 0.0.0.0 by default.
+        web_bind=web.host,
         web_port=web.port,
         # Faust's own pages show tables and routing to anybody who asks.
         web_tables_enabled=False,
@@ -134,15 +136,15 @@ def _hear_operators(app: faust.App, machine: Machine, name: str, place: Place) -
             place.prefix + instruction, key_serializer="raw", value_serializer="raw", key_type=bytes, value_type=bytes
         )
         app.agent(topic, name=f"{name}.{instruction}", concurrency=1, supervisor_strategy=CrashingSupervisor)(
-            _agent(machine, place)
+            cast("Any", _agent(machine, place))
         )
 
 
-def _agent(machine: Machine, place: Place) -> Callable[[Stream[bytes]], Awaitable[None]]:
-    async def hear(stream: Stream[bytes]) -> None:
+def _agent(machine: Machine, place: Place) -> Callable[[Stream[Any]], Awaitable[None]]:
+    async def hear(stream: Stream[Any]) -> None:
         async for events in stream.noack_take(10, within=1):
             for event in events:
-                await _carry_out(machine, place, _record(event.message))
+                await _carry_out(machine, place, _record(event.message, place.prefix))
                 await stream.ack(event)
 
     return hear
@@ -154,16 +156,17 @@ async def _carry_out(machine: Machine, place: Place, record: Record) -> None:
         msg = "an instruction came before the worker was open"
         raise RuntimeError(msg)
     try:
-        instruction = read_instruction(record, place.prefix)
+        instruction = read_instruction(record)
     except Unreadable as error:
         await worker.process.arrivals((), (Buried(str(error), record, None),), place.clock())
         return
     await obey(worker, instruction)
 
 
-def _record(message: Any) -> Record:
+def _record(message: Any, prefix: str) -> Record:
     # Faust gives seconds; Kafka's milliseconds are part of a plain message's derived id.
     moment = round((message.timestamp or 0) * 1000)
     headers = message.headers or {}
     pairs = tuple(headers.items() if isinstance(headers, dict) else headers)
-    return Record(message.topic, message.partition, message.offset, moment, message.key, message.value, pairs)
+    topic = message.topic.removeprefix(prefix)
+    return Record(topic, message.partition, message.offset, moment, message.key, message.value, pairs)

@@ -8,10 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+import asyncpg
+
 from deploy.platform import generate as platform
 from deploy.platform import oulad
 from deploy.stack.databases import prepare_databases
-from deploy.stack.topic_broker import apply_topics
+from deploy.stack.topic_broker import apply_topics, remove_topics
 from deploy.stack.topics import declared_topics
 from shared.clock import MovedClock, system_clock
 from shared.objects import ObjectStore
@@ -79,6 +81,8 @@ class Ground:
 
 async def prepare(settings: Settings, data: Path | None) -> Ground:
     """Make a run's own topics, databases, rows and objects; raises OperatorError if the servers can't be used."""
+    if not settings.external:
+        await clear(settings)
     run = f"{system_clock():%Y%m%d%H%M%S}"
     folder = settings.home / "demo" / run
     folder.mkdir(parents=True)
@@ -90,6 +94,18 @@ async def prepare(settings: Settings, data: Path | None) -> Ground:
     _keys(ground.keys)
     await _fill(ground)
     return ground
+
+
+async def clear(settings: Settings) -> None:
+    """Remove the topics, databases and roles of earlier runs from the local servers."""
+    await remove_topics(settings.kafka, "demo-")
+    connection = await asyncpg.connect(settings.postgres)
+    try:
+        for name in await connection.fetch(OLD_DATABASES):
+            await connection.execute(f'drop database "{name["datname"]}" with (force)')
+            await connection.execute(f'drop role if exists "{name["datname"]}"')
+    finally:
+        await connection.close()
 
 
 def _keys(folder: Path) -> None:
@@ -110,3 +126,6 @@ async def _fill(ground: Ground) -> None:
         await platform.generate(ground.dsns["platform"], ground.customers.all(), users=USERS, put=store.put)
     if ground.data is not None:
         await oulad.load(ground.dsns["platform"], ground.data, ground.customers.leaves, (ground.customers.stays,))
+
+
+OLD_DATABASES = "select datname from pg_database where datname like 'offramp\\_%\\_demo\\_%'"
