@@ -111,7 +111,7 @@ async def read(worker: Worker, now: datetime) -> Readings:
         partitions=len(worker.kafka.assignment()),
         stored=stored,
         stuck_parts=worker.progress.stuck(),
-        progress_ages=_ages(worker.progress),
+        progress_ages=worker.progress.ages(),
         troubles=worker.progress.troubles(),
     )
 
@@ -119,11 +119,6 @@ async def read(worker: Worker, now: datetime) -> Readings:
 def families(read: Readings) -> Iterator[Metric]:
     """Give every metric, those without a sample too."""
     return (measure.family(read) for measure in _MEASURES)
-
-
-def _ages(progress: Progress) -> dict[str, float]:
-    now = progress.monotonic()
-    return {part: now - since for part, since in progress._last.items()}  # noqa: SLF001 - it offers no ages()
 
 
 def _one(value: float) -> Samples:

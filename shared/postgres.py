@@ -9,11 +9,14 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Generic, TypeVar
 from uuid import UUID
 
+import structlog
+
 from .advance import Case
 from .caserows import OUTBOX_COLUMNS, CaseRows, OutboxRow, dead_letter_row, key_hash, owed_row
 from .decision import Domain, Fact
 from .fates import POISONOUS
 from .identity import burial_key, inbox_key
+from .logs import tell
 from .process import LeaseLostError
 from .settlement import Arrival, Buried, Settlement, settle, settle_wakes
 
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
 S = TypeVar("S")
 P = TypeVar("P")
+_log = structlog.get_logger()
 
 # How long a case that failed to wake is left alone before the next try.
 _STUCK_FOR = timedelta(minutes=5)
@@ -72,7 +76,7 @@ class PostgresProcess(Generic[S]):
             settlement = settle(self._domain, cases, fresh, now)
             settlement.buried.extend(unreadable)
             await self._write(connection, settlement, hashes, now)
-        self._ring(settlement)
+        self._committed(settlement)
         return len(fresh)
 
     async def wakes(self, now: datetime, limit: int) -> int:
@@ -98,7 +102,7 @@ class PostgresProcess(Generic[S]):
             if settlement.stuck:
                 stuck = list(settlement.stuck.items())
                 await connection.executemany(_STUCK, [(*one, now + _STUCK_FOR) for one in stuck])
-        self._ring(settlement)
+        self._committed(settlement)
         return len(due)
 
     async def outcome(self, task_id: UUID, lease: UUID, outcome: Fact, now: datetime) -> None:
@@ -113,7 +117,7 @@ class PostgresProcess(Generic[S]):
                 if one.fact is outcome:
                     raise OutcomeFailedError(one.reason)
             await self._write(connection, settlement, hashes, now)
-        self._ring(settlement)
+        self._committed(settlement)
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[AnyConnection]:
@@ -183,7 +187,11 @@ class PostgresProcess(Generic[S]):
             rows.append(row)
         return rows
 
-    def _ring(self, settlement: Settlement[S]) -> None:
+    def _committed(self, settlement: Settlement[S]) -> None:
+        """Say what became of the batch, and ring for those who have work now."""
+        tell(self._domain.name, settlement.fates, settlement.buried)
+        for customer_id, reason in settlement.stuck.items():
+            _log.warning("case can't be woken; tried again later", customer=customer_id, reason=reason)
         if settlement.owed or settlement.buried:
             self.owed.set()
         if settlement.tasks:

@@ -28,6 +28,11 @@ class Progress:
         else:
             self._troubles[part] = trouble
 
+    def ages(self) -> dict[str, float]:
+        """Give the seconds since each part last got through its loop."""
+        now = self.monotonic()
+        return {part: now - since for part, since in self._last.items()}
+
     def stuck(self) -> dict[str, float]:
         """Give the parts that made no progress for longer than their limit, with the seconds since."""
         now = self.monotonic()

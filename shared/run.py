@@ -30,6 +30,7 @@ def group(name: str, port: int, build: Callable[[Settings], Service]) -> typer.T
         from .shell import run as run_shell  # noqa: PLC0415
 
         settings = read_settings()
+        settings.home.mkdir(parents=True, exist_ok=True)
         place = Place(settings.kafka, settings.dsn(name), settings.topic_prefix, choose_clock())
         run_shell(build(settings), place, Web(web_host, web_port), settings.home, json_logs=not plain_logs)
 

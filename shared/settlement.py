@@ -40,6 +40,8 @@ class Settlement(Generic[S]):
     owed: list[Fact] = field(default_factory=list)
     tasks: list[Ordered] = field(default_factory=list)
     buried: list[Buried] = field(default_factory=list)
+    # What became of each arrival that was not buried: decided, ignored or waits.
+    fates: list[tuple[Fact, str]] = field(default_factory=list)
     # Customers whose waking failed, and why; tried again later.
     stuck: dict[str, str] = field(default_factory=dict)
 
@@ -87,9 +89,16 @@ def _settle_one(
             case = without(case, poison.fact)
             settlement.cases[customer_id] = case
         else:
+            settlement.fates.append((arrival.fact, _fate(case, step.case)))
             if step.case is not case:
                 settlement.take(customer_id, step)
             return
+
+
+def _fate(before: Case[S], after: Case[S]) -> str:
+    if after is before:
+        return "ignored"
+    return "waits" if after.revision == before.revision else "decided"
 
 
 def _wake_one(domain: Domain[S, P], settlement: Settlement[S], case: Case[S], customer_id: str, now: datetime) -> None:

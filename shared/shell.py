@@ -87,7 +87,10 @@ def run(service: Service, place: Place, web: Web, state: Path, *, json_logs: boo
     _hear_operators(app, machine, service.domain.name, place)
     # Faust takes an instance as well as the class that its types ask for; ours needs arguments.
     app.service(cast("Any", machine))
-    faust.Worker(app, loop=loop, quiet=True, redirect_stdouts=False, loglevel="WARN").execute_from_commandline()
+    worker = faust.Worker(app, loop=loop, quiet=True, redirect_stdouts=False, loglevel="WARN")
+    # It would draw on the terminal, and write control codes into the logs.
+    worker.spinner = None
+    worker.execute_from_commandline()
 
 
 def _app(name: str, place: Place, web: Web, state: Path, logging_config: dict[str, Any] | None) -> faust.App:

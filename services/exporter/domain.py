@@ -89,9 +89,9 @@ def hold_released(state: State, event: LegalHoldReleased, _: datetime, __: Expor
 def export_requested(state: State, event: ExportRequested, now: datetime, policy: ExporterPolicy) -> Decision[State]:
     """Serve a request made inside the window, as often as there are any; refuse others with the date (P3).
 
-    What counts is when it was made, so that an outage of ours doesn't cost the customer its data: it is served even
-    if it is read later, unless retention has said meanwhile that the window is over, since then the data may be gone
-    at any moment. A request made before the window but read inside it is served as well.
+    What counts is when it was made: one that was made inside and is read later is tried, and served if its snapshot
+    is still from inside the window; after that the data may be gone at any moment, and nothing that was read then
+    may be called complete. A request made before the window but read inside it is served as well.
     """
     if event.request_id in state.known.asked:
         return Ignored("the request was taken on already")
@@ -156,8 +156,9 @@ def archive_built(state: State, event: ArchiveBuilt, now: datetime, policy: Expo
         return _also(go_on(Deleting(known, state.deletion_id, state.window_closed_at), now, policy), failed)
     if building is None:
         return Decided(Keeping(known))
-    if event.snapshot_at >= building.until and _expired(known, building.until):
-        # What it shows may be what a deletion had left over, and that must not pass for all there was.
+    if event.snapshot_at >= building.until:
+        # What it shows may be what a deletion had left over, and that must not pass for all there was. Whether one
+        # has begun is not asked: another service's event may be on its way.
         return Decided(Keeping(known), (_failed(building, event.customer_id, "window_closed"),))
     return Decided(Keeping(known), (_ready(building, event),))
 
