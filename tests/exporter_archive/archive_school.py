@@ -128,14 +128,14 @@ class School:
 async def opened_school(settings: Settings) -> AsyncIterator[School]:
     """Make the school in a database and a bucket of its own, and take both away after."""
     name = uuid4().hex[:12]
-    async with _database(settings.postgres, f"t_{name}") as dsn, ObjectStore(settings.s3) as store:
-        async with _bucket(store, f"t-{name}") as bucket:
-            school = School(dsn, store, bucket, parse(MAP.replace("BUCKET", bucket).encode(), "map.yaml"))
-            await school.run(SCHEMA)
-            for key, body in MEDIA.items():
-                await store.put(bucket, f"media/acme/{key}", body)
-            await store.put(bucket, "media/other/secret.jpg", b"not acme's")
-            yield school
+    database, store = _database(settings.postgres, f"t_{name}"), ObjectStore(settings.s3)
+    async with database as dsn, store, _bucket(store, f"t-{name}") as bucket:
+        school = School(dsn, store, bucket, parse(MAP.replace("BUCKET", bucket).encode(), "map.yaml"))
+        await school.run(SCHEMA)
+        for key, body in MEDIA.items():
+            await store.put(bucket, f"media/acme/{key}", body)
+        await store.put(bucket, "media/other/secret.jpg", b"not acme's")
+        yield school
 
 
 @asynccontextmanager

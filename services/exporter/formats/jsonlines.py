@@ -29,7 +29,10 @@ class Lines:
 
 
 class JsonLines:
-    """The format for structures that must keep the relations inside them."""
+    """The format for structures that must keep the relations inside them.
+
+    A JSON column's own ``null`` looks like SQL's NULL here; the CSV beside it tells them apart.
+    """
 
     name = "jsonlines"
     folder = "json"
