@@ -18,7 +18,7 @@ insert into zoo values
     (2, 'acme', null, '', null, -9223372036854775808, 'NaN', null, 'Infinity', false, null, null, null, null, null, null,
      null, '', 'true', '{}', 'true', '{}', '{}', null, row(null, ''), 'empty', null, null, ''),
     (3, 'acme', '\.', '', null, null, null, null, '-0', null, '0001-01-01', '1900-01-01 00:00:00+00', null, '24:00',
-     null, null, null, null, '"\ud83c\udf93"', null, null, '{NULL,"NULL"}', null, 'glad', null, null, null, null, null),
+     null, null, null, null, '1.50', null, null, '{NULL,"NULL"}', null, 'glad', null, null, null, null, null),
     (4, 'acme', E'שלום 日本語 🎓 e\u0301', ' ', 0, 9007199254740993, 1e-30, null, 5e-324, null, null, null, null, null, null, '0',
      null, null, '1', null, '0', null, null, null, null, null, null, null, E'\n');
 create table copy_of_zoo (like zoo including generated);
