@@ -4,7 +4,7 @@ LOCK ?= requirements/dev.lock
 OFFRAMP := .venv/bin/offramp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down status
+.PHONY: help setup up down status demo test check
 
 help: ## Print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,3 +21,16 @@ down: setup ## Stop what `make up` started
 
 status: setup ## Say what runs where
 	@$(OFFRAMP) stack status
+
+demo: setup ## Carry a customer out of its contract on real servers; DATA=folder of OULAD for real data
+	@$(OFFRAMP) demo $(if $(DATA),--data $(DATA))
+
+test: setup ## Run every test on real servers; ARGS="-k notice" for some
+	@$(OFFRAMP) stack during -- .venv/bin/python -m pytest $(ARGS)
+
+check: setup ## Lint, types, import contracts, generated files
+	@.venv/bin/ruff check --quiet .
+	@.venv/bin/ruff format --check --quiet .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports --no-cache 2>/dev/null | tail -n 1
+	@$(OFFRAMP) events document --check

@@ -17,7 +17,6 @@ from prometheus_client.registry import Collector
 from .operations.readings import MOST, Stored, read_lag, read_stored
 
 if TYPE_CHECKING:
-    from .progress import Progress
     from .worker import Worker
 
 # Several scrapers, or an impatient one, cost the database one look in so many seconds.

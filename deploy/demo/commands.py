@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
-from deploy.stack import lifecycle
+from deploy.stack.during import servers
 from shared.datamap.model import load
 from shared.errors import OperatorError
 from shared.events.exporter import ExportReady
@@ -39,25 +39,13 @@ def demo(
     settings, console, begun = read_settings(), Console(), monotonic()
     if data is not None and not (data / "student.csv").is_file():
         raise OperatorError(f"{data} has no student.csv: name the folder of the OULAD tables, or leave --data out.")
-    with _servers(settings, console):
+    console.print("Making sure that Kafka, PostgreSQL and S3 are up …")
+    with servers(settings):
         try:
             asyncio.run(_play(settings, data.absolute() if data else None, console))
         except StoryError as error:
             raise OperatorError(f"the story went wrong: {error}") from error
     console.print(f"\nAll of it took {monotonic() - begun:.0f} s, and no process is left behind.")
-
-
-@contextmanager
-def _servers(settings: Settings, console: Console) -> Iterator[None]:
-    """Have the local servers up while the block lasts; those that were up before stay up."""
-    were_up = all(one.state in {"running", "external"} for one in lifecycle.status(settings))
-    console.print("Starting Kafka, PostgreSQL and S3 …" if not were_up else "Kafka, PostgreSQL and S3 are up.")
-    lifecycle.up(settings)
-    try:
-        yield
-    finally:
-        if not were_up:
-            lifecycle.down(settings)
 
 
 async def _play(settings: Settings, data: Path | None, console: Console) -> None:

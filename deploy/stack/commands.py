@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from dataclasses import asdict
 from typing import Annotated
 
@@ -11,6 +12,7 @@ import typer
 from shared.settings import read_settings
 
 from . import jars, lifecycle, tools
+from .during import servers
 from .lifecycle import Status
 
 app = typer.Typer(help="The local Kafka, PostgreSQL and S3.", no_args_is_help=True)
@@ -54,6 +56,14 @@ def psql(
 ) -> None:
     """Run psql of the server's version; further arguments are psql's."""
     tools.run_psql(read_settings(), service, context.args)
+
+
+@app.command(context_settings=_PASSED_ON)
+def during(context: typer.Context) -> None:
+    """Have the servers up while a command runs (after `--`), and leave them as they were; its exit code is ours."""
+    with servers(read_settings()):
+        done = subprocess.run(context.args, check=False)
+    raise typer.Exit(done.returncode)
 
 
 @app.command("jars")
