@@ -12,11 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from shared.errors import OperatorError
-from shared.settings import Settings
+from shared.settings import LOCAL_ROLE_PASSWORD, Settings
 
-from .databases import prepare_databases
+from .databases import OWNERS, prepare_databases
 from .kafka import Kafka
 from .ports import refuse_taken
 from .postgres import Postgres
@@ -28,6 +29,7 @@ from .site import Record, Site
 NEEDED_BYTES = 2 * 1024**3
 _PATIENCE = 60.0
 _BETWEEN_QUESTIONS = 0.1
+_NEAR = {"127.0.0.1", "::1", "localhost"}
 # As PostgreSQL, Java and Go's glog write it.
 _TROUBLE = re.compile(r"FATAL|ERROR|Exception|^[EF]\d{4} ")
 
@@ -58,8 +60,7 @@ def up(settings: Settings) -> list[Status]:
         if servers:
             _refuse_full_disk(site.home)
         started = _side_by_side(lambda server: _bring_up(server, site), servers)
-        if "postgres" not in settings.external:
-            asyncio.run(prepare_databases(settings.postgres, password=settings.role_password))
+        _databases(settings)
     return started + _externals(settings)
 
 
@@ -79,6 +80,17 @@ def down(settings: Settings, *, wipe: bool = False) -> list[Status]:
             for part in ("data", "logs", "run"):
                 shutil.rmtree(site.home / part, ignore_errors=True)
     return ended_now
+
+
+def _databases(settings: Settings) -> None:
+    """Make the databases of all whose address is not given by itself, on whatever server is used."""
+    owners = tuple(owner for owner in OWNERS if owner not in settings.own_dsns)
+    if not owners:
+        return
+    if settings.role_password == LOCAL_ROLE_PASSWORD and urlsplit(settings.postgres).hostname not in _NEAR:
+        msg = "OFFRAMP_ROLE_PASSWORD is not set, and the local stack's is known to all: set it for this server."
+        raise OperatorError(msg)
+    asyncio.run(prepare_databases(settings.postgres, password=settings.role_password, owners=owners))
 
 
 def _bring_up(server: Server, site: Site) -> Status:

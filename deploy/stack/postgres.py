@@ -7,6 +7,7 @@ import pwd
 import shutil
 import signal
 import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -163,6 +164,7 @@ def _let_in(user: pwd.struct_passwd, folder: Path) -> None:
     programs = postgres_tool("postgres").parents[1]
     for above in {*folder.parents, folder, *programs.parents}:
         if not above.stat().st_mode & _GO_THROUGH:
+            sys.stderr.write(f"offramp: as root, {above} is opened for {user.pw_name} to pass through (chmod o+x)\n")
             above.chmod(above.stat().st_mode | _GO_THROUGH)
     probe: list[str | Path] = [postgres_tool("postgres"), "--version"]
     if _runs(probe, user):

@@ -50,7 +50,7 @@ class Seaweed:
         data.mkdir(parents=True, exist_ok=True)
         self.clear()
         identities = data / "identities.json"
-        identities.write_text(json.dumps(_identities()))
+        identities.write_text(json.dumps(self.identities()))
         identities.chmod(0o600)
         # One volume per bucket instead of seven: tests make many buckets, and each volume takes a slot.
         environment = plain_environment(data, WEED_MASTER_VOLUME_GROWTH_COPY_1="1")
@@ -70,6 +70,11 @@ class Seaweed:
         """Remove the sockets of a killed process: another user could not start while they are there."""
         for socket in self._sockets():
             socket.unlink(missing_ok=True)
+
+    def identities(self) -> dict[str, object]:
+        """Say who may come in, in the server's own format."""
+        credentials = [{"accessKey": LOCAL_ACCESS_KEY, "secretKey": LOCAL_SECRET_KEY}]
+        return {"identities": [{"name": "offramp", "credentials": credentials, "actions": _ACTIONS}]}
 
     def _sockets(self) -> list[Path]:
         grpc = [f"{part}-grpc-{self.ports[f'{part}_grpc']}" for part in ("s3", "filer", "master", "volume")]
@@ -115,11 +120,6 @@ def _short(site: Site, part: str, port: int) -> str:
     """Name a socket by a path that fits the 107 bytes of one, wherever the checkout lies."""
     inside = f"{site.home}/run/{part}.sock"
     return inside if len(inside) < 100 else f"/tmp/seaweedfs-{part}-{port}.sock"  # noqa: PLR2004, S108
-
-
-def _identities() -> dict[str, object]:
-    credentials = [{"accessKey": LOCAL_ACCESS_KEY, "secretKey": LOCAL_SECRET_KEY}]
-    return {"identities": [{"name": "offramp", "credentials": credentials, "actions": _ACTIONS}]}
 
 
 def _weed() -> Path:

@@ -242,17 +242,26 @@ def test_a_full_disk_is_a_sentence(small: Settings, monkeypatch: pytest.MonkeyPa
         lifecycle.up(small)
 
 
-def test_external_addresses_are_used_instead(tmp_path: Path) -> None:
+def test_external_addresses_are_used_instead(settings: Settings) -> None:
     """Where the environment names all addresses nothing is started, and status says so without a password."""
-    external = {**ONLY_POSTGRES, "OFFRAMP_POSTGRES": "postgresql://admin:hush@db:5432/postgres"}
-    stack = Stack(tmp_path / "state", 20, external)
+    login = settings.postgres.replace("postgres@", "postgres:hush@")
+    with _folder() as home:
+        stack = Stack(home, 20, {**ONLY_POSTGRES, "OFFRAMP_POSTGRES": login})
+        up = stack.run("up")
+        status = stack.run("status")
 
-    assert stack.run("up").returncode == 0
-    status = stack.run("status")
-    assert set(stack.states().values()) == {"external"}
-    assert "postgresql://db:5432/postgres" in status.stdout
-    assert (status.returncode, "hush" in status.stdout) == (0, False)
-    assert _processes_of(stack.home) == []
+        assert (up.returncode, status.returncode) == (0, 0), up.stderr
+        assert set(stack.states().values()) == {"external"}
+        assert "hush" not in status.stdout
+        assert _processes_of(home) == []
+
+
+def test_a_known_password_is_for_the_local_server_alone(tmp_path: Path) -> None:
+    """On somebody else's server no role gets the password that stands in this repository."""
+    far = {**ONLY_POSTGRES, "OFFRAMP_POSTGRES": "postgresql://admin@db.example.org/postgres"}
+
+    with pytest.raises(OperatorError, match="OFFRAMP_ROLE_PASSWORD"):
+        lifecycle.up(Stack(tmp_path, 20, far).settings)
 
 
 def test_an_ordinary_user_can_run_it() -> None:
