@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from deploy.stack.jars import COORDINATES
-from deploy.stack.site import Site
 from deploy.stack.seaweed import Seaweed
+from deploy.stack.site import Site
 from shared.settings import read_settings
 
 ROOT = Path(__file__).parents[2]
