@@ -27,7 +27,7 @@ from shared.settings import read_settings
 
 from .archive.build import ArchiveReport, Order, Progress, Sources, bag_name, build
 from .archive.sink import FileSink, Sink
-from .formats import FORMATS
+from .formats import FORMATS, Format
 
 app = typer.Typer(
     invoke_without_command=True,
@@ -44,35 +44,41 @@ def export(
     dsn: Annotated[str, typer.Option(help="The database, as a libpq URL.")],
     customer: Annotated[str, typer.Option(help="Whose data.")],
     to: Annotated[str, typer.Option(help="A folder, or s3://bucket/key.")],
-    formats: Annotated[list[str] | None, typer.Option("--format", help="csv, jsonlines; both if not given.")] = None,
     *,
+    formats: Annotated[list[str] | None, typer.Option("--format", help="csv, jsonlines; both if not given.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Export one customer's data into an archive."""
     map = load(map_path)  # noqa: A001 - the domain's word
     begun = perf_counter()
     with _shown(quiet=as_json) as tell:
-        report = uvloop.run(_export(dsn, map, customer, to, formats or list(FORMATS), tell))
+        report = uvloop.run(_export(dsn, map, customer, to, formats=formats or list(FORMATS), tell=tell))
     seconds = perf_counter() - begun
     typer.echo(_as_json(report, seconds) if as_json else _as_text(report, seconds))
 
 
-async def _export(dsn: str, map: DataMap, customer: str, to: str, formats: list[str], tell: Tell) -> ArchiveReport:  # noqa: A002
-    now = system_clock()
+async def _export(
+    dsn: str,
+    map: DataMap,  # noqa: A002 - the domain's word
+    customer: str,
+    to: str,
+    *,
+    formats: list[str],
+    tell: Tell,
+) -> ArchiveReport:
+    now, chosen = system_clock(), _formats(formats)
     export_id = Path(to).stem if to.startswith(_S3) else f"{customer}-{now:%Y%m%dT%H%M%SZ}"
-    chosen = tuple(FORMATS[name] for name in map_names(formats))
     async with ObjectStore(read_settings().s3) as store:
         sources = Sources(lambda: _connected(dsn), store)
         order = Order(customer, export_id, map, now, chosen)
         return await build(sources, order, _sink(to, store, export_id), tell)
 
 
-def map_names(formats: list[str]) -> list[str]:
-    """Give the names of *formats* in the order of the archive; an unknown one is an OperatorError."""
-    for name in formats:
+def _formats(names: list[str]) -> tuple[Format, ...]:
+    for name in names:
         if name not in FORMATS:
             raise OperatorError(f"--format {name}: there is no such format; there are {', '.join(FORMATS)}.")
-    return [name for name in FORMATS if name in formats]
+    return tuple(FORMATS[name] for name in FORMATS if name in names)
 
 
 def _sink(to: str, store: ObjectStore, export_id: str) -> Sink:

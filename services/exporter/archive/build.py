@@ -127,7 +127,7 @@ class _Build:
 
     async def _table_as(self, rows: Snapshot, shown: Shown, format: Format) -> TableFile:  # noqa: A002
         table = shown.table
-        name = self._names.path(f"{format.folder}/{table.category}/{table.name}.{format.suffix}")
+        name = self._names.path(format.folder, f"{table.category}/{table.name}.{format.suffix}")
 
         def passed(file: File) -> None:
             if file.records:

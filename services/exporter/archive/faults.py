@@ -38,3 +38,9 @@ class NothingLeftError(ArchiveError):
     """The map leaves out every column of a table, or names a bucket where no store is given."""
 
     code = "nothing_left"
+
+
+class UnwritableError(ArchiveError):
+    """The place of the archive can't be written to."""
+
+    code = "unwritable"

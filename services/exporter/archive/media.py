@@ -85,7 +85,7 @@ async def add_media(
     """
     prefix = bucket.prefix_of(customer)
     async for found in store.list(bucket.bucket, prefix):
-        path = f"data/media/{index.names.path(f'{bucket.name}/{found.key.removeprefix(prefix)}')}"
+        path = f"data/media/{index.names.path(bucket.name, found.key.removeprefix(prefix))}"
         written = await _add_one(archive, store, bucket.bucket, found, path)
         index.add(bucket.bucket, found, written)
         yield index.tally

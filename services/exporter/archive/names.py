@@ -35,12 +35,12 @@ class SafeNames:
         self._files: set[int] = set()
         self._folders: set[int] = set()
 
-    def path(self, key: str) -> str:
-        """Give the relative path for *key*."""
-        plain = "/".join(map(_tame, key.split("/")))
-        if plain == key and len(plain.encode()) <= _LONGEST_PATH and self._take(plain):
+    def path(self, folder: str, key: str) -> str:
+        """Give the path for *key* in the top *folder*, which is no file's name."""
+        plain = "/".join(map(_tame, (folder, *key.split("/"))))
+        if plain == f"{folder}/{key}" and len(plain.encode()) <= _LONGEST_PATH and self._take(plain):
             return plain
-        return _marked(plain, key)
+        return _marked(plain, f"{folder}/{key}")
 
     def _take(self, path: str) -> bool:
         file, folders = hash(path.casefold()), _folders(path.casefold())
@@ -64,12 +64,11 @@ def _tame(segment: str) -> str:
 
 
 def _marked(plain: str, key: str) -> str:
-    # No tame name has a tilde, so this one is free; below its first folder it is flat, so it needs no folder
-    # that might be a file.
-    folder, _, rest = plain.rpartition("/") if "/" not in plain else plain.partition("/")
+    # No tame name has a tilde, so this one is free; it is flat, so it needs no folder that might be a file.
+    folder, _, rest = plain.partition("/")
     flat = rest.replace("/", "_")
     found = _SUFFIX.search(flat)
     suffix = found.group() if found else ""
     stem = flat.removesuffix(suffix).encode()[:_LONGEST_SEGMENT].decode("utf-8", "ignore")
     digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-    return f"{folder}/{stem}~{digest}{suffix}".removeprefix("/")
+    return f"{folder}/{stem}~{digest}{suffix}"

@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Protocol, Self
 
 from shared.upload import Stored
+
+from .faults import UnwritableError
 
 
 class Sink(Protocol):
@@ -48,8 +52,9 @@ class FileSink:
 
     async def __aenter__(self) -> Self:
         """Begin, over whatever an earlier attempt left unfinished."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = await asyncio.to_thread(self._unfinished.open, "wb")
+        with self._told():
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = await asyncio.to_thread(self._unfinished.open, "wb")
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
@@ -57,14 +62,25 @@ class FileSink:
         file = self._opened()
         try:
             if error is None:
-                await asyncio.to_thread(self._complete, file)
+                with self._told():
+                    await asyncio.to_thread(self._complete, file)
         finally:
             file.close()
             self._unfinished.unlink(missing_ok=True)
 
     async def write(self, data: bytes) -> None:
         """Add *data*."""
-        await asyncio.to_thread(self._write, self._opened(), data)
+        with self._told():
+            await asyncio.to_thread(self._write, self._opened(), data)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise UnwritableError(
+                str(self._path), f"the archive can't be written: {error}", "Make room for it"
+            ) from error
 
     def _opened(self) -> IO[bytes]:
         if self._file is None:

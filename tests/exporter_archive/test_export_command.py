@@ -1,0 +1,59 @@
+"""``offramp export`` makes an archive out of a plain database."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from archive_school import MAP, School
+from typer.testing import CliRunner, Result
+
+from services.exporter.commands import app
+from shared.errors import OperatorError
+from shared.verify.archive import verify
+
+
+async def exported(school: School, folder: Path, to: str, *more: str) -> Result:
+    path = folder / "map.yaml"
+    await asyncio.to_thread(path.write_text, MAP.replace("BUCKET", school.bucket))
+    arguments = ["--map", str(path), "--dsn", school.dsn, "--customer", "acme", "--to", to, *more]
+    return await asyncio.to_thread(CliRunner().invoke, app, arguments)
+
+
+async def test_it_exports_into_a_folder(school: School, tmp_path: Path) -> None:
+    """The archive is there, is whole, and the command says where and how large."""
+    result = await exported(school, tmp_path, str(tmp_path / "out"))
+
+    assert result.exit_code == 0, result.output
+    path = Path(result.stdout.splitlines()[0])
+    assert path.parent == tmp_path / "out"
+    assert "6 rows of 3 tables and 9 files" in result.stdout
+    assert verify(path).findings == ()
+
+
+async def test_it_exports_into_a_store_and_tells_machines(school: School, tmp_path: Path) -> None:
+    """With --json the report is all that is printed."""
+    result = await exported(school, tmp_path, f"s3://{school.bucket}/acme/one.zip", "--json", "--format", "csv")
+
+    report = json.loads(result.stdout)
+    assert report["tables"] == {"customers": 1, "users": 2, "notes": 3}
+    assert (await school.store.head(school.bucket, "acme/one.zip")).size == report["size"]
+
+
+@pytest.mark.parametrize(
+    ("to", "more", "says"),
+    [
+        ("out", ["--format", "excel"], "--format excel: there is no such format; there are csv, jsonlines"),
+        ("s3://bucket", [], "--to s3://bucket: an object's place is s3://bucket/key"),
+        ("out", ["--dsn", "postgresql://nobody@127.0.0.1:1/none"], "the database can't be reached"),
+        ("/dev/null/out", [], "the archive can't be written"),
+    ],
+)
+async def test_a_mistake_is_a_sentence(school: School, tmp_path: Path, to: str, more: list[str], says: str) -> None:
+    """What is wrong, where, and what to do; no trace."""
+    result = await exported(school, tmp_path, to, *more)
+
+    assert isinstance(result.exception, OperatorError)
+    assert says in str(result.exception)
