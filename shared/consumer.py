@@ -71,7 +71,7 @@ class Consumer:
     async def turn(self, reader: int = 0) -> bool:
         """Read one batch of *reader*'s partitions, carry it out, then commit its offsets."""
         await self._obey_switch()
-        mine = [partition for partition in self._kafka.assignment() if partition.partition % self._readers == reader]
+        mine = self._share(reader)
         if not mine:
             return False
         polled = await self._kafka.getmany(*mine, timeout_ms=_POLL_MS, max_records=BATCH)
@@ -83,6 +83,12 @@ class Consumer:
                 raise
             await self._commit(polled)
         return True
+
+    def _share(self, reader: int) -> list[TopicPartition]:
+        """Choose *reader*'s partitions: by place among those we have; two workers may have the odd and the even."""
+        assigned = self._kafka.assignment()
+        numbers = sorted({partition.partition for partition in assigned})[reader :: self._readers]
+        return [partition for partition in assigned if partition.partition in numbers]
 
     async def _carry_out(self, polled: Polled) -> None:
         arrivals, unreadable = [], []
@@ -123,5 +129,11 @@ class Consumer:
 def _record(message: Any, prefix: str) -> Record:
     # A prefix is where this platform's topics are on this broker, not part of what was said.
     return Record(
-        message.topic.removeprefix(prefix), message.partition, message.offset, message.timestamp, message.key, message.value, message.headers
+        message.topic.removeprefix(prefix),
+        message.partition,
+        message.offset,
+        message.timestamp,
+        message.key,
+        message.value,
+        message.headers,
     )

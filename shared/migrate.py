@@ -28,13 +28,17 @@ async def migrate(connection: AnyConnection, *folders: Path) -> tuple[str, ...]:
         await connection.execute(_ONE_AT_A_TIME)
         await connection.execute(_LEDGER)
         known = {row["name"]: row["sha256"] for row in await connection.fetch(_APPLIED)}
-        files = [file for folder in (MACHINE, *folders) for file in sorted(folder.glob("*.sql"))]
-        return tuple([file.stem for file in files if await _apply(connection, file, known)])
+        files = _read(MACHINE, *folders)
+        return tuple([name for name, text in files if await _apply(connection, name, text, known)])
 
 
-async def _apply(connection: AnyConnection, file: Path, known: dict[str, str]) -> bool:
-    text = file.read_text()
-    name, digest = f"{file.parent.parent.name}/{file.stem}", sha256(text.encode()).hexdigest()
+def _read(*folders: Path) -> list[tuple[str, str]]:
+    files = [file for folder in folders for file in sorted(folder.glob("*.sql"))]
+    return [(f"{file.parent.parent.name}/{file.stem}", file.read_text()) for file in files]
+
+
+async def _apply(connection: AnyConnection, name: str, text: str, known: dict[str, str]) -> bool:
+    digest = sha256(text.encode()).hexdigest()
     if name in known:
         if known[name] != digest:
             msg = f"{name} was applied with other contents; undo the edit and add a new migration"

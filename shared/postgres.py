@@ -257,5 +257,6 @@ delete from tasks where id = $1 and lease = $2 returning id
 """
 _COUNT_BURIED = """
 -- count_buried
-insert into dead_letters (topic, buried) values ($1, 1) on conflict (topic) do update set buried = dead_letters.buried + 1
+insert into dead_letters (topic, buried) values ($1, 1)
+    on conflict (topic) do update set buried = dead_letters.buried + 1
 """

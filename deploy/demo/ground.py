@@ -1,4 +1,4 @@
-"""The ground of one demo run: topics, databases, buckets and a clock of its own, so that a run meets nothing of the last."""
+"""The ground of one demo run: topics, databases and a clock of its own, so that a run meets nothing of the last."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ async def prepare(settings: Settings, data: Path | None) -> Ground:
         await clear(settings)
     run = f"{system_clock():%Y%m%d%H%M%S}"
     folder = settings.home / "demo" / run
-    folder.mkdir(parents=True)
+    (folder / "logs").mkdir(parents=True)
     prefix = f"demo-{run}-"
     await apply_topics(settings.kafka, declared_topics(prefix))
     dsns = await prepare_databases(settings.postgres, f"_demo_{run}", settings.role_password, OWNERS)

@@ -6,6 +6,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from pathlib import Path
 from socket import socket
 from typing import Final
@@ -26,7 +27,6 @@ async def running(environment: Mapping[str, str], logs: Path) -> AsyncIterator[d
 
     Raises OperatorError if one ends or isn't ready in time, with the place of its log.
     """
-    logs.mkdir(exist_ok=True)
     ports = dict(zip(SERVICES, _free_ports(len(SERVICES)), strict=True))
     processes = {name: await _start(name, port, environment, logs) for name, port in ports.items()}
     try:
@@ -58,8 +58,8 @@ async def _ready(name: str, port: int, process: asyncio.subprocess.Process, logs
 
 def _says_ready(port: int) -> bool:
     try:
-        with urlopen(f"http://127.0.0.1:{port}/ready", timeout=2) as answer:  # noqa: S310 - our own service
-            return bool(answer.status == 200)
+        with urlopen(f"http://127.0.0.1:{port}/ready", timeout=2) as answer:
+            return bool(answer.status == HTTPStatus.OK)
     except (URLError, ConnectionError, TimeoutError):
         return False
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -42,32 +43,34 @@ class Screen(Protocol):
 
 def told(event: Event) -> str:
     """Say in a few words what *event* means for the customer's case."""
-    match event:
-        case NoticeAccepted():
-            return f"leaves after {event.period_end}"
-        case NoticeRejected():
-            return f"notice {event.reason}; can leave after {event.earliest_end}"
-        case ContractTerminated():
-            return f"contract over ({event.basis})"
-        case ExportReady():
-            return f"export ready: {sum(one.rows for one in event.tables):,} rows, {event.media.rows} files"
-        case ExportRefused():
-            return f"export refused: {event.reason}" + (f" on {event.closed_on}" if event.closed_on else "")
-        case LegalHoldPlaced():
-            return f"held by law ({event.basis})"
-        case LegalHoldReleased():
-            return "hold released"
-        case DeletionRequested():
-            return f"delete: {event.holder}"
-        case DeletionAcknowledged(outcome=Erased(deleted=deleted)):
-            return f"{event.holder}: {sum(one.rows for one in deleted):,} deleted"
-        case DeletionStalled():
-            return f"deletion stalled: {event.reason}"
-        case AccountClosed():
-            return f"account closed, {event.rows_deleted:,} deleted, certificate signed"
-        case DeadlineApproaching():
-            return f"told: {event.deadline} on {event.due_at:%d %b}"
-    return ""
+    words = _WORDS.get(type(event))
+    return "" if words is None else words(event)
+
+
+def _refused(event: ExportRefused) -> str:
+    return f"export refused: {event.reason}" + (f" on {event.closed_on}" if event.closed_on else "")
+
+
+def _answered(event: DeletionAcknowledged) -> str:
+    outcome = event.outcome
+    what = f"{sum(one.rows for one in outcome.deleted):,} deleted" if isinstance(outcome, Erased) else outcome.reason
+    return f"{event.holder}: {what}"
+
+
+_WORDS: dict[type[Event], Callable[[Any], str]] = {
+    NoticeAccepted: lambda event: f"leaves after {event.period_end}",
+    NoticeRejected: lambda event: f"notice {event.reason}; can leave after {event.earliest_end}",
+    ContractTerminated: lambda event: f"contract over ({event.basis})",
+    ExportReady: lambda event: f"export: {sum(one.rows for one in event.tables):,} rows, {event.media.rows} files",
+    ExportRefused: _refused,
+    LegalHoldPlaced: lambda event: f"held by law ({event.basis})",
+    LegalHoldReleased: lambda _: "hold released",
+    DeletionRequested: lambda event: f"delete: {event.holder}",
+    DeletionAcknowledged: _answered,
+    DeletionStalled: lambda event: f"deletion stalled: {event.reason}",
+    AccountClosed: lambda event: f"account closed, {event.rows_deleted:,} deleted, certificate signed",
+    DeadlineApproaching: lambda event: f"told: {event.deadline} on {event.due_at:%d %b}",
+}
 
 
 class Lines:

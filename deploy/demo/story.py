@@ -32,8 +32,10 @@ PERIOD_END: Final = date(2027, 6, 30)
 
 @dataclass
 class Story:
-    """Tells it on *ground*; *say* is told each chapter, *at* the date as it moves;
-    *keep* fetches the archive as the customer would."""
+    """The story on *ground*, told step by step.
+
+    *say* is told each chapter, *at* the date as it moves; *keep* fetches the archive as the customer would.
+    """
 
     ground: Ground
     watch: Watch
@@ -76,7 +78,7 @@ class Story:
         _must(answer.reason == "late" and answer.earliest_end == date(2028, 6, 30), "the late notice was misjudged")
 
     async def the_period_ends(self) -> None:
-        """The period ends, and with it two contracts (P2)."""
+        """Let the period end, and with it two contracts (P2)."""
         who = self.ground.customers
         self.say("The period ends; 90 days begin in which the data can be had.")
         _must(not self.watch.all(ContractTerminated, who.leaves), "a contract ended before its period")
@@ -85,7 +87,7 @@ class Story:
             await self.watch.expect(ContractTerminated, customer)
 
     async def the_data_is_handed_over(self) -> ExportReady:
-        """An export is asked for, made, and confirmed (P3, P10)."""
+        """Ask for an export, fetch and confirm it (P3, P10)."""
         customer = self.ground.customers.leaves
         self.say("One asks for its data.")
         await self._until(datetime(2027, 7, 10, 9, tzinfo=UTC))
@@ -105,7 +107,7 @@ class Story:
         return ready
 
     async def the_law_holds_one(self) -> None:
-        """A hold is placed on the other (P8)."""
+        """Place a hold on the other (P8)."""
         customer = self.ground.customers.held
         self.say("A court orders that the other one's data be kept.")
         await self._until(datetime(2027, 8, 2, 9, tzinfo=UTC))
@@ -116,7 +118,7 @@ class Story:
         )
 
     async def ninety_days_later(self) -> AccountClosed:
-        """The window closes: one is deleted, checked and closed, the other waits for its hold (P7, P11)."""
+        """Let the window close: one is deleted, checked and closed, the other waits for its hold (P7, P11)."""
         who = self.ground.customers
         self.say("The 90 days are over: everything of the one is deleted and checked; the hold keeps the other's.")
         await self._until(datetime(2027, 9, 30, 6, tzinfo=UTC))
@@ -126,14 +128,14 @@ class Story:
         return closed
 
     async def too_late_for_an_export(self) -> None:
-        """An export is asked for after the window: refused, with the date (P3)."""
+        """Ask for an export after the window: it is refused, with the date (P3)."""
         customer = self.ground.customers.leaves
         await self._until(datetime(2027, 10, 5, 9, tzinfo=UTC))
         await self.watch.publish(ExportRequested(customer_id=customer, request_id="second", requested_at=self.now))
         await self.watch.expect(ExportRefused, customer)
 
     async def the_hold_ends(self) -> AccountClosed:
-        """The hold is released, and what it held goes."""
+        """Release the hold: what it held goes."""
         customer = self.ground.customers.held
         self.say("The court is done; what it held is deleted now.")
         await self._until(datetime(2027, 11, 15, 9, tzinfo=UTC))

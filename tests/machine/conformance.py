@@ -10,6 +10,16 @@ from typing import Any, Protocol
 from uuid import UUID, uuid4
 
 import pytest
+
+from shared.advance import MOST_WAITING
+from shared.caserows import CaseRows, unpack_headers
+from shared.decision import Fact
+from shared.events.envelope import Record, read
+from shared.events.event import Event
+from shared.identity import derived
+from shared.postgres import OutcomeFailedError, PostgresProcess
+from shared.process import LeaseLostError
+from shared.settlement import Arrival, Buried
 from tests.machine.toy import (
     HOUR,
     NOON,
@@ -34,16 +44,6 @@ from tests.machine.toy import (
     fact,
     record_of,
 )
-
-from shared.advance import MOST_WAITING
-from shared.caserows import CaseRows, unpack_headers
-from shared.decision import Fact
-from shared.events.envelope import Record, read
-from shared.events.event import Event
-from shared.identity import derived
-from shared.postgres import OutcomeFailedError, PostgresProcess
-from shared.process import LeaseLostError
-from shared.settlement import Arrival, Buried
 
 PARTITIONS = 4
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from tests.machine.toy import TOYS
 
 from shared.events.catalogue import EVENTS
+from tests.machine.toy import TOYS
 
 
 @pytest.fixture(autouse=True)

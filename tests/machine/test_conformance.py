@@ -7,12 +7,12 @@ from uuid import UUID
 
 import asyncpg
 import pytest
-from tests.machine.conformance import PARTITIONS, Conformance, Shop
-from tests.machine.toy import NOON, PURSE
-from tests.simulation.memory import MemoryDatabase, MemoryPool, memory_process
 
 from shared import performer
 from shared.postgres import PostgresProcess
+from tests.machine.conformance import PARTITIONS, Conformance, Shop
+from tests.machine.toy import NOON, PURSE
+from tests.simulation.memory import MemoryDatabase, MemoryPool, memory_process
 
 _TABLES = {
     "cases": "select customer_id, state::text, waiting::text, revision, wakes_at, stuck, key_hash from cases order by 1",

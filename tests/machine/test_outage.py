@@ -11,14 +11,14 @@ import asyncpg
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError, KafkaConnectionError
-from tests.machine.fakes import FakeKafka
-from tests.machine.toy import NOON, PURSE, Broken, Earned, fact, record_of
 
 from shared.consumer import Consumer
 from shared.fates import DATABASE_OUTAGES
 from shared.postgres import PostgresProcess
 from shared.progress import Progress
 from shared.switches import Switches
+from tests.machine.fakes import FakeKafka
+from tests.machine.toy import NOON, PURSE, Broken, Earned, fact, record_of
 
 CUSTOMERS = ["a", "b", "c"]
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import asyncpg
 import pytest
-from tests.machine.toy import NOON, PURSE, Job, JobDone, JobWanted, arrival
 
 from shared.performer import Attempt, Performance, Performer
 from shared.postgres import PostgresProcess
 from shared.progress import Progress
+from tests.machine.toy import NOON, PURSE, Job, JobDone, JobWanted, arrival
 
 Work = Callable[[Job, Attempt], Coroutine[Any, Any, JobDone]]
 

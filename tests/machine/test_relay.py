@@ -13,8 +13,6 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaConnectionError
-from tests.machine.fakes import FakeKafka, FakeProducer
-from tests.machine.toy import NOON, PURSE, Broken, Earned, arrival, fact, record_of
 
 from shared import relay as relay_module
 from shared.consumer import Consumer
@@ -25,6 +23,8 @@ from shared.relay import Relay
 from shared.settings import Settings
 from shared.settlement import Buried
 from shared.switches import Switches
+from tests.machine.fakes import FakeKafka, FakeProducer
+from tests.machine.toy import NOON, PURSE, Broken, Earned, arrival, fact, record_of
 
 PARTITIONS = 3
 CUSTOMERS = [f"c{number}" for number in range(12)]

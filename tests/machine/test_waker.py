@@ -7,13 +7,13 @@ from datetime import timedelta
 
 import asyncpg
 import pytest
-from tests.machine.toy import NOON, PURSE, Alarmed, arrival
 
 from shared import waker as waker_module
 from shared.clock import Clock, system_clock
 from shared.postgres import PostgresProcess
 from shared.progress import Progress
 from shared.waker import ClockDisagreesError, Waker
+from tests.machine.toy import NOON, PURSE, Alarmed, arrival
 
 
 def waker(pool: asyncpg.Pool, machine_clock: Clock) -> Waker:
