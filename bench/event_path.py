@@ -1,14 +1,24 @@
-"""The event path: the notice service's real decisions on mixed events, from Kafka to committed."""
+"""The event path: the notice service's real decisions on mixed events, from Kafka to committed.
+
+Floor: the statements that one such run made, played again without Kafka and without deciding anything.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import sys
-from contextlib import asynccontextmanager
+import pickle
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
 from time import perf_counter
+from typing import Any
+from uuid import uuid4
 
 import asyncpg
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 
 from services.notice.domain import domain
 from shared.consumer import Consumer
@@ -16,97 +26,141 @@ from shared.postgres import PostgresProcess
 from shared.progress import Progress
 from shared.settings import read_settings
 from shared.switches import Switches
+from shared.worker import Place, consumer_of
 
+from .children import Answer, Starting, alone, child
 from .ground import NOON, PARTITIONS, database, topics
-from .notices import POLICY, publish, mixed_events
+from .notices import POLICY, mixed_events, publish
+from .rows import Row
+
+EVENTS, CUSTOMERS = 300_000, 50_000
+ROUNDS = 3
+_LOOK = 0.02
+
 
 class Recorder:
     """A connection that notes every statement, so that the floor can run the very same SQL."""
 
-    def __init__(self, connection, script):
+    def __init__(self, connection: Any, script: list[Any]) -> None:
         self._connection, self._script = connection, script
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         method = getattr(self._connection, name)
 
-        async def call(*arguments, **named):
+        async def call(*arguments: Any, **named: Any) -> Any:
             self._script.append((name, arguments, named))
             return await method(*arguments, **named)
 
         return call
 
 
-class Recorded(PostgresProcess):
-    script: list
+class Recorded(PostgresProcess[Any]):
+    """The machine's process, noting what it says to the database."""
+
+    script: list[Any]
 
     @asynccontextmanager
-    async def _transaction(self):
+    async def _transaction(self) -> AsyncIterator[Any]:
         async with super()._transaction() as connection:
-            script = []
-            yield Recorder(connection, script)
-            self.script.append(script)
+            statements: list[Any] = []
+            yield Recorder(connection, statements)
+            # By reader: what two of them did at once the floor may do at once, too.
+            self.script.append((id(asyncio.current_task()), statements))
 
 
-async def consume(dsn, prefix, count, process_type=PostgresProcess):
-    dom = domain(POLICY)
-    async with asyncpg.create_pool(dsn, min_size=2, max_size=4) as pool:
-        process = process_type(dom, pool, PARTITIONS)
-        process.script = []
-        kafka = AIOKafkaConsumer(
-            *[prefix + one.type() for one in dom.consumes], bootstrap_servers=read_settings().kafka, group_id=f"{prefix}g{perf_counter()}",
-            enable_auto_commit=False, auto_offset_reset="earliest", isolation_level="read_committed", max_partition_fetch_bytes=4 * 2**20,
-        )
-        await kafka.start()
-        consumer = Consumer(process, kafka, lambda: NOON, Switches(pool), Progress({}), prefix)
-        while not kafka.assignment():
-            await kafka.getmany(timeout_ms=10, max_records=1)
-        begun, seen = perf_counter(), 0
-        async def reader(number):
-            nonlocal seen
-            while seen < count:
-                await consumer.turn(number)
-                committed = [await kafka.committed(tp) for tp in kafka.assignment()]
-                seen = sum(one or 0 for one in committed)
-        async def reader(number):
-            nonlocal seen
-            while seen < count:
-                await consumer.turn(number)
-                seen = sum([(await kafka.position(tp)) for tp in kafka.assignment()])
-        await asyncio.gather(reader(0), reader(1))
-        took = perf_counter() - begun
+class HoldBack(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Fetch nothing before the clock runs: the consumer's first turn lets go of what is paused."""
+
+    def __init__(self, kafka: AIOKafkaConsumer) -> None:
+        self._kafka = kafka
+        self.assigned = asyncio.Event()
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        """Nothing was done with them yet."""
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        """Pause them."""
+        self._kafka.pause(*assigned)
+        if assigned:
+            self.assigned.set()
+
+
+@asynccontextmanager
+async def joined(prefix: str) -> AsyncIterator[tuple[AIOKafkaConsumer, HoldBack]]:
+    """Join the service's group as a worker does."""
+    place = Place(read_settings().kafka, "", prefix)
+    names = [prefix + one.type() for one in domain(POLICY).consumes]
+    kafka = consumer_of(place, "notice", names)
+    hold = HoldBack(kafka)
+    kafka.subscribe(names, listener=hold)
+    await kafka.start()
+    try:
+        yield kafka, hold
+    finally:
         await kafka.stop()
-        outbox = await pool.fetchval("select count(*) from outbox")
-        cases = await pool.fetchval("select count(*) from cases where state is not null")
-        print("  cases", cases, "owed", outbox, "inbox", await pool.fetchval("select count(*) from inbox"))
-    return count / took, process.script
 
 
-async def replay(dsn, script, count):
-    connection = await asyncpg.connect(dsn)
-    begun = perf_counter()
-    for transaction in script:
+async def product(starting: Starting, dsn: str, prefix: str, count: int, script: str = "") -> dict[str, Any]:
+    """Read until the group has committed *count* events; with *script* note the statements there."""
+    async with asyncpg.create_pool(dsn, min_size=2, max_size=16) as pool, joined(prefix) as (kafka, hold):
+        process = (Recorded if script else PostgresProcess)(domain(POLICY), pool, PARTITIONS)
+        if isinstance(process, Recorded):
+            process.script = []
+        consumer = Consumer(process, kafka, lambda: NOON, Switches(pool), Progress({}), prefix)
+        await hold.assigned.wait()
+        await starting()
+        running = asyncio.create_task(consumer.run())
+        await committed(prefix, count)
+        consumer.stop()
+        await running
+        if isinstance(process, Recorded):
+            Path(script).write_bytes(pickle.dumps(process.script))
+    return {}
+
+
+async def committed(prefix: str, count: int) -> None:
+    """Return as soon as the group's committed offsets come to *count*."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=read_settings().kafka)
+    await admin.start()
+    try:
+        while True:
+            offsets = await admin.list_consumer_group_offsets(f"{prefix}offramp.notice")
+            if sum(one.offset for one in offsets.values()) >= count:
+                return
+            await asyncio.sleep(_LOOK)
+    finally:
+        await admin.close()
+
+
+async def floor(starting: Starting, dsn: str, script: str, connections: int) -> dict[str, Any]:
+    """Play *script* again: as it came on one connection, or each reader's part on its own."""
+    transactions = pickle.loads(Path(script).read_bytes())  # noqa: S301 - written by ourselves a moment ago
+    readers = sorted({reader for reader, _ in transactions})
+    lanes = [[one for reader, one in transactions if connections == 1 or reader == mine] for mine in readers]
+    async with AsyncExitStack() as stack:
+        opened = [await asyncpg.connect(dsn) for _ in range(connections)]
+        for one in opened:
+            stack.push_async_callback(one.close)
+        await starting()
+        await asyncio.gather(*map(play, opened, lanes))
+    return {}
+
+
+async def play(connection: asyncpg.Connection, transactions: Sequence[Any]) -> None:
+    for statements in transactions:
         async with connection.transaction():
-            for name, arguments, named in transaction:
+            for name, arguments, named in statements:
                 await getattr(connection, name)(*arguments, **named)
-    took = perf_counter() - begun
-    await connection.close()
-    return count / took
 
 
-async def main(count=300_000, rounds=2):
-    types = [one.type() for one in domain(POLICY).consumes]
-    async with topics(types) as prefix:
-        await publish(prefix, mixed_events(count))
-        async with database() as dsn:
-            _, script = await consume(dsn, prefix, count, Recorded)
-            print("transactions", len(script))
-        for _ in range(rounds):
-            async with database() as dsn:
-                rate, _ = await consume(dsn, prefix, count)
-                print("product", round(rate))
-            async with database() as dsn:
-                print("floor", round(await replay(dsn, script, count)))
-
-
-if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 300_000))
+async def timed(target: str, workers: int = 1, **arguments: Any) -> tuple[float, list[Answer]]:
+    """Give the seconds from the word "go" to the last child's answer."""
+    async with AsyncExitStack() as stack:
+        children = [await stack.enter_async_context(child(target, **arguments)) for _ in range(workers)]
+        for one in children:
+            await one.ready()
+        begun = perf_counter()
+        for one in children:
+            await one.go()
+        answers = [await one.answer() for one in children]
+        return perf_counter() - begun, answers

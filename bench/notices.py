@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
+from random import Random
 
 from aiokafka import AIOKafkaProducer
 
 from services.notice.policy import NoticePolicy
 from shared.caserows import key_hash
+from shared.decision import Fact
 from shared.events.envelope import write
+from shared.events.event import Event
 from shared.events.platform import AutomaticRenewal, ContractRegistered, NoticeReceived, NoticeWithdrawn
 from shared.settings import read_settings
 
@@ -23,28 +28,39 @@ POLICY = NoticePolicy(
 CUSTOMERS = 50_000
 
 
-def mixed_events(count, customers=CUSTOMERS):
-    """Give *count* events, the rounds of each customer's story interleaved over all customers."""
+def mixed_events(count: int, customers: int = CUSTOMERS, seed: int = 1) -> Iterator[Fact]:
+    """Give *count* events: again and again some customer's story goes on by one."""
+    chance, stories = Random(seed), Counter[int]()
     for number in range(count):
-        story, customer = divmod(number, customers)
+        customer = chance.randrange(customers)
+        story = stories[customer]
+        stories[customer] += 1
         yield fact(_event(f"c{customer}", story % 6, story), number)
 
 
-def _event(customer, step, story):
+def _event(customer: str, step: int, story: int) -> Event:
     contract = f"k-{customer}"
     if step in (0, 3):
         return ContractRegistered(
-            customer_id=customer, contract_id=contract, revision=story + 1, period_start=date(2026, 1, 1),
-            period_end=date(2026, 12, 31), time_zone="Europe/Stockholm", renewal=AutomaticRenewal(months=12),
-            notice_days=30, notice_channels=("email", "letter"),
+            customer_id=customer,
+            contract_id=contract,
+            revision=story + 1,
+            period_start=date(2026, 1, 1),
+            period_end=date(2026, 12, 31),
+            time_zone="Europe/Stockholm",
+            renewal=AutomaticRenewal(months=12),
+            notice_days=30,
+            notice_channels=("email", "letter"),
         )
     notice = f"n-{story}"
     if step in (1, 4):
-        return NoticeReceived(customer_id=customer, contract_id=contract, notice_id=notice, channel="email", received_at=NOON)
+        return NoticeReceived(
+            customer_id=customer, contract_id=contract, notice_id=notice, channel="email", received_at=NOON
+        )
     return NoticeWithdrawn(customer_id=customer, contract_id=contract, notice_id=f"n-{story - 1}", withdrawn_at=NOON)
 
 
-async def publish(prefix, facts):
+async def publish(prefix: str, facts: Iterable[Fact]) -> None:
     """Put *facts* into their topics, each in its customer's partition."""
     sender = AIOKafkaProducer(bootstrap_servers=read_settings().kafka, max_batch_size=2**19, linger_ms=20)
     await sender.start()
@@ -53,7 +69,11 @@ async def publish(prefix, facts):
         value, headers = write(one)
         customer = one.event.customer_id
         last = await sender.send(
-            prefix + one.event.type(), value, key=customer.encode(), partition=key_hash(customer) % PARTITIONS, headers=list(headers)
+            prefix + one.event.type(),
+            value,
+            key=customer.encode(),
+            partition=key_hash(customer) % PARTITIONS,
+            headers=list(headers),
         )
     await last
     await sender.stop()

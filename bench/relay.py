@@ -26,8 +26,13 @@ def owed(count: int):
     for n in range(count):
         customer = n % CUSTOMERS
         event = NoticeAccepted(
-            customer_id=f"c{customer}", contract_id=f"k{customer}", notice_id=f"n{n}", received_at=NOON,
-            last_day_for_notice=NOON.date(), period_end=NOON.date(), terminates_at=NOON,
+            customer_id=f"c{customer}",
+            contract_id=f"k{customer}",
+            notice_id=f"n{n}",
+            received_at=NOON,
+            last_day_for_notice=NOON.date(),
+            period_end=NOON.date(),
+            terminates_at=NOON,
         )
         yield owed_row(fact(event, n), hashes[customer] % PARTITIONS, NOON)
 
@@ -95,25 +100,37 @@ async def librdkafka(dsn, prefix, rows):
     await fill(dsn, rows)
     connection = await asyncpg.connect(dsn)
     sender = confluent_kafka.Producer(
-        {"bootstrap.servers": read_settings().kafka, "enable.idempotence": True, "linger.ms": 5, "queue.buffering.max.messages": 1_000_000}
+        {
+            "bootstrap.servers": read_settings().kafka,
+            "enable.idempotence": True,
+            "linger.ms": 5,
+            "queue.buffering.max.messages": 1_000_000,
+        }
     )
     begun = perf_counter()
     while True:
-        page = await connection.fetch("select seq, lane, aggregateid, payload, headers from outbox order by lane, seq limit 5000")
+        page = await connection.fetch(
+            "select seq, lane, aggregateid, payload, headers from outbox order by lane, seq limit 5000"
+        )
         if not page:
             break
         failed = []
         for row in page:
             sender.produce(
-                prefix + "NoticeAccepted", value=row["payload"], key=row["aggregateid"], partition=row["lane"],
-                headers=unpack_headers(row["headers"]), on_delivery=lambda e, m: failed.append(e) if e else None,
+                prefix + "NoticeAccepted",
+                value=row["payload"],
+                key=row["aggregateid"],
+                partition=row["lane"],
+                headers=unpack_headers(row["headers"]),
+                on_delivery=lambda e, m: failed.append(e) if e else None,
             )
             sender.poll(0)
         sender.flush()
         assert not failed
         await connection.execute(
             "delete from outbox using unnest($1::smallint[], $2::bigint[]) as sent (lane, seq) where outbox.lane = sent.lane and outbox.seq = sent.seq",
-            [r["lane"] for r in page], [r["seq"] for r in page],
+            [r["lane"] for r in page],
+            [r["seq"] for r in page],
         )
     took = perf_counter() - begun
     await connection.close()
@@ -127,7 +144,9 @@ async def single(_, prefix, rows):
     begun = perf_counter()
     sent = []
     for row in rows:
-        sent.append(await sender.send(prefix + "NoticeAccepted", row[5], key=row[3].encode(), headers=unpack_headers(row[6])))
+        sent.append(
+            await sender.send(prefix + "NoticeAccepted", row[5], key=row[3].encode(), headers=unpack_headers(row[6]))
+        )
     await asyncio.gather(*sent)
     took = perf_counter() - begun
     await sender.stop()

@@ -111,7 +111,7 @@ async def open_worker(service: Service, place: Place) -> AsyncIterator[Worker]:
         producer = await _started(stack, _producer(place))
         topics = [place.prefix + event.type() for event in service.domain.consumes]
         partitions = await _partitions(producer, topics)
-        kafka = await _started(stack, _consumer(place, name, topics))
+        kafka = await _started(stack, consumer_of(place, name, topics))
         yield _worker(service, place, pool, producer, kafka, partitions)
 
 
@@ -148,7 +148,8 @@ def _producer(place: Place) -> AIOKafkaProducer:
     )
 
 
-def _consumer(place: Place, name: str, topics: Sequence[str]) -> AIOKafkaConsumer:
+def consumer_of(place: Place, name: str, topics: Sequence[str]) -> AIOKafkaConsumer:
+    """Make the consumer of service *name*, one of its group."""
     return AIOKafkaConsumer(
         *topics,
         bootstrap_servers=place.kafka,
