@@ -85,9 +85,9 @@ def run(service: Service, place: Place, web: Web, state: Path, *, json_logs: boo
     app = _app(service.domain.name, place, web, state, logging_config)
     _serve_pages(app, machine, place)
     _hear_operators(app, machine, service.domain.name, place)
-    # Faust takes an instance as well as the class that its types ask for; ours needs arguments.
-    app.service(cast("Any", machine))
-    worker = faust.Worker(app, loop=loop, quiet=True, redirect_stdouts=False, loglevel="WARN")
+    # Beside the app and not as a service of it, which would start only when the operators' group has let us in: that
+    # takes as long as Kafka needs to notice that a killed predecessor is gone, and meanwhile nothing would be done.
+    worker = faust.Worker(app, machine, loop=loop, quiet=True, redirect_stdouts=False, loglevel="WARN")
     # It would draw on the terminal, and write control codes into the logs.
     worker.spinner = None
     worker.execute_from_commandline()
@@ -111,6 +111,9 @@ def _app(name: str, place: Place, web: Web, state: Path, logging_config: dict[st
         logging_config=logging_config,
         worker_redirect_stdouts=False,
         consumer_auto_offset_reset="earliest",
+        # As aiokafka has it for the events. With Faust's 60 seconds, a killed worker's instructions wait for so long.
+        broker_session_timeout=10.0,
+        broker_heartbeat_interval=3.0,
     )
 
 
