@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -17,6 +18,8 @@ from .topics import Topic
 # Where a topic's own configuration comes from, in the words of DescribeConfigs v1 and later; v0 has only a flag.
 _OF_THE_TOPIC = 1
 _EXISTS = 36
+_SETTLED_WITHIN = 20.0
+_BETWEEN_QUESTIONS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +62,9 @@ async def apply_topics(kafka: str, topics: Sequence[Topic], *, dry_run: bool = F
         stuck = [str(drift) for drift in drifts if not drift.mendable]
         if stuck:
             raise OperatorError("\n".join((*stuck, "That can't be changed on a topic in use: move to a new prefix.")))
-        if not dry_run:
+        if drifts and not dry_run:
             await _mend(admin, wanted, drifts)
+            await _settle(admin, wanted)
         return drifts
 
 
@@ -81,6 +85,18 @@ async def _mend(admin: AIOKafkaAdminClient, wanted: Sequence[Topic], drifts: Seq
     other = {drift.topic for drift in drifts} - missing
     await _create(admin, [topic for topic in wanted if topic.name in missing])
     await _configure(admin, [topic for topic in wanted if topic.name in other])
+
+
+async def _settle(admin: AIOKafkaAdminClient, wanted: Sequence[Topic]) -> None:
+    """Wait until the brokers show what the controller accepted: they learn of it a moment later."""
+    try:
+        async with asyncio.timeout(_SETTLED_WITHIN):
+            while await _differences(admin, wanted):
+                await asyncio.sleep(_BETWEEN_QUESTIONS)
+    except TimeoutError as error:
+        raise OperatorError(
+            f"Kafka accepted the changes but does not show them after {_SETTLED_WITHIN:.0f} s: is a broker away?"
+        ) from error
 
 
 async def _create(admin: AIOKafkaAdminClient, topics: Sequence[Topic]) -> None:

@@ -22,7 +22,7 @@ from docker.errors import APIError, DockerException, ImageNotFound
 from testcontainers.community.postgres import PostgresContainer
 from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
-from testcontainers.core.wait_strategies import HttpWaitStrategy, LogMessageWaitStrategy
+from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
 from deploy.stack.databases import prepare_databases
 from deploy.stack.topic_broker import apply_topics, check_topics
@@ -110,7 +110,7 @@ async def test_postgres_image_keeps_services_apart(daemon: docker.DockerClient) 
         await own.close()
 
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await asyncpg.connect(dsns["notice"].replace("/offramp_notice", "/offramp_exporter"))
+            await asyncpg.connect(dsns["notice"].removesuffix("offramp_notice") + "offramp_exporter")
 
 
 async def test_seaweeds_image_keeps_an_object(daemon: docker.DockerClient) -> None:
@@ -119,7 +119,7 @@ async def test_seaweeds_image_keeps_an_object(daemon: docker.DockerClient) -> No
     port = on_loopback(container, 8333)
     container.with_command(COMPOSE["s3"]["command"])
     container.with_copy_into_container(DEPLOY / "containers" / "identities.json", "/etc/seaweedfs/identities.json")
-    container.waiting_for(HttpWaitStrategy(8333, "/status"))
+    container.waiting_for(LogMessageWaitStrategy("Start Seaweed S3 API Server"))
     with container:
         assert await _kept(f"http://127.0.0.1:{port}", b"object") == b"object"
 
