@@ -91,7 +91,7 @@ async def _settle(admin: AIOKafkaAdminClient, wanted: Sequence[Topic]) -> None:
     """Wait until the brokers show what the controller accepted: they learn of it a moment later."""
     try:
         async with asyncio.timeout(_SETTLED_WITHIN):
-            while await _differences(admin, wanted):
+            while await _differences(admin, wanted):  # noqa: ASYNC110 - the broker sends no word of it
                 await asyncio.sleep(_BETWEEN_QUESTIONS)
     except TimeoutError as error:
         raise OperatorError(
