@@ -20,6 +20,8 @@ DATABASE_OUTAGES: tuple[type[Exception], ...] = (
     asyncpg.TransactionRollbackError,
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.CannotConnectNowError,
+    # A database that is closed to connections for a while (ALTER DATABASE … ALLOW_CONNECTIONS false), or a lock.
+    asyncpg.ObjectNotInPrerequisiteStateError,
     asyncpg.InternalClientError,
     # A login that fails is a rotated password or a database being restored, never one event's fault.
     asyncpg.InvalidAuthorizationSpecificationError,
