@@ -67,7 +67,7 @@ class FakeKafka:
         self.commit_fails: Exception | None = None
 
     async def getmany(
-        self, *partitions: TopicPartition, timeout_ms: int, max_records: int
+        self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int
     ) -> dict[TopicPartition, list[Any]]:
         polled = {}
         for where in partitions or tuple(self.log):

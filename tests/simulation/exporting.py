@@ -12,10 +12,10 @@ from shared.holds import held
 from shared.performer import Attempt, Performance
 from shared.statecodec import StateCodec
 
-from .platform import BUCKET, DATABASE, MEDIA, TABLES, work
+from .systems import BUCKET, DATABASE, MEDIA, TABLES, work
 
 if TYPE_CHECKING:
-    from .platform import Platform
+    from .systems import Platform
     from .worker import Worker
 
 _states: StateCodec[State] = StateCodec(State)

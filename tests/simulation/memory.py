@@ -119,18 +119,19 @@ class MemoryPool:
     def __init__(self, database: MemoryDatabase, gate: Gate = open_gate) -> None:
         self.database = database
         self.gate = gate
-        self.connections: set[MemoryConnection] = set()
+        # No set, whose order would differ from run to run.
+        self.connections: dict[MemoryConnection, None] = {}
 
     @asynccontextmanager
     async def acquire(self, timeout: float | None = None) -> AsyncIterator[MemoryConnection]:  # noqa: ASYNC109
         """Give a connection; *timeout* is asyncpg's, and never needed here."""
         await self.gate("connect")
         connection = MemoryConnection(self.database, self.gate)
-        self.connections.add(connection)
+        self.connections[connection] = None
         try:
             yield connection
         finally:
-            self.connections.discard(connection)
+            self.connections.pop(connection, None)
 
     def crash(self) -> None:
         """Roll back whatever is open, as the server does when a client is gone."""

@@ -18,13 +18,14 @@ from shared.progress import Progress
 from shared.relay import Relay
 from shared.waker import Waker
 
-from . import kafka
+from . import broker
 from .memory import MemoryDatabase, MemoryPool, memory_process
 
 if TYPE_CHECKING:
     from .world import World
 
 LEASE_SECONDS = 3600.0
+READERS = 2
 
 
 class KilledError(BaseException):
@@ -38,14 +39,74 @@ class Service:
     domain: Domain[Any, Any]
     performances: Callable[[Worker], Sequence[Performance]]
     database: MemoryDatabase
-    group: kafka.Group
+    group: broker.Group
     workers: list[Worker] = field(default_factory=list)
     out_until: float = 0.0
 
     def ring(self) -> None:
         """Tell all workers that there may be something to do."""
         for worker in self.workers:
-            worker.bell.set()
+            worker.ring()
+
+
+class Part:
+    """One of a worker's loops: takes a *turn* whenever *seconds* says that it is worth one (None: not before news)."""
+
+    def __init__(
+        self, worker: Worker, seconds: Callable[[], float | None], turn: Callable[[], Awaitable[Any]]
+    ) -> None:
+        self._worker = worker
+        self._seconds = seconds
+        self._turn = turn
+        self._idle: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def run(self) -> None:
+        """Do what the product's own loop would, sooner or later."""
+        worker, rng = self._worker, self._worker.world.rng
+        while not worker.dead:
+            wait = self._seconds()
+            if wait is None or wait > 0:
+                await self._rest(wait)
+                continue
+            await asyncio.sleep(worker.world.latency())
+            worker.world.turn()
+            try:
+                await self._turn()
+            except OUTAGES:
+                await asyncio.sleep(rng.uniform(0.1, 60.0))
+            # Anything else would end the product's worker, whenever it came back to the same place.
+            except Exception as error:  # noqa: BLE001
+                worker.world.checker.must(truth=False, what=f"{worker.name} crashed: {error!r}")
+
+    def look(self) -> None:
+        """Get up if there is something to do, or sooner than was thought."""
+        if self._idle is None or self._idle.done():
+            return
+        wait = self._seconds()
+        loop = self._worker.world.loop
+        if wait is not None and (self._timer is None or loop.time() + wait < self._timer.when()):
+            self._idle.set_result(None)
+
+    async def _rest(self, seconds: float | None) -> None:
+        loop = self._worker.world.loop
+        self._idle = idle = loop.create_future()
+        # A timer may go off a little early, and then it must not be set for that little again.
+        self._timer = None if seconds is None else loop.call_later(max(seconds, 0.001), _wake, idle)
+        try:
+            await idle
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+
+
+def _number(task: asyncio.Task[None]) -> int:
+    return int(task.get_name().removeprefix("Task-"))
+
+
+def _wake(idle: asyncio.Future[None]) -> None:
+    if not idle.done():
+        idle.set_result(None)
 
 
 class NeverPaused:
@@ -65,13 +126,14 @@ class Worker:
         self.skew = timedelta(0)
         self.asleep_until = 0.0
         self.dead = False
-        self.bell = asyncio.Event()
+        self.parts: list[Part] = []
         self.pool = MemoryPool(service.database, self.gate)
-        self.client = kafka.Consumer(service.group, self.gate, lambda topic: world.slow(service, topic))
-        self.client.bell = self.bell
+        self.client = broker.Consumer(service.group, self.gate, lambda topic: world.slow(service, topic))
+        self.client.rung = self.rung
         self._build()
         service.workers.append(self)
-        self.tasks = [asyncio.create_task(part) for part in self._parts()]
+        self.parts = self._parts()
+        self.tasks = [asyncio.create_task(part.run()) for part in self.parts]
         self.client.join()
 
     def clock(self) -> datetime:
@@ -79,14 +141,14 @@ class Worker:
         return self.world.now() + self.skew
 
     def _build(self) -> None:
-        process = memory_process(self.service.domain, self.pool, kafka.PARTITIONS)
+        process = memory_process(self.service.domain, self.pool, broker.PARTITIONS)
         progress = Progress({})
-        producer = kafka.Producer(self.world.broker, self.gate, self._stamp, self.world.answer_lost)
+        producer = broker.Producer(self.world.broker, self.gate, self._stamp, self.world.answer_lost)
         performances = {one.task.kind(): one for one in self.service.performances(self)}
         pool: Any = self.pool
         client: Any = self.client
-        self.consumer = Consumer(process, client, self.clock, NeverPaused(), progress, readers=2)  # type: ignore[arg-type]
-        self.relay = Relay(pool, producer, kafka.PARTITIONS, asyncio.Event(), progress)  # type: ignore[arg-type]
+        self.consumer = Consumer(process, client, self.clock, NeverPaused(), progress, readers=READERS)  # type: ignore[arg-type]
+        self.relay = Relay(pool, producer, broker.PARTITIONS, asyncio.Event(), progress)  # type: ignore[arg-type]
         self.waker = Waker(process, pool, self.clock, self.clock, progress)
         self.performer = Performer(
             self.service.domain.name, process, pool, performances, self.clock, asyncio.Event(), progress,
@@ -128,49 +190,34 @@ class Worker:
         self.world.trace(self.name, "killed")
         self.pool.crash()
         self.service.workers.remove(self)
-        for task in (*self.tasks, *self.performer._running):
+        for task in (*self.tasks, *sorted(self.performer._running, key=_number)):
             task.cancel()
 
-    def _parts(self) -> list[Any]:
-        lanes = range(kafka.PARTITIONS)
+    def ring(self) -> None:
+        """Look whether the database has something to do."""
+        for part in self.parts[READERS:]:
+            part.look()
+
+    def rung(self) -> None:
+        """Look whether Kafka has something to read."""
+        for part in self.parts[:READERS]:
+            part.look()
+
+    def _parts(self) -> list[Part]:
+        lanes = range(broker.PARTITIONS)
         return [
-            *[self._repeat(lambda r=r: self._unread(r), lambda r=r: self.consumer.turn(r)) for r in range(2)],
-            *[self._repeat(lambda n=n: self._owed(n), lambda n=n: self.relay.publish_page(n)) for n in lanes],
-            self._repeat(self._due, self.waker.turn),
-            self._repeat(self._ordered, self.performer.turn),
+            *[Part(self, lambda r=r: self._unread(r), lambda r=r: self.consumer.turn(r)) for r in range(READERS)],
+            *[Part(self, lambda n=n: self._owed(n), lambda n=n: self.relay.publish_page(n)) for n in lanes],
+            Part(self, self._due, self.waker.turn),
+            Part(self, self._ordered, self.performer.turn),
         ]
-
-    async def _repeat(self, seconds: Callable[[], float | None], turn: Callable[[], Awaitable[Any]]) -> None:
-        """Take a *turn* whenever *seconds* says that it is worth one, as the product's loop would sooner or later."""
-        rng = self.world.rng
-        while not self.dead:
-            wait = seconds()
-            if wait is None or wait > 0:
-                await self._ring(wait)
-                continue
-            await asyncio.sleep(self.world.latency())
-            try:
-                await turn()
-            except OUTAGES:
-                await asyncio.sleep(rng.uniform(0.1, 60.0))
-            # Anything else would end the product's worker, whenever it came back to the same place.
-            except Exception as error:  # noqa: BLE001
-                self.world.checker.must(truth=False, what=f"{self.name} crashed: {error!r}")
-
-    async def _ring(self, seconds: float | None) -> None:
-        self.bell.clear()
-        try:
-            # A timer may go off a little early, and then it must not be set for that little again.
-            async with asyncio.timeout(None if seconds is None else max(seconds, 0.001)):
-                await self.bell.wait()
-        except TimeoutError:
-            return
 
     def _unread(self, reader: int) -> float | None:
         if self.world.broker.down():
             return 60.0
-        mine = [where for where in self.client.news() if where.partition % 2 == reader]
-        return 0 if mine else self.world.until_no_topic_is_slow()
+        news = self.client.news()
+        mine = self.consumer._share(reader) if news else ()
+        return 0 if any(where in mine for where in news) else self.world.until_no_topic_is_slow()
 
     def _owed(self, lane: int) -> float | None:
         return 0 if any(row["lane"] == lane for row in self.service.database.outbox.values()) else None

@@ -33,9 +33,9 @@ from shared.statecodec import StateCodec
 from . import loop
 from .checker import Checker, ViolationError
 from .exporting import exporter_work
-from .kafka import PARTITIONS, Broker, Group
+from .broker import PARTITIONS, Broker, Group
 from .memory import MemoryDatabase
-from .platform import ARCHIVES, DATABASE, MEDIA, TABLES, Platform, holder_work, retention_work
+from .systems import ARCHIVES, DATABASE, MEDIA, TABLES, Platform, holder_work, retention_work
 from .stories import START, Story, draw, moment
 from .tally import TALLY
 from .worker import Service, Worker
@@ -43,6 +43,7 @@ from .worker import Service, Worker
 HEALED_ON, ENDS_ON = 225.0, 300.0
 _DAY = 86400.0
 _HOUR = 3600.0
+_MOST_TURNS = 100_000
 
 NOTICE = NoticePolicy(
     version="sim", unknown_contract_wait=timedelta(days=1), unknown_notice_wait=timedelta(days=1),
@@ -68,6 +69,11 @@ class Result:
     trace_hash: str
     steps: int
 
+    @property
+    def replay(self) -> str:
+        """Give the command that shows the same again, step by step."""
+        return f"python -m tests.simulation --seed {self.seed} --trace"
+
 
 class World:
     """Everything there is, drawn from *seed*."""
@@ -80,7 +86,7 @@ class World:
         self.healed = False
         # Some seeds are rough, some are nearly calm.
         self.roughness = self.rng.choice([0.0, 0.3, 1.0, 1.0, 2.0])
-        self.steps = 0
+        self.steps = self.turns = 0
         self._hash = blake2b(digest_size=16)
         self._ended = asyncio.Event()
         self._down_until = 0.0
@@ -106,6 +112,11 @@ class World:
         self._hash.update(f"{self.loop.time():.6f} {who} {what}\n".encode())
         if self.show:
             print(f"{self.now():%Y-%m-%d %H:%M:%S.%f} {who:<12} {what}")
+
+    def turn(self) -> None:
+        """Count one turn of somebody's loop."""
+        self.turns += 1
+        self.checker.must(self.turns < _MOST_TURNS, "somebody goes round and round, and nothing comes of it")
 
     def unlucky(self, probability: float) -> bool:
         """Tell whether something goes wrong just now."""
@@ -288,7 +299,7 @@ class World:
     async def _right_again(self, worker: Worker) -> None:
         await asyncio.sleep(self.rng.choice([_HOUR, _DAY]) * self.rng.random())
         worker.skew = timedelta(0)
-        worker.bell.set()
+        worker.ring()
 
     def _fall_asleep(self) -> None:
         worker = self._some_worker()
@@ -327,6 +338,7 @@ class World:
             for worker in service.workers:
                 worker.skew, worker.asleep_until = timedelta(0), 0.0
             service.ring()
+            service.group.ring()
         if not await self._until(ENDS_ON):
             self.checker.at_end()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from random import Random
 from types import SimpleNamespace
@@ -56,7 +57,7 @@ class Group:
     def ring(self) -> None:
         """Tell the members that there may be news."""
         for member in self.members:
-            member.bell.set()
+            member.rung()
 
     def rebalance(self) -> None:
         """Deal all partitions out anew; whoever gets one starts where was last committed."""
@@ -88,7 +89,7 @@ class Consumer:
         # A topic that is slow just now gives nothing.
         self.slow = slow
         self.positions: Offsets = {}
-        self.bell = asyncio.Event()
+        self.rung: Callable[[], None] = lambda: None
 
     def join(self) -> None:
         """Become a member."""
@@ -102,8 +103,9 @@ class Consumer:
             self.positions = {}
             self.group.rebalance()
 
-    def assignment(self) -> set[TopicPartition]:
-        return set(self.positions)
+    def assignment(self) -> AbstractSet[TopicPartition]:
+        # A set in an order of its own, since that of hashes differs from run to run.
+        return dict.fromkeys(self.positions).keys()
 
     def paused(self) -> set[TopicPartition]:
         return set()
@@ -117,7 +119,7 @@ class Consumer:
             if len(log[where]) > place and not self.slow(where.topic)
         ]
 
-    async def getmany(self, *wanted: TopicPartition, timeout_ms: int, max_records: int) -> dict[TopicPartition, Any]:
+    async def getmany(self, *wanted: TopicPartition, timeout_ms: int = 0, max_records: int) -> dict[TopicPartition, Any]:
         """Read some records of some partitions."""
         await self.gate("kafka getmany")
         rng, log = self.group.broker.rng, self.group.broker.log
@@ -127,7 +129,7 @@ class Consumer:
         for where in self.news():
             if where in wanted and rng.random() < 0.7:
                 begin = self.positions[where]
-                records = log[where][begin : begin + rng.randint(1, 20)]
+                records = log[where][begin : begin + min(rng.randint(1, 20), max_records)]
                 polled[where] = [_message(record) for record in records]
                 self.positions[where] = begin + len(records)
         return polled
