@@ -69,7 +69,7 @@ _WORDS: dict[type[Event], Callable[[Any], str]] = {
     DeletionAcknowledged: _answered,
     DeletionStalled: lambda event: f"deletion stalled: {event.reason}",
     AccountClosed: lambda event: f"account closed, {event.rows_deleted:,} deleted, certificate signed",
-    DeadlineApproaching: lambda event: f"told: {event.deadline} on {event.due_at:%d %b}",
+    DeadlineApproaching: lambda event: f"told: {event.deadline.replace('_', ' ')} on {event.due_at:%d %b}",
 }
 
 
@@ -134,6 +134,9 @@ class Stage:
         case = self._cases.get(event.customer_id)
         if case is not None and words:
             case[1 if not isinstance(event, DeadlineApproaching) else 2] = words
+        if isinstance(event, ExportReady):
+            # Its task's row is gone by now; what it came to is here.
+            self.exporting("ready", 1, 1)
         self._events.append(f"{event.customer_id:<16} {event.type():<21} {words}")
         self._draw()
 
