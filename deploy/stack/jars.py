@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import ssl
 import tempfile
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -59,7 +60,17 @@ def _fetch_all(folder: Path, missing: Mapping[str, str]) -> None:
 
     repository = os.environ.get("OFFRAMP_MAVEN", MAVEN_CENTRAL_URL).rstrip("/")
     with requests.Session() as session, ThreadPoolExecutor(_AT_ONCE) as pool:
+        session.verify = _certificates()
         list(pool.map(lambda jar: _fetch(session, f"{repository}/{jar[0]}", folder / jar[0], jar[1]), missing.items()))
+
+
+def _certificates() -> str | bool:
+    """Trust whom this machine trusts, such as a company's proxy; the library knows only the world's own."""
+    known = ssl.get_default_verify_paths()
+    if known.cafile:
+        return known.cafile
+    # As OpenSSL names them by their hashes; an empty folder would trust nobody.
+    return known.capath if known.capath and any(Path(known.capath).glob("*.0")) else True
 
 
 def _fetch(session: requests.Session, url: str, jar: Path, digest: str) -> None:

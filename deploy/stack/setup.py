@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
+import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -106,8 +108,15 @@ def _uv(*arguments: str) -> None:
 
 
 def _run(command: Sequence[str | Path], what: str) -> None:
-    if subprocess.run(command, check=False, cwd=ROOT).returncode:
+    # pip trusts whom this machine trusts, such as a company's proxy; uv does so when it is told.
+    environment = {"UV_SYSTEM_CERTS": "1" if _has_certificates() else "0", **os.environ}
+    if subprocess.run(command, check=False, cwd=ROOT, env=environment).returncode:
         sys.exit(f"offramp: setup can't {what}. What failed: {' '.join(map(str, command))}")
+
+
+def _has_certificates() -> bool:
+    known = ssl.get_default_verify_paths()
+    return bool(known.cafile or (known.capath and any(Path(known.capath).glob("*.0"))))
 
 
 if __name__ == "__main__":

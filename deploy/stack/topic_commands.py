@@ -18,6 +18,7 @@ from .topics import Topic, declared_topics
 app = typer.Typer(help="The topics, as deploy/topics.yaml declares them.", no_args_is_help=True)
 
 _Prefix = Annotated[str | None, typer.Option(help="Before every name; default: OFFRAMP_TOPIC_PREFIX.")]
+_WORTH_A_LINE_EACH = 5
 _Json = Annotated[bool, typer.Option("--json", help="For machines.")]
 
 
@@ -31,8 +32,8 @@ def apply(
     """Create what is missing and correct what differs."""
     settings, topics = _declared(prefix)
     changed = asyncio.run(apply_topics(settings.kafka, topics, dry_run=dry_run))
-    would = "would change" if dry_run else "changed"
-    _tell(changed, f"{len(topics)} topics declared, {len({drift.topic for drift in changed})} {would}", as_json=as_json)
+    done = "to change" if dry_run else "changed"
+    _tell(changed, f"{len(topics)} topics declared, {len({drift.topic for drift in changed})} {done}", as_json=as_json)
 
 
 @app.command()
@@ -72,6 +73,8 @@ def _tell(drifts: Sequence[Drift], summary: str, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps([asdict(drift) for drift in drifts], indent=2))
         return
-    for drift in drifts:
+    missing = [drift for drift in drifts if drift.what == "topic"]
+    # A new broker has none of them, which is one thing to say, not fifty.
+    for drift in drifts if len(missing) <= _WORTH_A_LINE_EACH else [drift for drift in drifts if drift not in missing]:
         typer.echo(str(drift))
-    typer.echo(summary)
+    typer.echo(f"{summary}, {len(missing)} of these were missing" if missing else summary)
