@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from aiokafka import TopicPartition
-from aiokafka.errors import IllegalStateError
+from aiokafka.errors import IllegalStateError, TopicAuthorizationFailedError
 
 from shared.events.envelope import Record
 
@@ -65,10 +65,17 @@ class FakeKafka:
         self.lost: set[TopicPartition] = set()
         self.resting: set[TopicPartition] = set()
         self.commit_fails: Exception | None = None
+        # After so many reads one fails.
+        self.reads_left: int | None = None
 
     async def getmany(
         self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int
     ) -> dict[TopicPartition, list[Any]]:
+        if self.reads_left is not None:
+            self.reads_left -= 1
+            if self.reads_left < 0:
+                self.reads_left = None
+                raise TopicAuthorizationFailedError
         polled = {}
         for where in partitions or tuple(self.log):
             messages = self.log[where]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import asyncpg
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.errors import CommitFailedError, KafkaConnectionError
+from aiokafka.errors import CommitFailedError, KafkaConnectionError, KafkaError
 
 from shared.consumer import Consumer
 from shared.fates import DATABASE_OUTAGES
@@ -129,3 +129,23 @@ async def test_paused(pool: asyncpg.Pool) -> None:
 
     await consumer(pool, kafka).turn()
     assert len(kafka.committed) == 2
+
+
+_PASSED_OVER = pytest.mark.xfail(strict=True, reason="Consumer._poll reads several times and keeps nothing of it on an error")
+
+
+@pytest.mark.parametrize(
+    "reads", [0, pytest.param(1, marks=_PASSED_OVER), pytest.param(2, marks=_PASSED_OVER), 3]
+)
+async def test_reading_fails(pool: asyncpg.Pool, reads: int) -> None:
+    """If Kafka fails after part of a batch was read, that part is read again, and nothing is passed over."""
+    kafka = kafka_with_news()
+    kafka.reads_left = reads
+    one = consumer(pool, kafka)
+    for _ in range(4):
+        with suppress(KafkaError):
+            await one.turn()
+
+    assert await pool.fetchval("select count(*) from outbox where type = 'Balanced'") == 3
+    assert await pool.fetchval("select count(*) from outbox where type = 'dlq.Broken'") == 1
+    assert kafka.committed == {TopicPartition("Earned", 0): 3, TopicPartition("Broken", 0): 1}

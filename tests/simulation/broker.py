@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import Any, TypeAlias
 
 from aiokafka import TopicPartition
-from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaConnectionError, KafkaTimeoutError
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaConnectionError, KafkaTimeoutError, TopicAuthorizationFailedError
 
 from shared.events.envelope import Record
 
@@ -71,21 +71,17 @@ class Group:
             member.positions = positions
         self.ring()
 
-    def lag(self) -> int:
-        """Count what wasn't committed yet."""
-        return sum(
-            len(self.broker.log[where]) - self.committed[where]
-            for topic in sorted(self.topics)
-            for where in [TopicPartition(topic, number) for number in range(PARTITIONS)]
-        )
-
 
 class Consumer:
     """One member's client, with what of ``AIOKafkaConsumer`` the machine uses."""
 
-    def __init__(self, group: Group, gate: Callable[[str], Any], slow: Callable[[str], bool]) -> None:
+    def __init__(
+        self, group: Group, gate: Callable[[str], Any], slow: Callable[[str], bool], refused: Callable[[], bool]
+    ) -> None:
         self.group = group
         self.gate = gate
+        # Now and then Kafka answers with an error instead of records.
+        self.refused = refused
         # A topic that is slow just now gives nothing.
         self.slow = slow
         self.positions: Offsets = {}
@@ -125,6 +121,8 @@ class Consumer:
         rng, log = self.group.broker.rng, self.group.broker.log
         if self.group.broker.down():
             return {}
+        if self.refused():
+            raise TopicAuthorizationFailedError(wanted[0].topic)
         polled = {}
         for where in self.news():
             if where in wanted and rng.random() < 0.7:

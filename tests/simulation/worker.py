@@ -128,7 +128,7 @@ class Worker:
         self.dead = False
         self.parts: list[Part] = []
         self.pool = MemoryPool(service.database, self.gate)
-        self.client = broker.Consumer(service.group, self.gate, lambda topic: world.slow(service, topic))
+        self.client = broker.Consumer(service.group, self.gate, lambda topic: world.slow(service, topic), world.refused)
         self.client.rung = self.rung
         self._build()
         service.workers.append(self)

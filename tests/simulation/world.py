@@ -78,8 +78,9 @@ class Result:
 class World:
     """Everything there is, drawn from *seed*."""
 
-    def __init__(self, seed: int, *, show: bool = False) -> None:
+    def __init__(self, seed: int, *, show: bool = False, fetches_fail: bool = False) -> None:
         self.seed = seed
+        self.fetches_fail = fetches_fail
         self.rng = Random(seed)
         self.show = show
         self.loop = asyncio.get_running_loop()
@@ -132,6 +133,10 @@ class World:
     def commit_lost(self) -> bool:
         """Tell whether the answer to a commit gets lost."""
         return self.unlucky(0.01)
+
+    def refused(self) -> bool:
+        """Tell whether Kafka refuses to be read from."""
+        return self.fetches_fail and self.unlucky(0.01)
 
     def answer_lost(self) -> bool:
         """Tell whether Kafka's answer gets lost."""
@@ -357,8 +362,8 @@ class World:
         return Result(self.seed, None if found is None else str(found), self._hash.hexdigest(), self.steps)
 
 
-async def _simulate(seed: int, *, show: bool) -> Result:
-    world = World(seed, show=show)
+async def _simulate(seed: int, *, show: bool, fetches_fail: bool) -> Result:
+    world = World(seed, show=show, fetches_fail=fetches_fail)
     try:
         await world.live()
     except ViolationError as violation:
@@ -366,14 +371,14 @@ async def _simulate(seed: int, *, show: bool) -> Result:
     return world.result(None)
 
 
-def simulate(seed: int, *, show: bool = False) -> Result:
+def simulate(seed: int, *, show: bool = False, fetches_fail: bool = False) -> Result:
     """Run the world of *seed*; the same seed always comes to the same result."""
     logs, report = structlog.get_config(), performer._REPORT_SECONDS
     # Silent, and a lease is prolonged every third of it: reports of progress would only cost time.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     performer._REPORT_SECONDS = 1e9
     try:
-        return loop.run(_simulate(seed, show=show))
+        return loop.run(_simulate(seed, show=show, fetches_fail=fetches_fail))
     finally:
         performer._REPORT_SECONDS = report
         structlog.configure(**logs)
