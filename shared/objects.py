@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
@@ -117,7 +117,7 @@ class ObjectStore:
 
     async def stream(
         self, bucket: str, key: str, *, first: int = 0, last: int | None = None, etag: str | None = None
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes]:
         """Read bytes *first* to *last* (inclusive, as in RFC 9110) in pieces of at most 256 KiB.
 
         Raises ObjectMissingError, or ObjectChangedError if the object's *etag* is another by now.

@@ -83,6 +83,17 @@ async def test_every_object_is_there_under_a_name_that_the_index_explains(school
     assert all(re.fullmatch(r"media/uploads/[\w.~ -]+(/[\w.~ -]+)*", row["path"]) for row in rows)
 
 
+async def test_many_small_objects_are_all_there_in_order(school: School, tmp_path: Path) -> None:
+    """They are fetched ahead of being written, and still each is in its own file."""
+    for number in range(40):
+        await school.store.put(school.bucket, f"media/acme/many/{number:02}.txt", f"{number}".encode())
+    await school.store.put(school.bucket, "media/acme/many/20.mp4", bytes(300_000))
+
+    bag = await unpacked(school, tmp_path)
+    found = {path.stem: path.read_text() for path in sorted((bag / "data/media/uploads/many").glob("*.txt"))}
+    assert found == {f"{number:02}": f"{number}" for number in range(40)}
+
+
 async def test_sha256sum_finds_nothing_wrong(school: School, tmp_path: Path) -> None:
     """The stock tool checks the payload and the tag files with no more than the manifests."""
     bag = await unpacked(school, tmp_path)

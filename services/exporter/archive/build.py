@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import aclosing, closing
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -151,8 +151,9 @@ class _Build:
         if store is None:
             return
         for bucket in self._order.map.buckets:
-            async for tally in add_media(self._archive, store, bucket, self._order.customer, index):
-                self._tell(bucket.name, tally.objects, None, tally.size)
+            async with aclosing(add_media(self._archive, store, bucket, self._order.customer, index)) as tallies:
+                async for tally in tallies:
+                    self._tell(bucket.name, tally.objects, None, tally.size)
 
     async def _describe(self, shown: Sequence[Shown], keys: Sequence[ForeignKey], index: MediaIndex) -> None:
         order = self._order

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
-from collections.abc import AsyncIterator, Iterator
+from collections import deque
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
-from typing import Any
+from typing import Any, TypeAlias
 
 from shared.datamap.model import Bucket
 from shared.objects import Listed, ObjectStore
@@ -26,7 +29,11 @@ COLUMNS = {
     "sha256": "string",
     "last_modified": "datetime",
 }
+Pieces: TypeAlias = "AsyncGenerator[bytes]"
 _SPOOLED = 4 << 20
+# This many objects of at most this size are fetched ahead, which bounds the memory.
+_AHEAD = 8
+_SMALL = 256 * 1024
 
 
 @dataclass(slots=True)
@@ -78,23 +85,59 @@ def index_resource() -> dict[str, Any]:
 
 async def add_media(
     archive: Archive, store: ObjectStore, bucket: Bucket, customer: str, index: MediaIndex
-) -> AsyncIterator[Tally]:
+) -> AsyncGenerator[Tally]:
     """Write every object of *customer* in *bucket* into *archive*; gives the tally after each.
 
     Raises MediaChangedError where an object is gone, or other than its listing, by the time it is read.
     """
     prefix = bucket.prefix_of(customer)
-    async for found in store.list(bucket.bucket, prefix):
-        path = f"data/media/{index.names.path(bucket.name, found.key.removeprefix(prefix))}"
-        written = await _add_one(archive, store, bucket.bucket, found, path)
-        index.add(bucket.bucket, found, written)
-        yield index.tally
+    async with aclosing(_opened(store, bucket.bucket, prefix)) as objects:
+        async for found, pieces in objects:
+            path = f"data/media/{index.names.path(bucket.name, found.key.removeprefix(prefix))}"
+            written = await _add_one(archive, bucket.bucket, found, pieces, path)
+            index.add(bucket.bucket, found, written)
+            yield index.tally
 
 
-async def _add_one(archive: Archive, store: ObjectStore, bucket: str, found: Listed, path: str) -> Written:
+async def _opened(store: ObjectStore, bucket: str, prefix: str) -> AsyncGenerator[tuple[Listed, Pieces]]:
+    """Give the objects in order; small ones are fetched while those before are written, or each would cost a trip."""
+    waiting: deque[tuple[Listed, asyncio.Task[bytes] | None]] = deque()
     try:
-        async with archive.file(path, packed=is_packed(found.key), expected=found.size) as file:
-            async for piece in store.stream(bucket, found.key, etag=found.etag):
+        async for found in store.list(bucket, prefix):
+            fetching = asyncio.create_task(_whole(store, bucket, found)) if found.size <= _SMALL else None
+            waiting.append((found, fetching))
+            if len(waiting) > _AHEAD:
+                yield _next(store, bucket, *waiting[0])
+                waiting.popleft()
+        while waiting:
+            yield _next(store, bucket, *waiting[0])
+            waiting.popleft()
+    finally:
+        fetching_still = [fetching for _, fetching in waiting if fetching is not None]
+        for fetching in fetching_still:
+            fetching.cancel()
+        await asyncio.gather(*fetching_still, return_exceptions=True)
+
+
+async def _whole(store: ObjectStore, bucket: str, found: Listed) -> bytes:
+    return b"".join([piece async for piece in store.stream(bucket, found.key, etag=found.etag)])
+
+
+def _next(
+    store: ObjectStore, bucket: str, found: Listed, fetching: asyncio.Task[bytes] | None
+) -> tuple[Listed, Pieces]:
+    return found, store.stream(bucket, found.key, etag=found.etag) if fetching is None else _fetched(fetching)
+
+
+async def _fetched(fetching: asyncio.Task[bytes]) -> Pieces:
+    yield await fetching
+
+
+async def _add_one(archive: Archive, bucket: str, found: Listed, pieces: Pieces, path: str) -> Written:
+    try:
+        packed = is_packed(found.key)
+        async with aclosing(pieces), archive.file(path, packed=packed, expected=found.size) as file:
+            async for piece in pieces:
                 await file.write(piece)
     except (ObjectMissingError, ObjectChangedError) as error:
         says = "the object vanished or changed after it was listed"
