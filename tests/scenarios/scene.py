@@ -133,9 +133,15 @@ class Scene:
 
     async def ask(self, service: str, question: str, *values: object) -> Any:
         """Ask *service*'s database for one value."""
+        ((value,),) = await self.rows(service, question, *values)
+        return value
+
+    async def rows(self, service: str, question: str, *values: object) -> list[Any]:
+        """Ask *service*'s database for rows."""
         connection = await asyncpg.connect(self.ground.dsns[service])
         try:
-            return await connection.fetchval(question, *values)
+            rows: list[Any] = await connection.fetch(question, *values)
+            return rows
         finally:
             await connection.close()
 
