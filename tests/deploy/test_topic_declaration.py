@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,12 @@ import pytest
 from deploy.stack.topics import DECLARATION, declared_topics
 from shared.errors import OperatorError
 from shared.events.catalogue import EVENTS, INSTRUCTIONS
+from shared.settings import read_settings
 
 CATALOGUE = {**EVENTS, **INSTRUCTIONS}
 DAY = 86_400_000
+# Delivery to a new provider (P9) is not built; the agreement on it has its topic and its reader already.
+NOT_READ_YET = {"TransferAgreed"}
 
 
 def test_every_event_has_its_topic() -> None:
@@ -28,6 +32,16 @@ def test_the_owner_of_an_event_may_write_it() -> None:
     for name, event in CATALOGUE.items():
         owners = {f"User:offramp-{owner}" for owner in event.owner.split(", ")}
         assert owners <= set(topics[name].writers), name
+
+
+@pytest.mark.parametrize("service", ["notice", "exporter", "retention"])
+def test_a_service_may_read_what_it_reads_and_no_more(service: str) -> None:
+    """A service is a reader of exactly the events that it consumes."""
+    build = import_module(f"services.{service}.app").build
+    principal = f"User:offramp-{service}"
+    may_read = {topic.name for topic in declared_topics() if principal in topic.readers} & set(EVENTS)
+
+    assert may_read - NOT_READ_YET == {event.type() for event in build(read_settings()).domain.consumes}
 
 
 def test_a_customer_has_the_same_partition_everywhere() -> None:
