@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
-from random import Random
 
 from aiokafka import AIOKafkaProducer
 
@@ -28,14 +26,21 @@ POLICY = NoticePolicy(
 CUSTOMERS = 50_000
 
 
-def mixed_events(count: int, customers: int = CUSTOMERS, seed: int = 1) -> Iterator[Fact]:
-    """Give *count* events: again and again some customer's story goes on by one."""
-    chance, stories = Random(seed), Counter[int]()
-    for number in range(count):
-        customer = chance.randrange(customers)
-        story = stories[customer]
-        stories[customer] += 1
-        yield fact(_event(f"c{customer}", story % 6, story), number)
+def mixed_events(count: int, customers: int = CUSTOMERS) -> Iterator[Fact]:
+    """Give *count* events: customers come one after the other, and each one's story goes on a tenth of all later.
+
+    So all types are mixed at any time, and a customer's events lie as far apart as a lag allows.
+    """
+    steps = count // customers
+    apart = max(customers // 10, 1)
+    for number, (_, step, customer) in enumerate(sorted(_moments(customers, steps, apart))):
+        yield fact(_event(f"c{customer}", step % 6, step), number)
+
+
+def _moments(customers: int, steps: int, apart: int) -> Iterator[tuple[int, int, int]]:
+    for customer in range(customers):
+        for step in range(steps):
+            yield customer + step * apart, step, customer
 
 
 def _event(customer: str, step: int, story: int) -> Event:

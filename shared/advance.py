@@ -122,8 +122,11 @@ def _decide(
 
 
 def _is_about(customer_id: str, decision: Decided[S]) -> bool:
-    subjects = [one.customer_id for one in decision.events] + [one.customer_id for one in decision.tasks]
-    return all(subject == customer_id for subject in subjects)
+    for about in (decision.events, decision.tasks):
+        for one in about:
+            if one.customer_id != customer_id:
+                return False
+    return True
 
 
 def _reason(error: Exception) -> str:

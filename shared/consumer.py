@@ -77,34 +77,36 @@ class Consumer:
         mine = self._share(reader)
         if not mine:
             return False
-        polled = await self._poll(mine)
-        if polled:
-            try:
+        polled: Polled = {}
+        try:
+            await self._poll(mine, polled)
+            if polled:
                 await self._carry_out(polled)
-            except OUTAGES:
-                self._read_again(polled)
-                raise
+        except OUTAGES:
+            self._read_again(polled)
+            raise
+        if polled:
             await self._commit(polled)
         return True
 
-    async def _poll(self, mine: Sequence[TopicPartition]) -> Polled:
-        """Read an equal share of each of *mine*, then what there is room for.
+    async def _poll(self, mine: Sequence[TopicPartition], polled: Polled) -> None:
+        """Read all of *mine* at the same pace, up to a batch, into *polled*: what fails half-way is read again.
 
         getmany alone empties one partition after the other, so while a lag is worked off whole topics run ahead of
         each other: four events in ten came before what they were about, and each of those waits and is read again.
         """
-        share = max(BATCH // len(mine), 1)
-        polled: Polled = await self._kafka.getmany(*mine, timeout_ms=_POLL_MS, max_records=share)
-        if not polled:
-            return polled
-        for partition in mine:
-            if partition not in polled:
-                polled |= await self._kafka.getmany(partition, max_records=share)
-        room = BATCH - sum(map(len, polled.values()))
-        if room > 0:
-            for partition, messages in (await self._kafka.getmany(*mine, max_records=room)).items():
-                polled.setdefault(partition, []).extend(messages)
-        return polled
+        # One record, to be told that there are some.
+        polled |= await self._kafka.getmany(*mine, timeout_ms=_POLL_MS, max_records=1)
+        room, hungry = BATCH - 1, list(mine) if polled else []
+        while room > 0 and hungry:
+            share, at_hand, hungry = max(room // len(hungry), 1), hungry, []
+            for partition in at_hand:
+                found = (await self._kafka.getmany(partition, max_records=share)).get(partition)
+                if found:
+                    polled.setdefault(partition, []).extend(found)
+                    room -= len(found)
+                    if len(found) == share:
+                        hungry.append(partition)
 
     def _share(self, reader: int) -> list[TopicPartition]:
         """Choose *reader*'s partitions: by place among those we have; two workers may have the odd and the even."""
