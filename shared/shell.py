@@ -24,6 +24,7 @@ from mode.supervisors import CrashingSupervisor
 
 from .events.catalogue import INSTRUCTIONS
 from .events.envelope import Record, Unreadable, read_instruction
+from .garbage import expect_batches
 from .health import health, ready
 from .instructions import obey
 from .logs import configure
@@ -57,6 +58,7 @@ class Machine(ModeService):
     async def on_start(self) -> None:
         """Open the worker and let it run."""
         self.worker = await self._closing.enter_async_context(self._opening)
+        expect_batches()
         self._running = asyncio.create_task(self.worker.run())
         self._running.add_done_callback(self._ended)
         _log.info("working", service=self.worker.service.domain.name, partitions=self.worker.partitions)
