@@ -1,0 +1,113 @@
+"""The table of dates made by hand, `dates.csv`, row by row through the service."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from shared.events.notice import ContractTerminated, NoticeAccepted, NoticeRejected
+from tests.casework import Casework, at
+from tests.notice.language import casework, contract, notice
+
+Row = dict[str, str]
+INSTANT = timedelta(microseconds=1)
+
+
+def _lines() -> dict[str, Row]:
+    with (Path(__file__).parent / "dates.csv").open(newline="", encoding="utf-8") as table:
+        return {f"line {number}: {row['received_at']}": row for number, row in enumerate(csv.DictReader(table), 2)}
+
+
+ROWS = _lines()
+each_row = pytest.mark.parametrize("row", list(ROWS.values()), ids=list(ROWS))
+
+
+def received(row: Row) -> datetime:
+    """Read the moment of receipt: wall time of the contract's zone, unless it names an offset or UTC."""
+    moment = datetime.fromisoformat(row["received_at"])
+    return (moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(row["zone"]))).astimezone(UTC)
+
+
+def terms(row: Row, **changes: Any) -> dict[str, Any]:
+    renewal = row["renewal"].split()[0]
+    return {
+        "period_start": date.fromisoformat(row["period_start"]),
+        "period_end": date.fromisoformat(row["period_end"]),
+        "time_zone": row["zone"],
+        "notice_days": int(row["notice_days"]),
+        "months": 0 if renewal == "none" else int(renewal),
+    } | changes
+
+
+def noticed(row: Row, known_at: datetime) -> Casework:
+    """Give a case that knew its contract at *known_at* and got the row's notice when it was received."""
+    work = casework(known_at)
+    work.tell(contract(**terms(row)))
+    work.until(received(row))
+    work.tell(notice().model_copy(update={"received_at": received(row)}))
+    return work
+
+
+def ends_with(work: Casework, row: Row) -> None:
+    """Expect that the contract is over at the row's moment, and not an instant before (P2)."""
+    moment = datetime.fromisoformat(row["over_at_utc"])
+    work.until(moment - INSTANT)
+    assert not work.all(ContractTerminated)
+    work.until(moment)
+
+    terminated = work.one(ContractTerminated)
+    assert (str(terminated.period_end), terminated.terminated_at) == (row["ends_on"], moment)
+
+
+@each_row
+def test_a_row_is_answered_as_the_table_says(row: Row) -> None:
+    """The service finds a notice in time or late, with the same days and to the same second as the table."""
+    work = noticed(row, at(row["period_start"], row["zone"]) - timedelta(days=60))
+
+    if row["answer"] == "in time":
+        accepted = work.one(NoticeAccepted)
+        assert str(accepted.last_day_for_notice) == row["last_day_for_notice"]
+        assert str(accepted.period_end) == row["ends_on"]
+        assert accepted.terminates_at == datetime.fromisoformat(row["over_at_utc"])
+        return ends_with(work, row)
+    rejected = work.one(NoticeRejected)
+    assert rejected.reason == row["answer"].replace(" ", "_")
+    assert (str(rejected.last_day_for_notice), str(rejected.earliest_end)) == (
+        row["last_day_for_notice"],
+        row["ends_on"],
+    )
+    return None
+
+
+@each_row
+def test_a_contract_for_that_period_is_over_then(row: Row) -> None:
+    """A contract that ends with the day that the row tells, and isn't prolonged, is over at the row's moment."""
+    work = casework(at(row["period_start"], row["zone"]))
+    work.tell(contract(**terms(row, period_end=date.fromisoformat(row["ends_on"]), months=0)))
+
+    ends_with(work, row)
+
+
+@each_row
+def test_it_does_not_matter_when_the_contract_was_heard_of(row: Row) -> None:
+    """A notice is answered alike if its contract was heard of only when the notice was received."""
+    early = noticed(row, at(row["period_start"], row["zone"]) - timedelta(days=60))
+    late = noticed(row, received(row))
+
+    assert late.all(NoticeAccepted) == early.all(NoticeAccepted)
+    assert [event.reason for event in late.all(NoticeRejected)] == [event.reason for event in early.all(NoticeRejected)]
+
+
+def test_the_table_is_large_enough_and_has_no_row_twice() -> None:
+    """There are at least 120 rows, each different and each with its reason."""
+    table = list(ROWS.values())
+
+    assert len(table) >= 120
+    assert all(row["why"] for row in table)
+    assert max(Counter(tuple(value for name, value in row.items() if name != "why") for row in table).values()) == 1
