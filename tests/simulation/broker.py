@@ -17,6 +17,8 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaConnectio
 from shared.events.envelope import Record
 
 PARTITIONS = 3
+# Longer than a page takes to be sent.
+_FAILING = 600.0
 Offsets: TypeAlias = dict[TopicPartition, int]
 
 
@@ -179,6 +181,7 @@ class Producer:
         self.gate = gate
         self.now_ms = now_ms
         self.lossy = lossy
+        self.failing_until: dict[TopicPartition, float] = {}
 
     def create_batch(self) -> Batch:
         return Batch(self.broker.rng.randint(1, 5))
@@ -195,12 +198,22 @@ class Producer:
             if self.broker.rng.random() < 0.5:
                 self._append(batch, topic, partition)
             raise
+        if self._fails(TopicPartition(topic, partition)):
+            answer.set_exception(KafkaTimeoutError())
+            return answer
         self._append(batch, topic, partition)
         if self.lossy():
             answer.set_exception(KafkaTimeoutError())
         else:
             answer.set_result(None)
         return answer
+
+    def _fails(self, where: TopicPartition) -> bool:
+        """Lose a batch, and whatever follows it there, as an idempotent producer does: there is never a gap."""
+        now = asyncio.get_running_loop().time()
+        if self.failing_until.get(where, 0.0) <= now and self.lossy():
+            self.failing_until[where] = now + _FAILING
+        return self.failing_until.get(where, 0.0) > now
 
     def _append(self, batch: Batch, topic: str, partition: int) -> None:
         for one in batch.records:

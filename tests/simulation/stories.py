@@ -197,10 +197,21 @@ def draw(rng: Random, number: int) -> Story:
     plot(rng, story, end)
     if story.fate == "untouched":
         story.works_until = 300
-    for request in range(rng.randint(0, 3)):
-        day = rng.choice([rng.uniform(0, end), rng.uniform(end, end + 95), end + 90 + rng.uniform(0, 3)])
+    _ask(rng, story, end)
+    return story
+
+
+def _ask(rng: Random, story: Story, end: float) -> None:
+    """Ask for exports at any time; now and then many times at once, when the window is over."""
+    days = [
+        rng.choice([rng.uniform(0, end), rng.uniform(end, end + 95), end + 90 + rng.uniform(0, 3)])
+        for _ in range(rng.randint(0, 3))
+    ]
+    if rng.random() < 0.3:
+        begin = end + rng.uniform(80, 110)
+        days += [begin + rng.random() * 0.003 for _ in range(8)]
+    for request, day in enumerate(days):
         asked = ExportRequested(
             customer_id=story.customer_id, request_id=f"{story.customer_id}-r{request}", requested_at=moment(day)
         )
         story.at(day, asked)
-    return story

@@ -174,7 +174,7 @@ class Worker:
             world.killed(self)
             raise KilledError
         if rng.random() < 0.3:
-            await asyncio.sleep(rng.random() * 0.02)
+            await asyncio.sleep(rng.random() * (30.0 if step == "kafka send" else 0.02))
         if self.dead:
             raise KilledError
         if step.startswith("kafka"):
