@@ -1,4 +1,4 @@
-"""Composition root of the notice service: the policy in, one worker out; ``offramp notice run``."""
+"""Composition root of the notice service: the policy in, one worker out; ``offramp notice``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from shared.run import group
 from shared.settings import Settings
 from shared.worker import Service
 
+from .commands import contribute
 from .domain import domain
 from .policy import NoticePolicy
 
@@ -18,3 +19,4 @@ def build(_: Settings) -> Service:
 
 
 app = group("notice", 6066, build)
+contribute(app)

@@ -1,0 +1,88 @@
+"""``offramp notice explain`` and ``calendar``: a customer's dates and why they are what they are."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+import typer
+
+from shared.clocksetting import choose_clock
+from shared.declared import policy_file
+from shared.errors import OperatorError
+from shared.events.vocabulary import iso
+from shared.operations import casebook
+from shared.policy import load_policy
+from shared.settings import read_settings
+
+from .explain import explain
+from .explained import CustomerDates, Explained
+from .policy import NoticePolicy
+from .states import States, Unknown
+from .wording import day
+
+Customer = Annotated[str, typer.Argument(help="The customer's id.")]
+
+
+def contribute(app: typer.Typer) -> None:
+    """Add the commands to *app*, the service's group."""
+    app.command("explain")(explain_command)
+    app.command("calendar")(calendar_command)
+
+
+def explain_command(
+    customer: Customer, *, as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False
+) -> None:
+    """Print each date of each of the customer's contracts, with the rule, the inputs and the arithmetic."""
+    dates, _ = _read(customer)
+    typer.echo(_json(dates) if as_json else "\n".join(_lines(dates)))
+
+
+def calendar_command(customer: Customer) -> None:
+    """Write the customer's dates as an iCalendar file to standard output: ``> dates.ics``."""
+    # Imported late: a worker needs no library of calendars.
+    from .feed import feed  # noqa: PLC0415
+
+    dates, revision = _read(customer)
+    # As bytes: lines of a calendar end with CR LF (RFC 5545, 3.1).
+    sys.stdout.buffer.write(feed(dates, revision, choose_clock()()))
+
+
+def _read(customer: str) -> tuple[CustomerDates, int]:
+    """Read the customer's dates, and how often its case was decided upon, which only ever grows."""
+    policy = load_policy(policy_file(), "notice", NoticePolicy)
+    dsn = read_settings().dsn("notice")
+    try:
+        found = asyncio.run(casebook.asked(dsn, lambda connection: casebook.case(connection, customer)))
+    except casebook.UnreadableDatabaseError as error:
+        raise OperatorError(f"notice: its database {error}. Check OFFRAMP_NOTICE_DSN or OFFRAMP_POSTGRES.") from error
+    state = None if found is None else found["state"]
+    dates = explain(Unknown() if state is None else msgspec.convert(state, States), policy)
+    if found is None or not dates.contracts:
+        raise OperatorError(
+            f"notice knows no contract of {customer}: check the id; `offramp case show {customer}` shows what waits."
+        )
+    return dates, found["revision"]
+
+
+def _lines(dates: CustomerDates) -> Iterator[str]:
+    yield f"{dates.customer_id}, by policy {dates.policy_version}"
+    for contract in dates.contracts:
+        yield ""
+        yield f"contract {contract.contract_id}: {contract.standing}, dates in {contract.zone}"
+        yield from (line for one in contract.dates for line in _told(one))
+
+
+def _told(one: Explained) -> tuple[str, str]:
+    # A moment is a day too, so it is asked first.
+    value = iso(one.value) if isinstance(one.value, datetime) else day(one.value)
+    pointless = "" if one.applies else "  (applies no longer)"
+    return f"  {one.name.replace('_', ' ')}: {value}{pointless}", f"      {one.rule}: {one.because}"
+
+
+def _json(dates: CustomerDates) -> str:
+    return msgspec.json.format(msgspec.json.encode(dates), indent=2).decode()
