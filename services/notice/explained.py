@@ -56,7 +56,7 @@ class ContractDates:
 
 @dataclass(frozen=True, slots=True)
 class CustomerDates:
-    """All contracts of a customer, by the rules of policy *policy_version*; a customer never heard of has no id here."""
+    """All contracts of a customer, by the rules of policy *policy_version*; no id if it was never heard of."""
 
     customer_id: str | None
     policy_version: str

@@ -11,9 +11,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from services.notice.explain import explain
 from shared.events.notice import ContractTerminated, NoticeAccepted, NoticeRejected
 from tests.casework import Casework, at
-from tests.notice.language import casework, contract, notice
+from tests.notice.language import POLICY, casework, contract, notice
 
 Row = dict[str, str]
 INSTANT = timedelta(microseconds=1)
@@ -102,6 +103,21 @@ def test_it_does_not_matter_when_the_contract_was_heard_of(row: Row) -> None:
 
     assert late.all(NoticeAccepted) == early.all(NoticeAccepted)
     assert [event.reason for event in late.all(NoticeRejected)] == [event.reason for event in early.all(NoticeRejected)]
+
+
+@each_row
+def test_a_row_is_explained_as_the_table_says(row: Row) -> None:
+    """The explanation of a contract under notice tells the table's dates, and of another its deadline."""
+    work = noticed(row, at(row["period_start"], row["zone"]) - timedelta(days=60))
+    (explained,) = explain(work.state, POLICY).contracts
+    told = {one.name: one.value for one in explained.dates}
+
+    assert str(told["last_day_for_notice"]) == row["last_day_for_notice"]
+    if row["answer"] == "in time":
+        assert (str(told["period_end"]), told["terminates_at"]) == (
+            row["ends_on"],
+            datetime.fromisoformat(row["over_at_utc"]),
+        )
 
 
 def test_the_table_is_large_enough_and_has_no_row_twice() -> None:

@@ -1,0 +1,303 @@
+"""Each date of a contract is explained by its rule, its inputs and its arithmetic."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from typer.testing import CliRunner, Result
+
+from services.notice.app import app
+from services.notice.domain import domain
+from services.notice.explain import explain
+from services.notice.explained import ContractDates, Explained, Name
+from services.notice.states import Unknown
+from shared.decision import Fact
+from shared.errors import OperatorError
+from shared.events.event import Event
+from shared.events.notice import ContractTerminated, DeadlineApproaching, NoticeAccepted
+from shared.postgres import PostgresProcess
+from shared.settlement import Arrival
+from tests.casework import Casework, at
+from tests.notice.language import POLICY, breach, casework, contract, notice, withdrawal
+from tests.notice.test_notice_properties import FIRST, histories
+
+YEAR = {"period_start": date(2026, 7, 1), "period_end": date(2027, 6, 30)}
+
+
+def dates(work: Casework) -> ContractDates:
+    """Explain the only contract of a case."""
+    (only,) = explain(work.state, POLICY).contracts
+    return only
+
+
+def found(work: Casework, name: Name) -> Explained:
+    one = dates(work).find(name)
+    assert one is not None
+    return one
+
+
+def names(work: Casework) -> list[str]:
+    return [one.name for one in dates(work).dates if one.name != "announcement"]
+
+
+def test_a_contract_under_notice() -> None:
+    """From the end of the period to the days to spare, each step of the reckoning is told."""
+    work = casework(at("2027-05-21T00:00"))
+    work.tell(contract(**YEAR, months=12), notice("2027-05-20T10:00"))
+
+    assert [(one.name, one.rule, one.because) for one in dates(work).dates if one.name != "announcement"] == [
+        ("period_end", "contract", "30 June 2027: the contract says so, in revision 1"),
+        ("last_day_for_notice", "P1", "30 days before 30 June 2027: 31 May 2027"),
+        (
+            "notice_before",
+            "P1",
+            (
+                "that day counts in full: a notice counts if received before 1 June 2027 00:00 Europe/Stockholm"
+                " = 2027-05-31T22:00:00Z"
+            ),
+        ),
+        (
+            "notice",
+            "P1",
+            "n1 was received on 20 May 2027 10:00 Europe/Stockholm = 2027-05-20T08:00:00Z: in time, 11 days to spare",
+        ),
+        (
+            "terminates_at",
+            "P2",
+            (
+                "service goes on to the end of 30 June 2027: over at 1 July 2027 00:00 Europe/Stockholm"
+                " = 2027-06-30T22:00:00Z"
+            ),
+        ),
+        ("last_day_of_service", "P2", "the last day with service before 2027-06-30T22:00:00Z"),
+    ]
+
+
+def test_its_inputs() -> None:
+    """What went into a date is told as values, so that a machine can reckon again."""
+    work = casework()
+    work.tell(contract(notice_days=14))
+
+    assert found(work, "last_day_for_notice").inputs == {"period_end": "2026-12-31", "notice_days": 14, "revision": 1}
+    assert found(work, "last_day_for_notice").value == date(2026, 12, 17)
+
+
+def test_on_the_last_day() -> None:
+    """A notice on the last day has no day to spare."""
+    work = casework(at("2026-12-01T23:59:59"))
+    work.tell(contract(), notice("2026-12-01T23:59:59"))
+
+    assert found(work, "notice").because.endswith(
+        "23:59:59 Europe/Stockholm = 2026-12-01T22:59:59Z: in time, on the last day"
+    )
+
+
+@pytest.mark.parametrize(
+    ("now", "because"),
+    [
+        ("2026-01-15", "31 January 2026: the contract says so, in revision 1"),
+        (
+            "2026-02-15",
+            (
+                "31 January 2026 (contract, revision 1), prolonged once by 1 month: 1 month later is 28 February 2026,"
+                " since that month has no 31st"
+            ),
+        ),
+        (
+            "2026-03-15",
+            "31 January 2026 (contract, revision 1), prolonged twice by 1 month: 2 months later is 31 March 2026",
+        ),
+    ],
+)
+def test_prolonged(now: str, because: str) -> None:
+    """A prolonged period is counted from the day that the contract named, and a shorter month is said to be one."""
+    work = casework(at(now))
+    work.tell(contract(period_end=date(2026, 1, 31), months=1))
+
+    assert found(work, "period_end").because == because
+
+
+def test_a_contract_that_goes_on_or_ends_by_itself() -> None:
+    """With renewal it is told to when the contract goes on; without, when it ends."""
+    renewed, ending = casework(), casework()
+    renewed.tell(contract(months=12))
+    ending.tell(contract())
+
+    assert names(renewed) == ["period_end", "last_day_for_notice", "notice_before", "prolonged_to"]
+    assert found(renewed, "prolonged_to").value == date(2027, 12, 31)
+    assert names(ending) == [*names(renewed)[:3], "terminates_at", "last_day_of_service"]
+
+
+def test_a_midnight_that_is_missing() -> None:
+    """Where clocks jump over midnight the first moment that exists is told, as the clocks show it."""
+    work = casework(at("2023-01-01"))
+    work.tell(contract(period_start=date(2022, 10, 31), period_end=date(2023, 10, 30), time_zone="America/Asuncion"))
+
+    assert "before 1 October 2023 01:00 America/Asuncion = 2023-10-01T04:00:00Z" in found(work, "notice_before").because
+
+
+def test_heard_of_too_late() -> None:
+    """A contract that was heard of after its end is told to end then, and why."""
+    work = casework(at("2027-03-01T12:00"))
+    work.tell(contract())
+
+    assert found(work, "terminates_at").because.endswith(
+        "; but the contract was heard of only at 2027-03-01T11:00:00Z, and nothing ends in the past"
+    )
+    assert found(work, "last_day_of_service").value == date(2027, 3, 1)
+
+
+def test_ended_by_another_service() -> None:
+    """An end that was decided upon is told as such; the deadline for notice applies no longer."""
+    work = casework()
+    work.tell(contract(months=12), breach("2026-06-01T10:00"))
+
+    assert dates(work).standing == "ended"
+    assert found(work, "terminates_at").because == (
+        "another service ended it, not the calendar, from 1 June 2026 10:00 Europe/Stockholm = 2026-06-01T08:00:00Z on"
+    )
+    assert not found(work, "last_day_for_notice").applies
+
+
+def test_ended_before_it_was_registered() -> None:
+    """Of a contract of which only the end is known, the end is explained."""
+    work = casework()
+    work.tell(breach("2026-06-01T10:00"))
+
+    assert names(work) == ["terminates_at", "last_day_of_service"]
+
+
+def test_a_revision_after_the_notice() -> None:
+    """A notice that a newer revision would make late is told to stay accepted."""
+    work = casework(at("2026-11-30T12:00"))
+    work.tell(contract(), notice("2026-11-30T10:00"), contract(revision=2, notice_days=60))
+
+    assert found(work, "notice").because.endswith("in time by the terms of then, and it stays accepted")
+
+
+def test_a_notice_in_reserve() -> None:
+    """A second notice is told, and when it would count; taken back, the first is told no more."""
+    work = casework(at("2026-10-10"))
+    work.tell(contract(months=12), notice(), notice("2026-10-05T12:00", "n2"))
+    assert "n2 was answered as already given; it counts if n1" in found(work, "notice_in_reserve").because
+
+    work.tell(withdrawal("2026-10-02T00:00"))
+
+    assert found(work, "notice").inputs["notice_id"] == "n2"
+    assert "notice_in_reserve" not in names(work)
+
+
+def test_announcements_are_those_that_are_made() -> None:
+    """What is told to be announced, and when, is what is published; and what was published is told as told."""
+    work = casework()
+    work.tell(contract())
+    plan = [(one.inputs["announcement_id"], one.value) for one in dates(work).dates if one.name == "announcement"]
+    work.until(at("2026-12-01T12:00"))
+    told = [one.inputs["announcement_id"] for one in dates(work).dates if one.inputs.get("told")]
+    made = [event.announcement_id for event in work.all(DeadlineApproaching)]
+    work.until(at("2027-01-02T00:00"))
+
+    assert told == made
+    assert plan == [
+        (event.announcement_id, moment) for moment, event in work.published if isinstance(event, DeadlineApproaching)
+    ]
+
+
+def test_nothing_is_known() -> None:
+    """A customer never heard of has no dates."""
+    assert explain(Unknown(), POLICY).contracts == ()
+
+
+@given(histories)
+def test_every_prefix_can_be_explained(history: list[tuple[Event, int]]) -> None:
+    """After every event of any history each contract is explained, with the dates that were answered and published."""
+    work = casework(FIRST)
+    for event, hours in history:
+        work.until(work.now + timedelta(hours=hours))
+        work.tell(event)
+        explained = {one.contract_id: one for one in explain(work.state, POLICY).contracts}
+        for known in getattr(work.state, "contracts", ()):
+            assert _agrees(known, explained)
+
+
+def _agrees(known: Any, explained: dict[str, ContractDates]) -> bool:
+    ending = getattr(known, "ending", None)
+    one = explained[known.contract_id if ending else known.terms.contract_id]
+    over = one.find("terminates_at")
+    expected = ending.terminated_at if ending else getattr(known, "terminates_at", None)
+    return all(date_.because for date_ in one.dates) and (
+        expected is None or (over is not None and over.value == expected)
+    )
+
+
+def test_explained_as_answered() -> None:
+    """The dates of the explanation are those of the answer and of the end."""
+    work = casework(at("2026-10-10"))
+    work.tell(contract(months=12), notice())
+    accepted = work.one(NoticeAccepted)
+
+    assert found(work, "last_day_for_notice").value == accepted.last_day_for_notice
+    assert found(work, "period_end").value == accepted.period_end
+    assert found(work, "terminates_at").value == accepted.terminates_at
+    work.until(accepted.terminates_at)
+    assert found(work, "terminates_at").value == work.one(ContractTerminated).terminated_at
+
+
+@pytest.fixture
+async def offramp(postgres: str, pool: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Give the command, with acme's contract in the notice service's database."""
+    monkeypatch.setenv("OFFRAMP_NOTICE_DSN", postgres)
+    now = at("2026-10-10T12:00")
+    arrivals = [
+        Arrival(Fact(f"e-{number}", "/support", now, event))
+        for number, event in enumerate([contract(months=12), notice("2026-10-01T12:00")])
+    ]
+    await PostgresProcess(domain(POLICY), pool, 2).arrivals(arrivals, (), now)
+
+    async def run(*arguments: str) -> Result:
+        return await asyncio.to_thread(CliRunner().invoke, app, arguments)
+
+    return run
+
+
+async def test_the_command_explains(offramp: Any) -> None:
+    """The dates are read from the service's database, for people and for machines."""
+    told = await offramp("explain", "acme")
+    machine = json.loads((await offramp("explain", "acme", "--json")).stdout)
+
+    assert told.exit_code == 0
+    assert "contract c1: leaving, dates in Europe/Stockholm" in told.stdout
+    assert "  last day for notice: 1 December 2026  (applies no longer)\n      P1: 30 days before" in told.stdout
+    (one,) = machine["contracts"]
+    assert (machine["customer_id"], one["standing"], one["dates"][0]["value"]) == ("acme", "leaving", "2026-12-31")
+
+
+async def test_the_command_writes_a_calendar(offramp: Any) -> None:
+    """The calendar goes to standard output as it is, lines ended by CR LF."""
+    written = await offramp("calendar", "acme")
+
+    assert written.exit_code == 0
+    assert written.stdout_bytes.startswith(b"BEGIN:VCALENDAR\r\n")
+    assert written.stdout_bytes.count(b"BEGIN:VEVENT\r\n") == 2
+
+
+async def test_an_unknown_customer(offramp: Any) -> None:
+    """A customer without a contract is an error that says what to do."""
+    asked = await offramp("explain", "nobody")
+
+    assert isinstance(asked.exception, OperatorError)
+    assert "notice knows no contract of nobody: check the id" in str(asked.exception)
+
+
+async def test_a_database_that_is_away(offramp: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database that can't be asked is named with its setting."""
+    monkeypatch.setenv("OFFRAMP_NOTICE_DSN", "postgresql://nobody:secret@127.0.0.1:1/nowhere")
+    asked = await offramp("explain", "acme")
+
+    assert isinstance(asked.exception, OperatorError)
+    assert "Check OFFRAMP_NOTICE_DSN" in str(asked.exception)
