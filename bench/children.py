@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -121,11 +121,16 @@ def main(arguments: Sequence[str]) -> None:
     module, _, function = arguments[0].partition(":")
     configure("bench", json=True)
     contender = getattr(import_module(module), function)
+    uvloop.run(_answer(contender, json.loads(arguments[1])))
+
+
+async def _answer(contender: Callable[..., Awaitable[dict[str, Any]]], arguments: dict[str, Any]) -> None:
     starting = Starting()
-    figures = uvloop.run(contender(starting, **json.loads(arguments[1])))
-    status = Path("/proc/self/status").read_text()
-    peak = int(status.partition("VmHWM:")[2].split()[0]) / 1024
+    figures = await contender(starting, **arguments)
+    peak = int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) / 1024
     _say(json.dumps({"figures": figures, "memory_mib": peak, "cpu": sum(os.times()[:2]) - starting.used}))
+    # Faust, stopped or not, keeps the loop from ending.
+    os._exit(0)
 
 
 if __name__ == "__main__":

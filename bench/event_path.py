@@ -14,7 +14,6 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
-from uuid import uuid4
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
@@ -164,3 +163,64 @@ async def timed(target: str, workers: int = 1, **arguments: Any) -> tuple[float,
             await one.go()
         answers = [await one.answer() for one in children]
         return perf_counter() - begun, answers
+
+
+async def run(scale: float = 1.0) -> list[Row]:
+    """Measure on *scale* times 300,000 events: one worker and two, beside the same SQL and beside Faust."""
+    count, customers = max(int(EVENTS * scale), 60), max(int(CUSTOMERS * scale), 10)
+    with TemporaryDirectory() as folder:
+        script = str(Path(folder) / "statements")
+        await consumed(count, customers, workers=1, script=script)
+        rates: dict[str, list[float]] = {name: [] for name in ("one", "two", "floor 1", "floor 2")}
+        peaks = []
+        for _ in range(ROUNDS):
+            for name, workers in (("two", 2), ("one", 1)):
+                rate, answers = await consumed(count, customers, workers=workers)
+                rates[name].append(rate)
+                peaks += [one.memory_mib for one in answers]
+                rates[f"floor {workers}"].append(await replayed(script, count, workers))
+        batch, single = await faust(count // 10, customers, 1000), await faust(count // 100, customers, 1)
+    middle = {name: median(found) for name, found in rates.items()}
+    two, one, memory = middle["two"], middle["one"], max(peaks)
+    return [
+        Row("event path", two, "events/s, 2 workers", "same SQL, 1 connection", two / middle["floor 1"], ">= 0.80", memory),
+        Row("event path", two, "events/s, 2 workers", "same SQL, 2 connections", two / middle["floor 2"], "", memory),
+        Row("event path", one, "events/s, 1 worker", "same SQL, 1 connection", one / middle["floor 1"], ">= 0.80", memory),
+        Row("event path", one, "events/s, 1 worker", "Faust agent, same SQL", one / batch, ">= 4", memory),
+        Row("event path", one, "events/s, 1 worker", "Faust, a transaction an event", one / single, ">= 20", memory),
+    ]
+
+
+async def consumed(count: int, customers: int, workers: int, **named: Any) -> tuple[float, list[Answer]]:
+    """Let *workers* read *count* events from topics of their own into a database of its own; events per second."""
+    async with published(count, customers) as prefix, database() as dsn:
+        seconds, answers = await timed(f"{__name__}:product", workers, dsn=dsn, prefix=prefix, count=count, **named)
+        await check(dsn, count)
+    return count / seconds, answers
+
+
+async def replayed(script: str, count: int, connections: int) -> float:
+    async with database() as dsn:
+        seconds, _ = await timed(f"{__name__}:floor", dsn=dsn, script=script, connections=connections)
+        await check(dsn, count)
+    return count / seconds
+
+
+async def faust(count: int, customers: int, batch: int) -> float:
+    async with published(count, max(min(customers, count // 6), 1)) as prefix, database() as dsn:
+        answer = await alone("bench.faust_peer:agent", dsn=dsn, prefix=prefix, count=count // 6 * 6, batch=batch)
+    return float(answer.figures["rate"])
+
+
+@asynccontextmanager
+async def published(count: int, customers: int) -> AsyncIterator[str]:
+    async with topics([one.type() for one in domain(POLICY).consumes]) as prefix:
+        await publish(prefix, mixed_events(count, customers))
+        yield prefix
+
+
+async def check(dsn: str, count: int) -> None:
+    """Whoever lost or doubled something has no rate."""
+    connection = await asyncpg.connect(dsn)
+    assert await connection.fetchval("select count(*) from inbox") == count
+    await connection.close()
