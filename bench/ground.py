@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
@@ -47,6 +49,7 @@ async def topics(types: Sequence[str]) -> AsyncIterator[str]:
     names = [prefix + one for one in types]
     try:
         await admin.create_topics([NewTopic(name, PARTITIONS, 1) for name in names])
+        await _known(names)
         yield prefix
     finally:
         await admin.delete_topics(names)
@@ -56,3 +59,18 @@ async def topics(types: Sequence[str]) -> AsyncIterator[str]:
 def fact(event: Event, number: int) -> Fact:
     """Wrap *event* as the *number*-th fact of a benchmark."""
     return Fact(derived("bench", number), "/bench", NOON, event)
+
+
+async def _known(names: Sequence[str]) -> None:
+    """Wait until the broker leads every partition; a producer would begin with warnings."""
+    async with asyncio.timeout(30):
+        admin = AIOKafkaAdminClient(bootstrap_servers=read_settings().kafka)
+        await admin.start()
+        while not all(_led(one) for one in await admin.describe_topics(list(names))):
+            await asyncio.sleep(0.05)
+        await admin.close()
+
+
+def _led(described: dict[str, Any]) -> bool:
+    partitions = described["partitions"]
+    return len(partitions) == PARTITIONS and all(one["leader"] >= 0 and not one["error_code"] for one in partitions)

@@ -41,7 +41,8 @@ def table(rows: Iterable[Row]) -> Table:
     for row in rows:
         memory = "" if row.memory_mib is None else f"{row.memory_mib:.0f}"
         ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
-        shown.add_row(row.bench, f"{row.figure:,.4g}", row.unit, row.versus, ratio, row.goal, memory)
+        figure = f"{row.figure:,.0f}" if row.figure >= 100 else f"{row.figure:.3g}"
+        shown.add_row(row.bench, figure, row.unit, row.versus, ratio, row.goal, memory)
     return shown
 
 

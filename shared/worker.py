@@ -108,7 +108,7 @@ async def open_worker(service: Service, place: Place) -> AsyncIterator[Worker]:
         )
         async with pool.acquire() as connection:
             await migrate(connection, *service.migrations)
-        producer = await _started(stack, _producer(place))
+        producer = await _started(stack, producer_of(place))
         topics = [place.prefix + event.type() for event in service.domain.consumes]
         partitions = await _partitions(producer, topics)
         kafka = await _started(stack, consumer_of(place, name, topics))
@@ -139,7 +139,8 @@ def _worker(
     )
 
 
-def _producer(place: Place) -> AIOKafkaProducer:
+def producer_of(place: Place) -> AIOKafkaProducer:
+    """Make the producer that the relay sends with."""
     return AIOKafkaProducer(
         bootstrap_servers=place.kafka,
         enable_idempotence=True,
