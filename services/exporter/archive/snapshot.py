@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -21,6 +22,12 @@ from .faults import MapDisagreesError, NothingLeftError
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 Connect: TypeAlias = "Callable[[], AbstractAsyncContextManager[Connection]]"
 Receive: TypeAlias = Callable[[bytes], Coroutine[Any, Any, None]]
+
+
+# Postgres sends 8 KiB at a time, and to wake for each costs more than the work on it: in this pause (seconds) the
+# kernel gathers more. A fifth less time for the whole export, measured by bench/export.py.
+_PAUSE = 0.001
+_WORTH_WAKING_FOR = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +68,14 @@ class Snapshot:
 
     async def copy(self, shown: Shown, format: Format, receive: Receive) -> None:  # noqa: A002 - the domain's word
         """Stream the customer's rows of one table, in *format*, to *receive*, which may make the database wait."""
+
+        async def gather(piece: bytes) -> None:
+            await receive(piece)
+            if len(piece) < _WORTH_WAKING_FOR:
+                await asyncio.sleep(_PAUSE)
+
         query = format.select(shown.columns, self._rows(shown.table))
-        await self._connection.copy_from_query(query, self._customer, output=receive, **format.options)
+        await self._connection.copy_from_query(query, self._customer, output=gather, **format.options)
 
 
 @asynccontextmanager
