@@ -164,6 +164,16 @@ def test_ended_by_another_service() -> None:
     assert not found(work, "last_day_for_notice").applies
 
 
+def test_ended_by_another_service_with_its_period() -> None:
+    """An end at the very end of a period is explained by that period, and not by the next."""
+    work = casework(at("2026-12-31T23:00"))
+    work.tell(contract(months=12), breach("2027-01-01T00:00"))
+
+    assert found(work, "period_end").value == date(2026, 12, 31)
+    assert found(work, "last_day_of_service").value == date(2026, 12, 31)
+    assert found(work, "last_day_for_notice").applies
+
+
 def test_ended_before_it_was_registered() -> None:
     """Of a contract of which only the end is known, the end is explained."""
     work = casework()
@@ -253,9 +263,10 @@ async def offramp(postgres: str, pool: Any, monkeypatch: pytest.MonkeyPatch) -> 
     """Give the command, with acme's contract in the notice service's database."""
     monkeypatch.setenv("OFFRAMP_NOTICE_DSN", postgres)
     now = at("2026-10-10T12:00")
+    early = notice("2026-10-01T12:00").model_copy(update={"customer_id": "zoo"})
     arrivals = [
         Arrival(Fact(f"e-{number}", "/support", now, event))
-        for number, event in enumerate([contract(months=12), notice("2026-10-01T12:00")])
+        for number, event in enumerate([contract(months=12), notice("2026-10-01T12:00"), early])
     ]
     await PostgresProcess(domain(POLICY), pool, 2).arrivals(arrivals, (), now)
 
@@ -286,12 +297,13 @@ async def test_the_command_writes_a_calendar(offramp: Any) -> None:
     assert written.stdout_bytes.count(b"BEGIN:VEVENT\r\n") == 2
 
 
-async def test_an_unknown_customer(offramp: Any) -> None:
-    """A customer without a contract is an error that says what to do."""
-    asked = await offramp("explain", "nobody")
+@pytest.mark.parametrize("customer", ["nobody", "zoo"])
+async def test_a_customer_without_a_contract(offramp: Any, customer: str) -> None:
+    """A customer never heard of, or whose notice still waits for its contract, is an error that says what to do."""
+    asked = await offramp("calendar", customer)
 
     assert isinstance(asked.exception, OperatorError)
-    assert "notice knows no contract of nobody: check the id" in str(asked.exception)
+    assert f"notice knows no contract of {customer}: check the id" in str(asked.exception)
 
 
 async def test_a_database_that_is_away(offramp: Any, monkeypatch: pytest.MonkeyPatch) -> None:
