@@ -1,0 +1,169 @@
+"""The storm: a million cases due at one midnight, decided and owed by two workers.
+
+Floor: one SQL statement that moves and owes them without deciding anything. Peer: procrastinate, a job a case.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, date, datetime, timedelta
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from services.notice.announcements import announce, next_moment
+from services.notice.calendar import Terms, over_at
+from services.notice.domain import domain
+from services.notice.states import Known, Leaving, Notice, Running
+from shared.clock import system_clock
+from shared.postgres import PostgresProcess
+from shared.progress import Progress
+from shared.statecodec import StateCodec
+from shared.waker import Waker
+
+from .children import Starting, alone
+from .event_path import timed
+from .ground import PARTITIONS, database
+from .notices import POLICY
+from .rows import Row
+
+CASES = 1_000_000
+ROUNDS = 3
+JOBS = 3_000
+_LOOK = 0.02
+ZONE = "Europe/Stockholm"
+BEFORE = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def prepared() -> tuple[Known, Known, datetime]:
+    """Give two kinds of case that are due at the same midnight: a contract that ends, and a date to be told."""
+    terms = Terms("k", 1, date(2025, 11, 1), date(2026, 10, 31), ZONE, 12, 30, ("email",))
+    midnight = over_at(terms, 0)
+    leaving = Known("CUSTOMER", (Leaving(terms, BEFORE, Notice("n", BEFORE, 0), midnight),), (("k", "n"),), midnight)
+    # The last day for notice is the day after it, and that is told a day before; what was to be told earlier was.
+    just_before = midnight - timedelta(seconds=1)
+    later = msgspec.structs.replace(terms, first_end=date(2026, 12, 2))
+    running, _ = announce("CUSTOMER", Running(later, BEFORE), just_before, POLICY)
+    assert isinstance(running, Running)
+    told = next_moment(running, just_before, POLICY)
+    assert told == midnight
+    return leaving, Known("CUSTOMER", (running,), (), told), midnight
+
+
+async def fill(dsn: str, count: int) -> datetime:
+    """Make *count* cases, half of each kind, and tell when they are due."""
+    leaving, running, midnight = prepared()
+    codec: StateCodec[Any] = StateCodec(domain(POLICY).states)
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(_FILL, codec.dump(leaving), codec.dump(running), midnight, count, timeout=600)
+    await connection.execute("vacuum analyze cases", timeout=600)
+    await connection.execute("checkpoint", timeout=600)
+    await connection.close()
+    return midnight
+
+
+async def product(starting: Starting, dsn: str, midnight: str) -> dict[str, Any]:
+    """Wake cases as a worker does, until none is left."""
+    now = datetime.fromisoformat(midnight)
+    async with asyncpg.create_pool(dsn, min_size=2, max_size=4) as pool:
+        process = PostgresProcess(domain(POLICY), pool, PARTITIONS)
+        waker = Waker(process, pool, lambda: now, system_clock, Progress({}))
+        await pool.fetchval("select 1")
+        await starting()
+        begun = perf_counter()
+        while await waker.turn():
+            pass
+        return {"seconds": perf_counter() - begun}
+
+
+async def floor(starting: Starting, dsn: str, midnight: str) -> dict[str, Any]:
+    """Move and owe them all by one statement."""
+    connection = await asyncpg.connect(dsn)
+    await starting()
+    begun = perf_counter()
+    await connection.execute(_FLOOR, datetime.fromisoformat(midnight), timeout=600)
+    took = perf_counter() - begun
+    await connection.close()
+    return {"seconds": took}
+
+
+async def run(scale: float = 0.1) -> list[Row]:
+    """Measure with *scale* times a million cases, and with a hundredth of that."""
+    count = max(int(CASES * scale), 20_000)
+    few = max(count // 100, 10_000)
+    rates: dict[str, list[float]] = {"product": [], "floor": [], "few": []}
+    peaks: dict[str, list[float]] = {"product": [], "few": []}
+    for _ in range(ROUNDS if count <= 200_000 else 1):
+        for name, target, workers, cases in (
+            ("few", "product", 2, few),
+            ("product", "product", 2, count),
+            ("floor", "floor", 1, count),
+        ):
+            rate, memory = await woken(target, cases, workers)
+            rates[name].append(rate)
+            if name in peaks:
+                peaks[name].append(memory)
+    jobs = await woken_by_jobs(min(JOBS, few))
+    middle = {name: median(found) for name, found in rates.items()}
+    memory, per_case = max(peaks["product"]), middle["few"] / middle["product"]
+    unit = f"cases/s of {count:,}, 2 workers"
+    return [
+        Row("storm", middle["product"], unit, "one SQL statement", middle["product"] / middle["floor"], ">= 0.8", memory),
+        Row("storm", middle["product"], unit, "procrastinate, a job a case", middle["product"] / jobs, ">= 100", memory),
+        Row("storm", 1e6 / middle["product"], "µs/case", f"cost at {few:,} cases", per_case, "0.85 to 1.15", memory),
+        Row("storm", memory, "MiB", f"peak at {few:,} cases", memory / max(peaks["few"]), "~1", memory),
+    ]
+
+
+async def woken(target: str, cases: int, workers: int) -> tuple[float, float]:
+    """Wake *cases* with *workers*; cases per second from the word "go" to the last commit, and the peak of memory."""
+    async with database() as dsn:
+        midnight = await fill(dsn, cases)
+        _, answers = await timed(f"{__name__}:{target}", workers, dsn=dsn, midnight=midnight.isoformat())
+        await check(dsn, cases, midnight)
+    took = max(one.figures["seconds"] for one in answers)
+    return cases / took, max(one.memory_mib for one in answers)
+
+
+async def check(dsn: str, cases: int, midnight: datetime) -> None:
+    connection = await asyncpg.connect(dsn)
+    assert await connection.fetchval("select count(*) from outbox") == cases
+    assert not await connection.fetchval("select count(*) from cases where wakes_at <= $1", midnight)
+    await connection.close()
+
+
+async def woken_by_jobs(jobs: int) -> float:
+    async with database() as dsn:
+        await fill(dsn, jobs)
+        answer = await alone("bench.procrastinate_peer:work", dsn=dsn, jobs=jobs)
+    return jobs / float(answer.figures["seconds"])
+
+
+_FILL = """
+-- fill
+insert into cases (customer_id, key_hash, revision, wakes_at, state)
+select 'c' || n, hashint8(n) & 2147483647, 1, $3,
+       replace(case when n % 2 = 0 then $1::text else $2 end, 'CUSTOMER', 'c' || n)::jsonb
+  from generate_series(1::bigint, $4) as n
+"""
+_FLOOR = """
+-- floor: what each case owes is written as the machine writes it, but nobody decided it
+with woken as (
+    update cases set state = jsonb_set(state, '{wakes_at}', 'null'), revision = revision + 1, wakes_at = null, stuck = null
+     where wakes_at <= $1 returning customer_id, key_hash)
+insert into outbox (lane, id, aggregatetype, aggregateid, type, payload, headers, owed_at)
+select key_hash % 4, gen_random_uuid(), 'ContractTerminated', customer_id, 'ContractTerminated',
+       convert_to('{"specversion":"1.0","id":"00000000-0000-8000-8000-000000000000","source":"/offramp/notice",'
+           || '"type":"ContractTerminated","subject":"' || customer_id || '","time":"2026-11-01T00:00:00Z",'
+           || '"datacontenttype":"application/json","dataschema":"urn:offramp:ContractTerminated:v1","data":'
+           || '{"customer_id":"' || customer_id || '","contract_id":"k","basis":"notice","period_end":"2026-10-31",'
+           || '"terminated_at":"2026-10-31T23:00:00Z","time_zone":"Europe/Stockholm"}}', 'UTF8'),
+       '[["content-type","application/cloudevents+json; charset=UTF-8"],["ce_specversion","1.0"],["ce_id",'
+           || '"00000000-0000-8000-8000-000000000000"],["ce_source","/offramp/notice"],["ce_type","ContractTerminated"],'
+           || '["ce_subject","' || customer_id || '"],["ce_time","2026-11-01T00:00:00Z"],'
+           || '["ce_dataschema","urn:offramp:ContractTerminated:v1"]]', $1
+  from woken
+"""
