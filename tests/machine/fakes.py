@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from aiokafka import TopicPartition
-from aiokafka.errors import IllegalStateError, TopicAuthorizationFailedError
+from aiokafka.errors import IllegalStateError, LeaderNotAvailableError, TopicAuthorizationFailedError
 
 from shared.events.envelope import Record
 
@@ -26,11 +26,20 @@ class FakeProducer:
     acknowledge: Callable[[], Awaitable[None]] = _at_once
     batch_size: int = 7
     sent: dict[tuple[str, int], list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
+    _lost: asyncio.Future[None] | None = None
+
+    async def lose_first(self) -> None:
+        """Give the first batch up at once, as aiokafka does when its partition has no leader for too long."""
+        self._lost = asyncio.get_running_loop().create_future()
+        self._lost.set_exception(LeaderNotAvailableError())
 
     def create_batch(self) -> FakeBatch:
         return FakeBatch(self.batch_size)
 
     async def send_batch(self, batch: FakeBatch, topic: str, partition: int) -> asyncio.Future[None]:
+        lost, self._lost = self._lost, None
+        if lost is not None:
+            return lost
         self.sent[topic, partition].extend(batch.records)
         return asyncio.ensure_future(self.acknowledge())
 

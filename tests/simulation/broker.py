@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from random import Random
@@ -12,12 +12,11 @@ from types import SimpleNamespace
 from typing import Any, TypeAlias
 
 from aiokafka import TopicPartition
-from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaConnectionError, KafkaTimeoutError, TopicAuthorizationFailedError
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaConnectionError, KafkaTimeoutError, LeaderNotAvailableError, TopicAuthorizationFailedError
 
 from shared.events.envelope import Record
 
 PARTITIONS = 3
-# Longer than a page takes to be sent.
 _FAILING = 600.0
 Offsets: TypeAlias = dict[TopicPartition, int]
 
@@ -108,17 +107,22 @@ class Consumer:
     def paused(self) -> set[TopicPartition]:
         return set()
 
-    def news(self) -> list[TopicPartition]:
-        """Name the partitions that have something to read, in an order that doesn't depend on hashes."""
-        log = self.group.broker.log
+    def news(self, wanted: Sequence[TopicPartition] | None = None) -> list[TopicPartition]:
+        """Name those of *wanted*, or of all partitions, that have something to read, in their order."""
+        log, positions = self.group.broker.log, self.positions
         return [
             where
-            for where, place in sorted(self.positions.items())
-            if len(log[where]) > place and not self.slow(where.topic)
+            for where in (positions if wanted is None else wanted)
+            if where in positions and len(log[where]) > positions[where] and not self.slow(where.topic)
         ]
 
-    async def getmany(self, *wanted: TopicPartition, timeout_ms: int = 0, max_records: int) -> dict[TopicPartition, Any]:
+    async def getmany(
+        self, *wanted: TopicPartition, timeout_ms: int = 0, max_records: int
+    ) -> dict[TopicPartition, Any]:
         """Read some records of some partitions."""
+        news = self.news(wanted)
+        if not news:
+            return {}
         await self.gate("kafka getmany")
         rng, log = self.group.broker.rng, self.group.broker.log
         if self.group.broker.down():
@@ -126,8 +130,8 @@ class Consumer:
         if self.refused():
             raise TopicAuthorizationFailedError(wanted[0].topic)
         polled = {}
-        for where in self.news():
-            if where in wanted and rng.random() < 0.7:
+        for where in self.news(news):
+            if rng.random() < 0.7:
                 begin = self.positions[where]
                 records = log[where][begin : begin + min(rng.randint(1, 20), max_records)]
                 polled[where] = [_message(record) for record in records]
@@ -175,12 +179,15 @@ class Producer:
     """What of ``AIOKafkaProducer`` the relay uses; *lossy* gives how often an answer gets lost."""
 
     def __init__(
-        self, broker: Broker, gate: Callable[[str], Any], now_ms: Callable[[], int], lossy: Callable[[], bool]
+        self, broker: Broker, gate: Callable[[str], Any], now_ms: Callable[[], int], lossy: Callable[[], bool], *,
+        gaps: bool,
     ) -> None:
         self.broker = broker
         self.gate = gate
         self.now_ms = now_ms
         self.lossy = lossy
+        # Whether a batch may get through after one before it failed.
+        self.gaps = gaps
         self.failing_until: dict[TopicPartition, float] = {}
 
     def create_batch(self) -> Batch:
@@ -199,7 +206,9 @@ class Producer:
                 self._append(batch, topic, partition)
             raise
         if self._fails(TopicPartition(topic, partition)):
-            answer.set_exception(KafkaTimeoutError())
+            if not self.gaps:
+                raise KafkaTimeoutError
+            answer.set_exception(LeaderNotAvailableError())
             return answer
         self._append(batch, topic, partition)
         if self.lossy():
@@ -209,7 +218,7 @@ class Producer:
         return answer
 
     def _fails(self, where: TopicPartition) -> bool:
-        """Lose a batch, and whatever follows it there, as an idempotent producer does: there is never a gap."""
+        """Tell whether a batch is given up, as aiokafka does when its partition has no leader for too long."""
         now = asyncio.get_running_loop().time()
         if self.failing_until.get(where, 0.0) <= now and self.lossy():
             self.failing_until[where] = now + _FAILING

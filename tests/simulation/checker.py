@@ -15,7 +15,7 @@ from shared.events.envelope import Record, Unreadable, read
 from shared.events.event import Event
 from shared.events.exporter import ExportFailed, ExportReady, ExportRefused
 from shared.events.notice import ContractTerminated, NoticeAccepted, NoticeRejected
-from shared.events.platform import ExportRequested, LegalHoldPlaced, LegalHoldReleased, NoticeReceived
+from shared.events.platform import ContractRegistered, ExportRequested, LegalHoldPlaced, LegalHoldReleased, NoticeReceived
 from shared.events.retention import AccountClosed, DeletionRequested
 from shared.identity import inbox_key
 
@@ -47,6 +47,7 @@ class Checker:
     published: dict[type[Event], dict[bytes, Fact]] = field(default_factory=lambda: defaultdict(dict))
     garbage: set[tuple[str, int, int]] = field(default_factory=set)
     buried: set[tuple[str, str, int, int]] = field(default_factory=set)
+    letters: set[tuple[bytes | None, ...]] = field(default_factory=set)
     # By source, topic and customer: the ids owed, in order, and how many of them were seen on the topic.
     owed_ids: dict[tuple[str, str, str], list[str]] = field(default_factory=lambda: defaultdict(list))
     seen: Counter[tuple[str, str, str]] = field(default_factory=Counter)
@@ -79,6 +80,7 @@ class Checker:
         """A transaction that owes *rows* was committed."""
         for row in rows:
             if row["aggregatetype"].startswith("dlq."):
+                self._buried_once(row)
                 continue
             headers = tuple(unpack_headers(row["headers"]))
             fact = read(Record(row["aggregatetype"], 0, 0, 0, None, row["payload"], headers))
@@ -87,6 +89,12 @@ class Checker:
             self.owed_ids[key].append(fact.id)
             self.world.trace(service, f"owes {fact.event!r}")
             self._judge(fact.event, database)
+
+    def _buried_once(self, row: dict[str, Any]) -> None:
+        headers = dict(unpack_headers(row["headers"]))
+        place = tuple(headers[f"__dlq.errors.{name}"] for name in ("group", "topic", "partition", "offset"))
+        self.must(place not in self.letters, f"{place}: buried twice")
+        self.letters.add(place)
 
     def erased(self, customer_id: str) -> None:
         """Rows of a customer were deleted."""
@@ -130,6 +138,10 @@ class Checker:
                 self.must(any(one.event.notice_id == asked for one in self.published[NoticeReceived].values()), asked)  # type: ignore[attr-defined]
                 if isinstance(event, NoticeAccepted):
                     self.accepted.add(event.customer_id)
+                elif event.reason == "unknown_contract":
+                    heard = [one.event for key, one in self.published[ContractRegistered].items() if key in database.inbox]
+                    known = [one for one in heard if one.contract_id == event.contract_id]  # type: ignore[attr-defined]
+                    self.must(not known, f"{asked}: the contract is known")
             case ExportReady(request_id=asked) | ExportRefused(request_id=asked) | ExportFailed(request_id=asked):
                 self._answered(asked)
                 if isinstance(event, ExportReady):

@@ -78,9 +78,10 @@ class Result:
 class World:
     """Everything there is, drawn from *seed*."""
 
-    def __init__(self, seed: int, *, show: bool = False, fetches_fail: bool = False) -> None:
+    def __init__(self, seed: int, *, show: bool = False, gaps: bool = False) -> None:
         self.seed = seed
-        self.fetches_fail = fetches_fail
+        # Whether a batch may get through after one before it, of the same partition, failed.
+        self.gaps = gaps
         self.rng = Random(seed)
         self.show = show
         self.loop = asyncio.get_running_loop()
@@ -136,7 +137,7 @@ class World:
 
     def refused(self) -> bool:
         """Tell whether Kafka refuses to be read from."""
-        return self.fetches_fail and self.unlucky(0.01)
+        return self.unlucky(0.01)
 
     def answer_lost(self) -> bool:
         """Tell whether Kafka's answer gets lost."""
@@ -298,6 +299,7 @@ class World:
         if worker is not None:
             span = self.rng.choice([timedelta(seconds=50), timedelta(hours=3), timedelta(days=100)])
             worker.skew = span * self.rng.uniform(-1, 1)
+            worker.ring()
             self.trace(worker.name, f"clock is wrong by {worker.skew}")
             self._begin(self._right_again(worker))
 
@@ -362,8 +364,8 @@ class World:
         return Result(self.seed, None if found is None else str(found), self._hash.hexdigest(), self.steps)
 
 
-async def _simulate(seed: int, *, show: bool, fetches_fail: bool) -> Result:
-    world = World(seed, show=show, fetches_fail=fetches_fail)
+async def _simulate(seed: int, *, show: bool, gaps: bool) -> Result:
+    world = World(seed, show=show, gaps=gaps)
     try:
         await world.live()
     except ViolationError as violation:
@@ -371,14 +373,14 @@ async def _simulate(seed: int, *, show: bool, fetches_fail: bool) -> Result:
     return world.result(None)
 
 
-def simulate(seed: int, *, show: bool = False, fetches_fail: bool = False) -> Result:
+def simulate(seed: int, *, show: bool = False, gaps: bool = False) -> Result:
     """Run the world of *seed*; the same seed always comes to the same result."""
     logs, report = structlog.get_config(), performer._REPORT_SECONDS
     # Silent, and a lease is prolonged every third of it: reports of progress would only cost time.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     performer._REPORT_SECONDS = 1e9
     try:
-        return loop.run(_simulate(seed, show=show, fetches_fail=fetches_fail))
+        return loop.run(_simulate(seed, show=show, gaps=gaps))
     finally:
         performer._REPORT_SECONDS = report
         structlog.configure(**logs)
