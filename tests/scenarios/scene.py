@@ -38,7 +38,6 @@ class Scene:
     ground: Ground
     producer: AIOKafkaProducer
     admin: AIOKafkaAdminClient
-    closing: AsyncExitStack
     started: list[Worker] = field(default_factory=list)
 
     # -- who works here
@@ -46,7 +45,9 @@ class Scene:
     async def start(self, service: str) -> Worker:
         """Start one more worker of *service*; it is ended with the scene."""
         folder = self.ground.folder / "logs" / f"{len(self.started)}"
-        worker = await Worker.start(service, self.ground.environment(), folder)
+        # What a worker leaves in its state folder goes with the scene's.
+        home = {"OFFRAMP_HOME": str(self.ground.folder / "home")}
+        worker = await Worker.start(service, self.ground.environment() | home, folder)
         self.started.append(worker)
         return worker
 
@@ -171,7 +172,7 @@ async def scene(settings: Settings, folder: Path, *owners: str) -> AsyncIterator
         await producer.start()
         await admin.start()
         (folder / "logs").mkdir()
-        made = Scene(ground, producer, admin, closing)
+        made = Scene(ground, producer, admin)
         try:
             yield made
         finally:
