@@ -49,8 +49,8 @@ TABLE = """
            (array['viewed', 'submitted', 'graded', 'downloaded', 'posted'])[1 + n % 5],
            case when n % 7 > 0 then ('10.' || n % 13 || '.' || n % 251 || '.' || n % 199)::inet end,
            case when n % 5 > 0 then jsonb_build_object(
-               'agent', 'Mozilla/5.0 (X11; Linux x86_64; rv:1' || n % 30 || '.0)', 'course', n % 977, 'session', md5(n::text),
-               'attempt', n * 7919 % 1000003, 'page', n % 11
+               'agent', 'Mozilla/5.0 (X11; Linux x86_64; rv:1' || n % 30 || '.0)', 'course', n % 977, 'page', n % 11,
+               'attempt', n * 7919 % 1000003, 'session', md5(n::text)
            ) end
       from generate_series(1::bigint, $rows * 10 / 9) as n;
     create index on activity_log (customer_id);
