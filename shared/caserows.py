@@ -12,7 +12,7 @@ from aiokafka.partitioner import murmur2
 
 from .advance import Case, Waiting, wakes_at
 from .decision import Domain, Fact
-from .events.envelope import Record, headers_to_keep, read, write
+from .events.envelope import Record, headers_to_keep, read, write, write_as_text
 from .identity import derived
 from .settlement import Buried
 from .statecodec import StateCodec
@@ -89,9 +89,9 @@ def pack_headers(headers: Headers) -> str:
     ).decode()
 
 
-def _pack_own(headers: Headers) -> str:
+def _pack_own(headers: Iterable[tuple[str, str]]) -> str:
     """Write the headers of an event of ours, in which nothing needs escaping; three times as fast."""
-    return '[["' + '"],["'.join([name + '","' + value.decode() for name, value in headers if value is not None]) + '"]]'
+    return '[["' + '"],["'.join([f'{name}","{text}' for name, text in headers]) + '"]]'
 
 
 def unpack_headers(text: str) -> list[tuple[str, bytes | None]]:
@@ -101,7 +101,7 @@ def unpack_headers(text: str) -> list[tuple[str, bytes | None]]:
 
 def owed_row(fact: Fact, lane: int, now: datetime) -> OutboxRow:
     """Write an event that is to be published."""
-    payload, headers = write(fact)
+    payload, headers = write_as_text(fact)
     kind = fact.event.type()
     return lane, fact.id, kind, fact.event.customer_id, kind, payload, _pack_own(headers), None, now
 

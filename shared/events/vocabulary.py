@@ -7,6 +7,7 @@ other type fails the build, which is how personal data is kept out of topics, de
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Annotated
 from zoneinfo import available_timezones
 
@@ -51,6 +52,7 @@ def _utc(moment: datetime) -> datetime:
         raise PydanticCustomError("out_of_range", "outside the years 1 to 9999 in UTC") from None
 
 
+@lru_cache(maxsize=4096)
 def iso(moment: datetime) -> str:
     """Give *moment* (aware) as RFC 3339 in UTC with a ``Z``."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
