@@ -40,7 +40,7 @@ def table_resource(file: TableFile, files: Sequence[TableFile], keys: Sequence[F
         "fields": [_field(file, position) for position in range(len(file.shown.columns))],
         "missingValues": list(file.format.missing_values),
     }
-    schema |= _primary_key(file.shown) | _foreign_keys(file, files, keys)
+    schema |= _primary_key(file) | _foreign_keys(file, files, keys)
     described = {"title": table.name, "category": table.category, **file.format.resource, "schema": schema}
     if table.left_out:
         described["leftOut"] = dict(table.left_out)
@@ -65,11 +65,10 @@ def _field(file: TableFile, position: int) -> dict[str, Any]:
     return {**file.format.field(column), "databaseType": column.type}
 
 
-def _primary_key(shown: Shown) -> dict[str, Any]:
-    keyed = sorted((column.key_position, column.name) for column in shown.columns if column.key_position)
+def _primary_key(file: TableFile) -> dict[str, Any]:
     # With a part of the key left out the rest tells no rows apart.
-    whole = [position for position, _ in keyed] == list(range(1, len(keyed) + 1))
-    return {"primaryKey": [name for _, name in keyed]} if keyed and whole else {}
+    key = file.shown.key
+    return {"primaryKey": list(key)} if key and _shows(file, key) else {}
 
 
 def _foreign_keys(file: TableFile, files: Sequence[TableFile], keys: Sequence[ForeignKey]) -> dict[str, Any]:

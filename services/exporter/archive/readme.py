@@ -65,5 +65,5 @@ def _how(name: str) -> Iterator[str]:
     yield "To check that all is here and nothing was altered"
     yield f"  unzip {name}.zip && cd {name}"
     yield "  sha256sum -c manifest-sha256.txt          (macOS: shasum -a 256 -c manifest-sha256.txt)"
-    yield "  frictionless validate data/datapackage.json"
+    yield '  frictionless validate data/datapackage.json  (pip install "frictionless[json]")'
     yield ""

@@ -32,11 +32,15 @@ _WORTH_WAKING_FOR = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A table with the columns that the archive shows of it, and how many rows the snapshot holds."""
+    """A table with the columns that the archive shows of it, how many rows the snapshot holds, and its primary key.
+
+    *key* names all columns of the key, in its order, also those that are not shown.
+    """
 
     table: Table
     columns: tuple[LiveColumn, ...]
     rows: int
+    key: tuple[str, ...]
 
 
 class Snapshot:
@@ -57,7 +61,8 @@ class Snapshot:
         if not kept:
             raise NothingLeftError(table.name, "the map leaves out every column", "Exempt the table, or show a column")
         rows = await self._connection.fetchval(f"select count(*) {self._rows(table)}", self._customer)
-        return Shown(table, kept, rows)
+        key = sorted((column.key_position, column.name) for column in columns if column.key_position)
+        return Shown(table, kept, rows, tuple(name for _, name in key))
 
     def _rows(self, table: Table) -> str:
         return f"from {relation(table.name)} as t where {owned_by(self._map, table, 't')}"
