@@ -7,7 +7,7 @@ when Kafka has them all: nothing is lost by a crash, a repeat has the same ids, 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
@@ -25,6 +25,8 @@ PAGE = 5000
 # Only what a crashed worker left behind waits for this; our own commits ring the bell.
 _LOOKOUT = 0.5
 _PATIENCE = 60.0
+# How often it says that it is still waiting for Kafka.
+_SLICE = 10.0
 
 
 class Relay:
@@ -41,6 +43,7 @@ class Relay:
     ) -> None:
         self._pool = pool
         self._producer = producer
+        self._progress = progress
         self._prefix = prefix
         self._owed = owed
         self._bells = [asyncio.Event() for _ in range(partitions)]
@@ -83,27 +86,45 @@ class Relay:
     async def _send(self, lane: int, rows: Sequence[Record]) -> None:
         """Send *rows*, each topic's in order, and return when Kafka has acknowledged all of them."""
         by_topic = sorted(rows, key=itemgetter("aggregatetype"))  # stable, so a topic's rows stay in order
-        sent = []
-        for topic, records in groupby(by_topic, key=itemgetter("aggregatetype")):
-            sent += await self._enqueue(self._prefixed(topic), lane, records)
-        await asyncio.gather(*sent)
+        sending = {
+            asyncio.create_task(self._send_in_order(self._prefixed(topic), lane, list(records)))
+            for topic, records in groupby(by_topic, key=itemgetter("aggregatetype"))
+        }
+        try:
+            await self._acknowledged(lane, sending)
+        finally:
+            for one in sending:
+                one.cancel()
+
+    async def _acknowledged(self, lane: int, sending: set[asyncio.Task[None]]) -> None:
+        """Wait until Kafka has all, however long it is away: a broker's outage is not a relay that is stuck."""
+        while sending:
+            done, sending = await asyncio.wait(sending, timeout=_SLICE, return_when=asyncio.FIRST_COMPLETED)
+            for one in done:
+                one.result()
+            if not done:
+                self._progress.made(f"relay {lane}", "Kafka has not acknowledged")
+
+    async def _send_in_order(self, topic: str, lane: int, records: Sequence[Record]) -> None:
+        """Send one topic's *records*, a batch once Kafka has the one before: then nothing overtakes what failed."""
+        for batch in self._batches(records):
+            acknowledged = await self._producer.send_batch(batch, topic, partition=lane)
+            await acknowledged
+
+    def _batches(self, records: Sequence[Record]) -> Iterator[Any]:
+        batch = self._producer.create_batch()
+        for record in records:
+            if _append(batch, record) is None:
+                yield batch
+                batch = self._producer.create_batch()
+                # A first record is taken whatever its size; Kafka itself refuses one that is too large.
+                _append(batch, record)
+        yield batch
 
     def _prefixed(self, topic: str) -> str:
         """Name the topic on this broker; a dead letter's own topic is named as it was read, prefix and all."""
         dead, name = ("dlq.", topic[4:]) if topic.startswith("dlq.") else ("", topic)
         return dead + self._prefix + name.removeprefix(self._prefix)
-
-    async def _enqueue(self, topic: str, lane: int, records: Iterable[Record]) -> list[asyncio.Future[Any]]:
-        sent = []
-        batch = self._producer.create_batch()
-        for record in records:
-            if _append(batch, record) is None:
-                sent.append(await self._producer.send_batch(batch, topic, partition=lane))
-                batch = self._producer.create_batch()
-                # A first record is taken whatever its size; Kafka itself refuses one that is too large.
-                _append(batch, record)
-        sent.append(await self._producer.send_batch(batch, topic, partition=lane))
-        return sent
 
 
 def _append(batch: Any, record: Record) -> object:

@@ -138,7 +138,6 @@ async def test_kafka_refuses(pool: asyncpg.Pool, process: PostgresProcess) -> No
     assert await outbox_size(pool) == len(CUSTOMERS)
 
 
-@pytest.mark.xfail(strict=True, reason="Relay._enqueue sends a topic's next batch though the one before it has failed")
 async def test_gap(pool: asyncpg.Pool, process: PostgresProcess) -> None:
     """If a batch failed for want of a leader, the next one of that partition isn't sent before it is."""
     await owe(process, 3)
