@@ -91,8 +91,8 @@ async def prepare(settings: Settings, data: Path | None) -> Ground:
     dsns = await prepare_databases(settings.postgres, f"_demo_{run}", settings.role_password, OWNERS)
     ground = Ground(run, folder, prefix, dsns, settings, Customers(), data)
     ground.move_to(BEGINNING)
-    _keys(ground.keys)
-    await _fill(ground)
+    make_sure_of_keys(ground.keys)
+    await fill(ground)
     return ground
 
 
@@ -108,13 +108,15 @@ async def clear(settings: Settings) -> None:
         await connection.close()
 
 
-def _keys(folder: Path) -> None:
+def make_sure_of_keys(folder: Path) -> None:
+    """Make the keys that sign certificates, if there are none."""
     # The last run's keys do as well; a verifier may have been given them.
     if not (folder / ED25519).exists():
         make_keys(folder)
 
 
-async def _fill(ground: Ground) -> None:
+async def fill(ground: Ground) -> None:
+    """Make the platform's tables, its four customers, and their objects."""
     settings = ground.settings
     async with ObjectStore(settings.s3) as store:
         for bucket in (platform.BUCKET, settings.exports_bucket, settings.certificates_bucket):

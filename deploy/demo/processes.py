@@ -16,7 +16,7 @@ from urllib.request import urlopen
 from shared.errors import OperatorError
 
 SERVICES: Final = ("notice", "exporter", "retention", "holder", "mailer")
-_OFFRAMP = Path(sys.executable).parent / "offramp"
+OFFRAMP = Path(sys.executable).parent / "offramp"
 _PATIENCE = 60.0
 _GRACE = 10.0
 
@@ -27,24 +27,25 @@ async def running(environment: Mapping[str, str], logs: Path) -> AsyncIterator[d
 
     Raises OperatorError if one ends or isn't ready in time, with the place of its log.
     """
-    ports = dict(zip(SERVICES, _free_ports(len(SERVICES)), strict=True))
-    processes = {name: await _start(name, port, environment, logs) for name, port in ports.items()}
+    ports = dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True))
+    processes = {name: await start(name, port, environment, logs) for name, port in ports.items()}
     try:
-        await asyncio.gather(*(_ready(name, ports[name], processes[name], logs) for name in SERVICES))
+        await asyncio.gather(*(ready(name, ports[name], processes[name], logs) for name in SERVICES))
         yield ports
     finally:
-        await asyncio.gather(*map(_stop, processes.values()))
+        await asyncio.gather(*map(stop, processes.values()))
 
 
-async def _start(name: str, port: int, environment: Mapping[str, str], logs: Path) -> asyncio.subprocess.Process:
+async def start(name: str, port: int, environment: Mapping[str, str], logs: Path) -> asyncio.subprocess.Process:
+    """Start one worker of service *name*, which logs into *logs*."""
     with (logs / f"{name}.log").open("wb") as log:
         return await asyncio.create_subprocess_exec(
-            _OFFRAMP, name, "run", "--web-port", str(port), "--no-plain-logs",
+            OFFRAMP, name, "run", "--web-port", str(port), "--no-plain-logs",
             env=dict(environment), stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
 
 
-async def _ready(name: str, port: int, process: asyncio.subprocess.Process, logs: Path) -> None:
+async def ready(name: str, port: int, process: asyncio.subprocess.Process, logs: Path) -> None:
     """Wait until the service says that it is ready; it has no other way to signal across processes."""
     try:
         async with asyncio.timeout(_PATIENCE):
@@ -64,7 +65,8 @@ def _says_ready(port: int) -> bool:
         return False
 
 
-async def _stop(process: asyncio.subprocess.Process) -> None:
+async def stop(process: asyncio.subprocess.Process) -> None:
+    """End a worker by SIGTERM, and by SIGKILL if it takes too long."""
     if process.returncode is not None:
         return
     process.terminate()
@@ -76,7 +78,8 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
         await process.wait()
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Give ports of loopback that nobody listens on."""
     sockets = [socket() for _ in range(count)]
     try:
         for one in sockets:

@@ -33,8 +33,8 @@ WINDOW = timedelta(days=91)
 async def made(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
     """Fill a platform and start every service but the one that deletes; three contracts are known."""
     async with scene(settings, tmp_path_factory.mktemp("scene"), *OWNERS) as one:
-        ground._keys(one.ground.keys)
-        await ground._fill(one.ground)
+        ground.make_sure_of_keys(one.ground.keys)
+        await ground.fill(one.ground)
         try:
             workers = [await one.start(name) for name in ("retention", "exporter", "mailer")]
             await asyncio.gather(*(worker.ready() for worker in workers))

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from deploy.demo.processes import _OFFRAMP
+from deploy.demo.processes import OFFRAMP
 
 # Beside the checkout, for whoever has it; too large and not ours to be part of it.
 OULAD = Path(__file__).parents[3] / "shared" / "data" / "oulad"
@@ -25,7 +25,7 @@ def test_story(data: Path | None) -> None:
     mark = uuid4().hex
     arguments = () if data is None else ("--data", str(data))
     told = subprocess.run(
-        [_OFFRAMP, "demo", *arguments], env=os.environ | {_MARK: mark}, capture_output=True, text=True, check=False
+        [OFFRAMP, "demo", *arguments], env=os.environ | {_MARK: mark}, capture_output=True, text=True, check=False
     )
 
     assert told.returncode == 0, told.stdout + told.stderr

@@ -29,12 +29,12 @@ class Worker:
     async def start(cls, service: str, environment: Mapping[str, str], logs: Path) -> Worker:
         """Start it, without waiting for it."""
         logs.mkdir()
-        (port,) = processes._free_ports(1)
-        return cls(service, port, await processes._start(service, port, environment, logs), logs)
+        (port,) = processes.free_ports(1)
+        return cls(service, port, await processes.start(service, port, environment, logs), logs)
 
     async def ready(self) -> None:
         """Wait until it has its share of the work."""
-        await processes._ready(self.service, self.port, self.process, self.logs)
+        await processes.ready(self.service, self.port, self.process, self.logs)
 
     async def kill(self) -> None:
         """End it at whatever line it is (SIGKILL)."""
@@ -48,7 +48,7 @@ class Worker:
 
     async def stop(self) -> None:
         """End it if it still runs, kindly or not."""
-        await processes._stop(self.process)
+        await processes.stop(self.process)
 
     async def page(self, name: str) -> tuple[int, dict[str, Any]]:
         """Open the page ``/health`` or ``/ready``; gives the status and the document."""
@@ -70,7 +70,7 @@ async def command(environment: Mapping[str, str], *arguments: str, given: bytes 
     """Run ``offramp`` with *arguments*, *given* on its standard input; gives exit code and output."""
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
-        processes._OFFRAMP, *arguments, env=dict(environment), stdin=pipe, stdout=pipe, stderr=asyncio.subprocess.STDOUT
+        processes.OFFRAMP, *arguments, env=dict(environment), stdin=pipe, stdout=pipe, stderr=asyncio.subprocess.STDOUT
     )
     output, _ = await process.communicate(given)
     return process.returncode or 0, output.decode()
