@@ -100,7 +100,7 @@ def _app(name: str, place: Place, web: Web, state: Path, logging_config: dict[st
         f"{place.prefix}offramp.{name}.operators",
         broker=f"kafka://{place.kafka}",
         store="memory://",
-        datadir=state / f"faust-{name}-{web.port}",
+        datadir=state / "faust",
         topic_allow_declare=False,
         topic_disable_leader=True,
         web_host=web.host,
