@@ -59,6 +59,7 @@ class Upload:
         self._tasks: list[asyncio.Task[dict[str, Any]]] = []
         self._failed: BaseException | None = None
         self._digest = hashlib.sha256()
+        self._hashing = asyncio.Lock()
         self._size = 0
         self._completing = False
         self._stored: Stored | None = None
@@ -122,8 +123,7 @@ class Upload:
         part, self._pieces, self._filled = b"".join(self._pieces), [], 0
         if len(self._tasks) == _MOST_PARTS:
             raise StoreRefusalError(f"{self._place} needs more than {_MOST_PARTS} parts: begin with larger ones")
-        checksum = await asyncio.get_running_loop().run_in_executor(None, self._hashed, part)
-        task = asyncio.create_task(self._send_part(len(self._tasks) + 1, part, checksum))
+        task = asyncio.create_task(self._send_part(len(self._tasks) + 1, part))
         task.add_done_callback(self._landed)
         self._tasks.append(task)
 
@@ -137,7 +137,10 @@ class Upload:
         if not task.cancelled():
             self._failed = self._failed or task.exception()
 
-    async def _send_part(self, number: int, part: bytes, checksum: str) -> dict[str, Any]:
+    async def _send_part(self, number: int, part: bytes) -> dict[str, Any]:
+        # The lock is fair, so the digest of the whole takes the parts in their order; the writer need not wait for it.
+        async with self._hashing:
+            checksum = await asyncio.get_running_loop().run_in_executor(None, self._hashed, part)
         with judged(f"send part {number} of {self._place}"):
             sent = await self._client.upload_part(
                 **self._at,
