@@ -25,7 +25,7 @@ from shared.postgres import PostgresProcess
 from shared.progress import Progress
 from shared.settings import read_settings
 from shared.switches import Switches
-from shared.worker import Place, consumer_of
+from shared.worker import Place, consumer_of, pool_of
 
 from .children import Answer, Starting, alone, child
 from .ground import NOON, PARTITIONS, database, topics
@@ -101,7 +101,7 @@ async def joined(prefix: str) -> AsyncIterator[tuple[AIOKafkaConsumer, HoldBack]
 
 async def product(starting: Starting, dsn: str, prefix: str, count: int, script: str = "") -> dict[str, Any]:
     """Read until the group has committed *count* events; with *script* note the statements there."""
-    async with asyncpg.create_pool(dsn, min_size=2, max_size=16) as pool, joined(prefix) as (kafka, hold):
+    async with pool_of(Place("", dsn), "bench") as pool, joined(prefix) as (kafka, hold):
         process = (Recorded if script else PostgresProcess)(domain(POLICY), pool, PARTITIONS)
         if isinstance(process, Recorded):
             process.script = []

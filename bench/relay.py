@@ -20,7 +20,7 @@ from shared.events.notice import NoticeAccepted
 from shared.progress import Progress
 from shared.relay import PAGE, Relay
 from shared.settings import read_settings
-from shared.worker import Place, producer_of
+from shared.worker import Place, pool_of, producer_of
 
 from .children import Starting, alone
 from .ground import NOON, PARTITIONS, database, fact, topics
@@ -64,9 +64,9 @@ async def started() -> AIOKafkaProducer:
 
 async def product(starting: Starting, dsn: str, prefix: str) -> dict[str, Any]:
     """Publish all that is owed, as a worker does, a lane beside the other."""
-    async with asyncpg.create_pool(dsn, min_size=4, max_size=8) as pool:
+    async with pool_of(Place("", dsn), "bench") as pool:
         sender = await started()
-        relay = Relay(pool, sender, PARTITIONS, asyncio.Event(), Progress({}), prefix)
+        relay = Relay(pool, sender, [asyncio.Event() for _ in range(PARTITIONS)], Progress({}), prefix)
         await starting()
         begun = perf_counter()
 

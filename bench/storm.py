@@ -23,6 +23,7 @@ from shared.postgres import PostgresProcess
 from shared.progress import Progress
 from shared.statecodec import StateCodec
 from shared.waker import Waker
+from shared.worker import Place, pool_of
 
 from .children import Starting, alone
 from .event_path import timed
@@ -68,7 +69,7 @@ async def fill(dsn: str, count: int) -> datetime:
 async def product(starting: Starting, dsn: str, midnight: str) -> dict[str, Any]:
     """Wake cases as a worker does, until none is left."""
     now = datetime.fromisoformat(midnight)
-    async with asyncpg.create_pool(dsn, min_size=2, max_size=4) as pool:
+    async with pool_of(Place("", dsn), "bench") as pool:
         process = PostgresProcess(domain(POLICY), pool, PARTITIONS)
         waker = Waker(process, pool, lambda: now, system_clock, Progress({}))
         await pool.fetchval("select 1")

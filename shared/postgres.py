@@ -44,8 +44,8 @@ class PostgresProcess(Generic[S]):
         self._rows: CaseRows[S] = CaseRows(domain)
         self._pool = pool
         self._partitions = partitions
-        # Rung after a commit that owes or orders something, so that relay and performer needn't poll for it.
-        self.owed = asyncio.Event()
+        # Rung after a commit that owes something on a lane, or orders something: relay and performer needn't poll.
+        self.owed = [asyncio.Event() for _ in range(partitions)]
         self.ordered = asyncio.Event()
 
     async def arrivals(self, arrivals: Sequence[Arrival], unreadable: Sequence[Buried], now: datetime) -> int:
@@ -75,8 +75,8 @@ class PostgresProcess(Generic[S]):
             fresh = await self._unseen(connection, arrivals)
             settlement = settle(self._domain, cases, fresh, now)
             settlement.buried.extend(unreadable)
-            await self._write(connection, settlement, hashes, now)
-        self._committed(settlement)
+            lanes = await self._write(connection, settlement, hashes, now)
+        self._committed(settlement, lanes)
         return len(fresh)
 
     async def wakes(self, now: datetime, limit: int) -> int:
@@ -98,11 +98,11 @@ class PostgresProcess(Generic[S]):
         async with self._transaction() as connection:
             due = await connection.fetch(_DUE, now, limit)
             settlement = settle_wakes(self._domain, self._cases(due), now)
-            await self._write(connection, settlement, _hashes(due), now)
+            lanes = await self._write(connection, settlement, _hashes(due), now)
             if settlement.stuck:
                 stuck = list(settlement.stuck.items())
                 await connection.executemany(_STUCK, [(*one, now + _STUCK_FOR) for one in stuck])
-        self._committed(settlement)
+        self._committed(settlement, lanes)
         return len(due)
 
     async def outcome(self, task_id: UUID, lease: UUID, outcome: Fact, now: datetime) -> None:
@@ -116,8 +116,8 @@ class PostgresProcess(Generic[S]):
                 # What the outcome made possible may be poisonous, and is buried; that is not the outcome's fault.
                 if one.fact is outcome:
                     raise OutcomeFailedError(one.reason)
-            await self._write(connection, settlement, hashes, now)
-        self._committed(settlement)
+            lanes = await self._write(connection, settlement, hashes, now)
+        self._committed(settlement, lanes)
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[AnyConnection]:
@@ -153,11 +153,12 @@ class PostgresProcess(Generic[S]):
 
     async def _write(
         self, connection: AnyConnection, settlement: Settlement[S], hashes: Mapping[str, int], now: datetime
-    ) -> None:
+    ) -> set[int]:
+        """Write all that *settlement* comes to, and give the lanes that owe something now."""
         if settlement.cases:
             await self._save(connection, settlement.cases)
-        lanes = self._partitions
-        owed = [owed_row(fact, hashes[fact.event.customer_id] % lanes, now) for fact in settlement.owed]
+        count = self._partitions
+        owed = [owed_row(fact, hashes[fact.event.customer_id] % count, now) for fact in settlement.owed]
         if settlement.buried:
             owed += await self._bury(connection, settlement.buried, now)
         if owed:
@@ -165,6 +166,7 @@ class PostgresProcess(Generic[S]):
         for one in settlement.tasks:
             body = one.task.model_dump_json()
             await connection.execute(_ORDER, one.id, one.task.customer_id, one.task.kind(), body)
+        return {row[0] for row in owed}
 
     async def _save(self, connection: AnyConnection, cases: Mapping[str, Case[S]]) -> None:
         columns = [self._rows.columns(case) for case in cases.values()]
@@ -187,13 +189,13 @@ class PostgresProcess(Generic[S]):
             rows.append(row)
         return rows
 
-    def _committed(self, settlement: Settlement[S]) -> None:
+    def _committed(self, settlement: Settlement[S], lanes: set[int]) -> None:
         """Say what became of the batch, and ring for those who have work now."""
         tell(self._domain.name, settlement.fates, settlement.buried)
         for customer_id, reason in settlement.stuck.items():
             _log.warning("case can't be woken; tried again later", customer=customer_id, reason=reason)
-        if settlement.owed or settlement.buried:
-            self.owed.set()
+        for lane in lanes:
+            self.owed[lane].set()
         if settlement.tasks:
             self.ordered.set()
 

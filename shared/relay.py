@@ -30,14 +30,13 @@ _SLICE = 10.0
 
 
 class Relay:
-    """Publishes for one service; *prefix* stands before every topic's name."""
+    """Publishes for one service; *owed* rings for each lane, and *prefix* stands before every topic's name."""
 
     def __init__(
         self,
         pool: Pool,
         producer: AIOKafkaProducer,
-        partitions: int,
-        owed: asyncio.Event,
+        owed: Sequence[asyncio.Event],
         progress: Progress,
         prefix: str = "",
     ) -> None:
@@ -45,34 +44,21 @@ class Relay:
         self._producer = producer
         self._progress = progress
         self._prefix = prefix
-        self._owed = owed
-        self._bells = [asyncio.Event() for _ in range(partitions)]
         self._loops = [
             Loop(f"relay {lane}", partial(self.publish_page, lane), progress, _LOOKOUT, bell)
-            for lane, bell in enumerate(self._bells)
+            for lane, bell in enumerate(owed)
         ]
-        self._stopping = False
 
     async def run(self) -> None:
         """Publish until ``stop``."""
         async with asyncio.TaskGroup() as group:
             for loop in self._loops:
                 group.create_task(loop.run())
-            group.create_task(self._pass_the_bell_on())
 
     def stop(self) -> None:
         """Finish the pages under way, then end."""
-        self._stopping = True
-        self._owed.set()
         for loop in self._loops:
             loop.stop()
-
-    async def _pass_the_bell_on(self) -> None:
-        while not self._stopping:
-            await self._owed.wait()
-            self._owed.clear()
-            for bell in self._bells:
-                bell.set()
 
     async def publish_page(self, lane: int) -> bool:
         """Publish up to a page of *lane*; tell whether there may be more."""

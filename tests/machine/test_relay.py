@@ -36,7 +36,7 @@ def process(pool: asyncpg.Pool) -> PostgresProcess:
 
 
 def relay(pool: asyncpg.Pool, producer: FakeProducer, prefix: str = "") -> Relay:
-    return Relay(pool, producer, PARTITIONS, asyncio.Event(), Progress({}), prefix)
+    return Relay(pool, producer, [asyncio.Event() for _ in range(PARTITIONS)], Progress({}), prefix)
 
 
 async def owe(process: PostgresProcess, turns: int) -> None:

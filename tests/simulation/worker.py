@@ -148,7 +148,7 @@ class Worker:
         pool: Any = self.pool
         client: Any = self.client
         self.consumer = Consumer(process, client, self.clock, NeverPaused(), progress, readers=READERS)  # type: ignore[arg-type]
-        self.relay = Relay(pool, producer, broker.PARTITIONS, asyncio.Event(), progress)  # type: ignore[arg-type]
+        self.relay = Relay(pool, producer, [asyncio.Event() for _ in range(broker.PARTITIONS)], progress)  # type: ignore[arg-type]
         self.waker = Waker(process, pool, self.clock, self.clock, progress)
         self.performer = Performer(
             self.service.domain.name, process, pool, performances, self.clock, asyncio.Event(), progress,
