@@ -20,6 +20,7 @@ import uvloop
 from shared.garbage import expect_batches
 from shared.logs import configure
 
+_LONGEST_ANSWER = 2**24
 # Where the child's two words to its parent go.
 _ANSWERS = 1
 
@@ -81,6 +82,7 @@ async def child(target: str, **arguments: Any) -> AsyncIterator[Child]:
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=log,
+        limit=_LONGEST_ANSWER,
     )
     started = Child(process, log)
     try:
