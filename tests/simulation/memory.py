@@ -207,12 +207,16 @@ class MemoryConnection:
         assert self._open is not None
         await self._gate("copy")
         for record in records:
-            row = _Row(zip(columns, record, strict=True))
-            _refuse_nul(row["aggregateid"] or "")
-            self._database.seq += 1
-            row["seq"] = self._database.seq
-            self._open.owed.append(row)
-            self._open.at_commit.append(lambda row=row: self._database.outbox.__setitem__(row["seq"], row))
+            _owe(self._database, self._open, record)
+
+
+def _owe(db: MemoryDatabase, tx: Transaction, record: Sequence[Any]) -> None:
+    row = _Row(zip(OUTBOX_COLUMNS, record, strict=True))
+    _refuse_nul(row["aggregateid"] or "")
+    db.seq += 1
+    row["seq"] = db.seq
+    tx.owed.append(row)
+    tx.at_commit.append(lambda: db.outbox.__setitem__(row["seq"], row))
 
 
 def _name(sql: str) -> str:
@@ -290,6 +294,11 @@ class _Statements:
             assert json.loads(_json(state) or "")["kind"]
             news = {"state": state, "waiting": _json(waiting), "revision": revision, "wakes_at": wakes_at}
             await _update(db, tx, customer_id, news | {"stuck": None})
+        return []
+
+    @staticmethod
+    async def owe(db: MemoryDatabase, tx: Transaction, *record: Any) -> list[Row]:
+        _owe(db, tx, record)
         return []
 
     @staticmethod
