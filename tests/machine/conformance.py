@@ -164,6 +164,16 @@ class Batches:
         assert [await shop.amount(name) for name in "abcdef"] == [5] * 6
         assert len(await shop.owed()) == 30
 
+    async def test_two_workers(self, shop: Shop) -> None:
+        """Two workers that carry out different events of the same customers at once lose none of them."""
+        await shop.take(*[Earned(customer_id=name, amount=0) for name in "abc"])
+
+        await asyncio.gather(
+            *[shop.take(*[Earned(customer_id=name, amount=1) for name in order]) for order in ("abc", "cba", "bac") * 5]
+        )
+
+        assert [await shop.amount(name) for name in "abc"] == [15, 15, 15]
+
     async def test_other_source(self, shop: Shop) -> None:
         """The same id from another source is another event, and so is what follows from it."""
         await shop.take(

@@ -162,11 +162,13 @@ async def test_lane_is_one_relays(pool: asyncpg.Pool, process: PostgresProcess) 
     await owe(process, 1)
     quick = FakeProducer()
     second = asyncio.create_task(publish_all(relay(pool, quick)))
-    await _waiting_for_a_lane(pool)
+    try:
+        await _waiting_for_a_lane(pool)
 
-    assert sent_values(quick) == []
-    answer.set()
-    await asyncio.gather(*first, second)
+        assert sent_values(quick) == []
+    finally:
+        answer.set()
+        await asyncio.gather(*first, second)
     assert turns_by_customer(sent_values(quick)) == {one: [2] for one in CUSTOMERS}
 
 
