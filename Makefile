@@ -4,7 +4,7 @@ LOCK ?= requirements/dev.lock
 OFFRAMP := .venv/bin/offramp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down status demo test check
+.PHONY: help setup up down status demo test check bench
 
 help: ## Print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,3 +34,7 @@ check: setup ## Lint, types, import contracts, generated files
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports --no-cache 2>/dev/null | tail -n 1
 	@$(OFFRAMP) events document --check
+
+bench: LOCK = requirements/bench.lock
+bench: setup ## Measure beside floors and peers, about a quarter of an hour; ONLY=relay for one, SCALE=1 for full size
+	@$(OFFRAMP) stack during -- .venv/bin/python -m bench $(if $(ONLY),--only $(ONLY)) $(if $(SCALE),--scale $(SCALE))

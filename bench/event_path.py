@@ -183,9 +183,25 @@ async def run(scale: float = 1.0) -> list[Row]:
     middle = {name: median(found) for name, found in rates.items()}
     two, one, memory = middle["two"], middle["one"], max(peaks)
     return [
-        Row("event path", two, "events/s, 2 workers", "same SQL, 1 connection", two / middle["floor 1"], ">= 0.80", memory),
+        Row(
+            "event path",
+            two,
+            "events/s, 2 workers",
+            "same SQL, 1 connection",
+            two / middle["floor 1"],
+            ">= 0.80",
+            memory,
+        ),
         Row("event path", two, "events/s, 2 workers", "same SQL, 2 connections", two / middle["floor 2"], "", memory),
-        Row("event path", one, "events/s, 1 worker", "same SQL, 1 connection", one / middle["floor 1"], ">= 0.80", memory),
+        Row(
+            "event path",
+            one,
+            "events/s, 1 worker",
+            "same SQL, 1 connection",
+            one / middle["floor 1"],
+            ">= 0.80",
+            memory,
+        ),
         Row("event path", one, "events/s, 1 worker", "Faust agent, same SQL", one / batch, ">= 4", memory),
         Row("event path", one, "events/s, 1 worker", "Faust, a transaction an event", one / single, ">= 20", memory),
     ]

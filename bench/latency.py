@@ -73,9 +73,7 @@ async def product(starting: Starting, prefix: str, rate: int, seconds: float, st
         return {"took": await measured(sender, consumer, send, rate, seconds, start)}
 
 
-async def floor(
-    starting: Starting, prefix: str, rate: int, seconds: float, start: int, dsn: str
-) -> dict[str, Any]:
+async def floor(starting: Starting, prefix: str, rate: int, seconds: float, start: int, dsn: str) -> dict[str, Any]:
     """Send to a topic that is read here, and commit a row for whatever was read at once."""
     connection = await asyncpg.connect(dsn)
     await connection.execute("create table if not exists floor (n bigint)")

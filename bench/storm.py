@@ -149,8 +149,12 @@ async def run(scale: float = 0.1) -> list[Row]:
     p99, took = await answered_meanwhile(count)
     return [
         Row("storm", p99, "ms p99 of others' answers", f"1 s, while {took:.0f} s of storm", p99 / 1000, "<= 1"),
-        Row("storm", middle["product"], unit, "one SQL statement", middle["product"] / middle["floor"], ">= 0.8", memory),
-        Row("storm", middle["product"], unit, "procrastinate, a job a case", middle["product"] / jobs, ">= 100", memory),
+        Row(
+            "storm", middle["product"], unit, "one SQL statement", middle["product"] / middle["floor"], ">= 0.8", memory
+        ),
+        Row(
+            "storm", middle["product"], unit, "procrastinate, a job a case", middle["product"] / jobs, ">= 100", memory
+        ),
         Row("storm", 1e6 / middle["product"], "µs/case", f"cost at {few:,} cases", per_case, "0.85 to 1.15", memory),
         Row("storm", memory, "MiB", f"peak at {few:,} cases", memory / max(peaks["few"]), "~1", memory),
     ]
@@ -196,7 +200,8 @@ select 's' || n, hashint8(n) & 2147483647, 1, $2, replace($1::text, 'sCUSTOMER',
 _FLOOR = """
 -- floor: what each case owes is written as the machine writes it, but nobody decided it
 with woken as (
-    update cases set state = jsonb_set(state, '{wakes_at}', 'null'), revision = revision + 1, wakes_at = null, stuck = null
+    update cases set state = jsonb_set(state, '{wakes_at}', 'null'), revision = revision + 1,
+                     wakes_at = null, stuck = null
      where wakes_at <= $1 returning customer_id, key_hash)
 insert into outbox (lane, id, aggregatetype, aggregateid, type, payload, headers, owed_at)
 select key_hash % 4, gen_random_uuid(), 'ContractTerminated', customer_id, 'ContractTerminated',
@@ -206,7 +211,8 @@ select key_hash % 4, gen_random_uuid(), 'ContractTerminated', customer_id, 'Cont
            || '{"customer_id":"' || customer_id || '","contract_id":"k","basis":"notice","period_end":"2026-10-31",'
            || '"terminated_at":"2026-10-31T23:00:00Z","time_zone":"Europe/Stockholm"}}', 'UTF8'),
        '[["content-type","application/cloudevents+json; charset=UTF-8"],["ce_specversion","1.0"],["ce_id",'
-           || '"00000000-0000-8000-8000-000000000000"],["ce_source","/offramp/notice"],["ce_type","ContractTerminated"],'
+           || '"00000000-0000-8000-8000-000000000000"],["ce_source","/offramp/notice"],'
+           || '["ce_type","ContractTerminated"],'
            || '["ce_subject","' || customer_id || '"],["ce_time","2026-11-01T00:00:00Z"],'
            || '["ce_dataschema","urn:offramp:ContractTerminated:v1"]]', $1
   from woken
