@@ -74,7 +74,7 @@ class Child:
 @asynccontextmanager
 async def child(target: str, **arguments: Any) -> AsyncIterator[Child]:
     """Start *target* (``bench.module:function``) with *arguments*, which must be JSON."""
-    log = TemporaryFile()  # noqa: SIM115 - closed below, when its process has ended
+    log = TemporaryFile()
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "bench.children", target, json.dumps(arguments)),

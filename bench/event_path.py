@@ -133,7 +133,7 @@ async def committed(prefix: str, count: int) -> None:
 
 async def floor(starting: Starting, dsn: str, script: str, connections: int) -> dict[str, Any]:
     """Play *script* again: as it came on one connection, or each reader's part on its own."""
-    transactions = pickle.loads(Path(script).read_bytes())  # noqa: S301 - written by ourselves a moment ago
+    transactions = pickle.loads(Path(script).read_bytes())
     readers = sorted({reader for reader, _ in transactions})
     lanes = [[one for reader, one in transactions if connections == 1 or reader == mine] for mine in readers]
     async with AsyncExitStack() as stack:

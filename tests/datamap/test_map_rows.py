@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     Database = asyncpg.Connection[asyncpg.Record]
 
 
-async def measured(database: Database, map: DataMap, customer: str = "acme") -> dict[str, tuple[Rows, Rows]]:  # noqa: A002
+async def measured(database: Database, map: DataMap, customer: str = "acme") -> dict[str, tuple[Rows, Rows]]:
     """Measure own rows and others' of every table."""
     async with database.transaction():
         await settle(database)

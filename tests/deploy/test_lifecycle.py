@@ -271,7 +271,7 @@ def test_an_ordinary_user_can_run_it() -> None:
     nobody = pwd.getpwnam("nobody")
     as_nobody = ("setpriv", f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups")
     # pytest's folders are root's alone.
-    home = Path("/tmp") / f"offramp-test-{os.getpid()}"  # noqa: S108
+    home = Path("/tmp") / f"offramp-test-{os.getpid()}"
     stack = Stack(home, _free_offset(), {"OFFRAMP_CACHE": f"{home}/cache", "HOME": str(home)}, as_nobody)
     if stack.run("--help").returncode:
         pytest.skip(f"an ordinary user may not run {sys.executable}: it lies in somebody's private folder")

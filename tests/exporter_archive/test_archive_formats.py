@@ -58,7 +58,7 @@ async def append(pieces: list[bytes], piece: bytes) -> None:
     pieces.append(piece)
 
 
-async def written(school: School, format: Format) -> tuple[bytes, int, Shown]:  # noqa: A002
+async def written(school: School, format: Format) -> tuple[bytes, int, Shown]:
     """Write the zoo in *format*; gives the bytes, the records counted, what was shown."""
     pieces: list[bytes] = []
     async with snapshot(school.connect, school.map, "acme") as rows:

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -81,14 +82,14 @@ async def test_a_table_with_every_column_left_out_fails(school: School) -> None:
 class Forgetful(Csv):
     """Reads one row less than there is."""
 
-    def select(self, columns, rows):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    def select(self, columns: Any, rows: Any) -> str:
         return f"{super().select(columns, rows)} limit 1"
 
 
 class Torn(JsonLines):
     """Writes every object in two lines."""
 
-    def select(self, columns, rows):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    def select(self, columns: Any, rows: Any) -> str:
         return f"select row_to_json(r)::text || E'\\n' from (select id {rows}) as r"
 
 

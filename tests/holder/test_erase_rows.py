@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.holder.platform_rows import Database
 
 
-async def erased(database: Database, map: DataMap = PLATFORM, right: Right | None = None) -> Erased | NotErased:  # noqa: A002
+async def erased(database: Database, map: DataMap = PLATFORM, right: Right | None = None) -> Erased | NotErased:
     return await erase_rows(database, map, LEAVING, right=right or expired(), now=system_clock())
 
 

@@ -233,7 +233,11 @@ class Poison:
         await shop.take(Arrival(known, record))
 
         (letter,) = await shop.dead_letters()
-        assert (letter["payload"], letter["aggregateid"], letter["timestamp_ms"]) == (record.value, "a", 1_700_000_000_000)
+        assert (letter["payload"], letter["aggregateid"], letter["timestamp_ms"]) == (
+            record.value,
+            "a",
+            1_700_000_000_000,
+        )
         assert set(record.headers) <= set(letter["headers"].items())
         assert letter["headers"]["__dlq.errors.topic"] == b"Broken"
         assert letter["headers"]["__dlq.errors.partition"] == b"0"

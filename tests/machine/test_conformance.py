@@ -15,7 +15,9 @@ from tests.machine.toy import NOON, PURSE
 from tests.simulation.memory import MemoryDatabase, MemoryPool, memory_process
 
 _TABLES = {
-    "cases": "select customer_id, state::text, waiting::text, revision, wakes_at, stuck, key_hash from cases order by 1",
+    "cases": """
+        select customer_id, state::text, waiting::text, revision, wakes_at, stuck, key_hash from cases order by 1
+    """,
     "inbox": "select key from inbox order by key",
     "outbox": "select * from outbox order by seq",
     "tasks": "select id, customer_id, kind, body::text, due_at, lease, attempts, failure from tasks order by id",

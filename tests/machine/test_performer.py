@@ -146,7 +146,7 @@ async def test_lease_prolonged(stage: Stage) -> None:
 
 
 async def test_crash(stage: Stage) -> None:
-    """After a crash the lease runs out, and another worker begins the same task again, knowing that it is the second."""
+    """After a crash the lease runs out, and another worker begins the task again, knowing that it is the second."""
     await stage.order("x")
     await stage.pool.fetch(
         "update tasks set lease = gen_random_uuid(), attempts = 1, due_at = clock_timestamp() + interval '100 ms'"

@@ -77,9 +77,7 @@ async def test_in_order_then_forgotten(pool: asyncpg.Pool, process: PostgresProc
     assert await outbox_size(pool) == 0
 
 
-async def test_three_relays(
-    pool: asyncpg.Pool, process: PostgresProcess, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_three_relays(pool: asyncpg.Pool, process: PostgresProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three relays at once, while more is being owed: nothing missing, nothing twice, order kept per customer."""
     monkeypatch.setattr(relay_module, "PAGE", 10)
     # One shared log, since what Kafka orders is what all of them write to one partition.

@@ -131,7 +131,7 @@ async def test_the_stock_tools_accept_a_stored_certificate(platform: Platform, s
 
 
 def run(command: str, folder: Path) -> int:
-    return subprocess.run(command, shell=True, cwd=folder, capture_output=True, check=False).returncode  # noqa: S602
+    return subprocess.run(command, shell=True, cwd=folder, capture_output=True, check=False).returncode
 
 
 async def test_certifying_again_changes_nothing(platform: Platform, shelf: Shelf) -> None:

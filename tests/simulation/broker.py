@@ -12,7 +12,14 @@ from types import SimpleNamespace
 from typing import Any, TypeAlias
 
 from aiokafka import TopicPartition
-from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaConnectionError, KafkaTimeoutError, LeaderNotAvailableError, TopicAuthorizationFailedError
+from aiokafka.errors import (
+    CommitFailedError,
+    IllegalStateError,
+    KafkaConnectionError,
+    KafkaTimeoutError,
+    LeaderNotAvailableError,
+    TopicAuthorizationFailedError,
+)
 
 from shared.events.envelope import Record
 
@@ -179,15 +186,18 @@ class Producer:
     """What of ``AIOKafkaProducer`` the relay uses; *lossy* gives how often an answer gets lost."""
 
     def __init__(
-        self, broker: Broker, gate: Callable[[str], Any], now_ms: Callable[[], int], lossy: Callable[[], bool], *,
+        self,
+        broker: Broker,
+        gate: Callable[[str], Any],
+        now_ms: Callable[[], int],
+        lossy: Callable[[], bool],
+        *,
         gaps: bool,
     ) -> None:
         self.broker = broker
         self.gate = gate
         self.now_ms = now_ms
         self.lossy = lossy
-        # Whether a batch may get through after one before it failed.
-        self.gaps = gaps
         self.failing_until: dict[TopicPartition, float] = {}
 
     def create_batch(self) -> Batch:
@@ -206,8 +216,6 @@ class Producer:
                 self._append(batch, topic, partition)
             raise
         if self._fails(TopicPartition(topic, partition)):
-            if not self.gaps:
-                raise KafkaTimeoutError
             answer.set_exception(LeaderNotAvailableError())
             return answer
         self._append(batch, topic, partition)

@@ -15,7 +15,13 @@ from shared.events.envelope import Record, Unreadable, read
 from shared.events.event import Event
 from shared.events.exporter import ExportFailed, ExportReady, ExportRefused
 from shared.events.notice import ContractTerminated, NoticeAccepted, NoticeRejected
-from shared.events.platform import ContractRegistered, ExportRequested, LegalHoldPlaced, LegalHoldReleased, NoticeReceived
+from shared.events.platform import (
+    ContractRegistered,
+    ExportRequested,
+    LegalHoldPlaced,
+    LegalHoldReleased,
+    NoticeReceived,
+)
 from shared.events.retention import AccountClosed, DeletionRequested
 from shared.identity import inbox_key
 
@@ -139,7 +145,9 @@ class Checker:
                 if isinstance(event, NoticeAccepted):
                     self.accepted.add(event.customer_id)
                 elif event.reason == "unknown_contract":
-                    heard = [one.event for key, one in self.published[ContractRegistered].items() if key in database.inbox]
+                    heard = [
+                        one.event for key, one in self.published[ContractRegistered].items() if key in database.inbox
+                    ]
                     known = [one for one in heard if one.contract_id == event.contract_id]  # type: ignore[attr-defined]
                     self.must(not known, f"{asked}: the contract is known")
             case ExportReady(request_id=asked) | ExportRefused(request_id=asked) | ExportFailed(request_id=asked):
@@ -147,7 +155,10 @@ class Checker:
                 if isinstance(event, ExportReady):
                     self._archive(event)
             case ContractTerminated(period_end=day, terminated_at=at, time_zone=zone):
-                self.must(now >= _midnight_after(day, zone) - _SKEW, f"{event.customer_id}: terminated before its period's end")
+                self.must(
+                    now >= _midnight_after(day, zone) - _SKEW,
+                    f"{event.customer_id}: terminated before its period's end",
+                )
                 self.must(at <= now + _SKEW, f"{event.customer_id}: terminated in the future")
             case DeletionRequested():
                 self._command(event, database)
@@ -251,9 +262,7 @@ class Checker:
         for kind in service.domain.consumes:
             for key, fact in self.published[kind].items():
                 ensure(key in service.database.inbox, f"{name}: never took in {fact.event}")
-        expected = {
-            (name, *place) for place in self.garbage if place[0] in service.group.topics
-        }
+        expected = {(name, *place) for place in self.garbage if place[0] in service.group.topics}
         found = {place for place in self.buried if place[0] == name}
         ensure(found == expected, f"{name}: buried {sorted(found)}, not {sorted(expected)}")
 

@@ -45,9 +45,7 @@ async def build(worker: Worker, task: tasks.BuildArchive, attempt: Attempt) -> t
     )  # fmt: skip
 
 
-async def delete(
-    worker: Worker, task: tasks.DeleteArchives, _: Attempt
-) -> tasks.ArchivesDeleted | tasks.DeleteFailed:
+async def delete(worker: Worker, task: tasks.DeleteArchives, _: Attempt) -> tasks.ArchivesDeleted | tasks.DeleteFailed:
     """Delete all of the customer's archives, if the order still stands."""
     platform = worker.world.platform
     step = {"customer_id": task.customer_id, "deletion_id": task.deletion_id, "attempt": task.attempt}

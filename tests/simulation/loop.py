@@ -1,4 +1,4 @@
-"""An event loop whose time is simulated: it jumps to whatever happens next, in an order that depends on nothing else."""
+"""An event loop whose time is simulated: it jumps to what happens next, in an order that depends on nothing else."""
 
 from __future__ import annotations
 

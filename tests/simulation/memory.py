@@ -123,7 +123,7 @@ class MemoryPool:
         self.connections: dict[MemoryConnection, None] = {}
 
     @asynccontextmanager
-    async def acquire(self, timeout: float | None = None) -> AsyncIterator[MemoryConnection]:  # noqa: ASYNC109
+    async def acquire(self, timeout: float | None = None) -> AsyncIterator[MemoryConnection]:
         """Give a connection; *timeout* is asyncpg's, and never needed here."""
         await self.gate("connect")
         connection = MemoryConnection(self.database, self.gate)

@@ -69,7 +69,6 @@ class Platform:
                 self.archives.pop(row, None)
         self.world.checker.erased(customer_id)
 
-
     def put_archive(self, place: str, customer_id: str, digest: str) -> None:
         """Store an archive, instead of whatever lay there."""
         self.rows[BUCKET][place] = customer_id
@@ -159,9 +158,12 @@ def _answer(
         remaining=tuple(TableCount(table=name, rows=left[name]) for name in names),
         bystanders=tuple(
             TableFingerprint(
-                table=name, rows_before=before[name][0], rows_after=after[name][0], before=before[name][1],
+                table=name,
+                rows_before=before[name][0],
+                rows_after=after[name][0],
+                before=before[name][1],
                 after=after[name][1],
-            )  # fmt: skip
+            )
             for name in names
         ),
     )
@@ -183,7 +185,9 @@ async def work(worker: Worker) -> None:
 
 def _readings(platform: Platform, holders: Sequence[str], customer_id: str) -> tuple[tasks.HolderReading, ...]:
     return tuple(
-        tasks.HolderReading(holder=holder, tables=tuple(_reading(platform, name, customer_id) for name in TABLES[holder]))
+        tasks.HolderReading(
+            holder=holder, tables=tuple(_reading(platform, name, customer_id) for name in TABLES[holder])
+        )
         for holder in holders
     )
 
@@ -206,5 +210,3 @@ def retention_work(worker: Worker) -> list[Performance]:
 def holder_work(worker: Worker) -> list[Performance]:
     """Give a holder's work."""
     return [Performance(Erase, lambda task, attempt: erase(worker, task, attempt))]
-
-

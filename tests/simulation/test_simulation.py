@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from tests.simulation.many import simulate_many
 from tests.simulation.world import simulate
 
@@ -16,7 +17,7 @@ _ROOT = Path(__file__).parents[2]
 
 
 def test_seeds() -> None:
-    """Whatever goes wrong nothing false is ever true, and when it has stopped going wrong everything comes to its end."""
+    """Whatever goes wrong nothing false is ever true, and once it stops going wrong everything comes to its end."""
     failures = simulate_many(range(SEEDS))
 
     assert not failures, "\n".join(f"seed {one.seed}: {one.violation}\n    {one.replay}" for one in failures)

@@ -52,9 +52,7 @@ class Service:
 class Part:
     """One of a worker's loops: takes a *turn* whenever *seconds* says that it is worth one (None: not before news)."""
 
-    def __init__(
-        self, worker: Worker, seconds: Callable[[], float | None], turn: Callable[[], Awaitable[Any]]
-    ) -> None:
+    def __init__(self, worker: Worker, seconds: Callable[[], float | None], turn: Callable[[], Awaitable[Any]]) -> None:
         self._worker = worker
         self._seconds = seconds
         self._turn = turn
@@ -76,7 +74,7 @@ class Part:
             except OUTAGES:
                 await asyncio.sleep(rng.uniform(0.1, 60.0))
             # Anything else would end the product's worker, whenever it came back to the same place.
-            except Exception as error:  # noqa: BLE001
+            except Exception as error:
                 worker.world.checker.must(truth=False, what=f"{worker.name} crashed: {error!r}")
 
     def look(self) -> None:
@@ -143,7 +141,9 @@ class Worker:
     def _build(self) -> None:
         process = memory_process(self.service.domain, self.pool, broker.PARTITIONS)
         progress = Progress({})
-        producer = broker.Producer(self.world.broker, self.gate, self._stamp, self.world.answer_lost, gaps=self.world.gaps)
+        producer = broker.Producer(
+            self.world.broker, self.gate, self._stamp, self.world.answer_lost, gaps=self.world.gaps
+        )
         performances = {one.task.kind(): one for one in self.service.performances(self)}
         pool: Any = self.pool
         client: Any = self.client

@@ -31,12 +31,12 @@ from shared.identity import derived
 from shared.statecodec import StateCodec
 
 from . import loop
+from .broker import PARTITIONS, Broker, Group
 from .checker import Checker, ViolationError
 from .exporting import exporter_work
-from .broker import PARTITIONS, Broker, Group
 from .memory import MemoryDatabase
-from .systems import ARCHIVES, DATABASE, MEDIA, TABLES, Platform, holder_work, retention_work
 from .stories import START, Story, draw, moment
+from .systems import ARCHIVES, DATABASE, MEDIA, TABLES, Platform, holder_work, retention_work
 from .tally import TALLY
 from .worker import Service, Worker
 
@@ -78,10 +78,8 @@ class Result:
 class World:
     """Everything there is, drawn from *seed*."""
 
-    def __init__(self, seed: int, *, show: bool = False, gaps: bool = False) -> None:
+    def __init__(self, seed: int, *, show: bool = False) -> None:
         self.seed = seed
-        # Whether a batch may get through after one before it, of the same partition, failed.
-        self.gaps = gaps
         self.rng = Random(seed)
         self.show = show
         self.loop = asyncio.get_running_loop()
@@ -364,8 +362,8 @@ class World:
         return Result(self.seed, None if found is None else str(found), self._hash.hexdigest(), self.steps)
 
 
-async def _simulate(seed: int, *, show: bool, gaps: bool) -> Result:
-    world = World(seed, show=show, gaps=gaps)
+async def _simulate(seed: int, *, show: bool) -> Result:
+    world = World(seed, show=show)
     try:
         await world.live()
     except ViolationError as violation:
@@ -373,14 +371,14 @@ async def _simulate(seed: int, *, show: bool, gaps: bool) -> Result:
     return world.result(None)
 
 
-def simulate(seed: int, *, show: bool = False, gaps: bool = False) -> Result:
+def simulate(seed: int, *, show: bool = False) -> Result:
     """Run the world of *seed*; the same seed always comes to the same result."""
     logs, report = structlog.get_config(), performer._REPORT_SECONDS
     # Silent, and a lease is prolonged every third of it: reports of progress would only cost time.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     performer._REPORT_SECONDS = 1e9
     try:
-        return loop.run(_simulate(seed, show=show, gaps=gaps))
+        return loop.run(_simulate(seed, show=show))
     finally:
         performer._REPORT_SECONDS = report
         structlog.configure(**logs)
