@@ -191,8 +191,6 @@ class Producer:
         gate: Callable[[str], Any],
         now_ms: Callable[[], int],
         lossy: Callable[[], bool],
-        *,
-        gaps: bool,
     ) -> None:
         self.broker = broker
         self.gate = gate

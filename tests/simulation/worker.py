@@ -141,9 +141,7 @@ class Worker:
     def _build(self) -> None:
         process = memory_process(self.service.domain, self.pool, broker.PARTITIONS)
         progress = Progress({})
-        producer = broker.Producer(
-            self.world.broker, self.gate, self._stamp, self.world.answer_lost, gaps=self.world.gaps
-        )
+        producer = broker.Producer(self.world.broker, self.gate, self._stamp, self.world.answer_lost)
         performances = {one.task.kind(): one for one in self.service.performances(self)}
         pool: Any = self.pool
         client: Any = self.client
