@@ -31,12 +31,14 @@ async def held_up(pool: asyncpg.Pool, table: str) -> AsyncIterator[None]:
         yield
 
 
-async def kill_who_waits(pool: asyncpg.Pool) -> None:
-    """End the session that waits for a lock, as a failing server or network would."""
+KILL, CANCEL = "pg_terminate_backend(pid, 5000)", "pg_cancel_backend(pid)"
+
+
+async def kill_who_waits(pool: asyncpg.Pool, how: str = KILL) -> None:
+    """End the session that waits for a lock, as a failing server or network would; or only its statement."""
     async with asyncio.timeout(10):
         while not await pool.fetchval(
-            "select count(pg_terminate_backend(pid, 5000)) from pg_stat_activity"
-            " where datname = current_database() and wait_event_type = 'Lock'"
+            f"select count({how}) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
         ):
             await asyncio.sleep(0)
 
@@ -55,15 +57,16 @@ def kafka_with_news() -> FakeKafka:
     return FakeKafka([*earned, record_of(fact(Broken(customer_id="a")), 0)])
 
 
+@pytest.mark.parametrize("how", [KILL, CANCEL])
 @pytest.mark.parametrize("table", ["cases", "inbox", "outbox", "dead_letters"])
-async def test_killed_in_transaction(pool: asyncpg.Pool, table: str) -> None:
-    """A connection that ends at whatever statement of the transaction leaves no trace, and the next try does it all."""
+async def test_killed_in_transaction(pool: asyncpg.Pool, table: str, how: str) -> None:
+    """Whatever statement of the transaction is cut off, there is no trace of it, and the next try does it all."""
     kafka = kafka_with_news()
     one = consumer(pool, kafka)
     before = await everything(pool)
     async with held_up(pool, table):
         turn = asyncio.create_task(one.turn())
-        await kill_who_waits(pool)
+        await kill_who_waits(pool, how)
         with pytest.raises(DATABASE_OUTAGES):
             await turn
 
