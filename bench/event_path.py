@@ -168,10 +168,11 @@ async def timed(target: str, workers: int = 1, **arguments: Any) -> tuple[float,
 async def run(scale: float = 1.0) -> list[Row]:
     """Measure on *scale* times 300,000 events: one worker and two, beside the same SQL and beside Faust."""
     count, customers = max(int(EVENTS * scale), 60), max(int(CUSTOMERS * scale), 10)
+    few, fewer = max(count // 5, 60), max(count // 50, 60)
     with TemporaryDirectory() as folder:
         script = str(Path(folder) / "statements")
         await consumed(count, customers, workers=1, script=script)
-        rates: dict[str, list[float]] = {name: [] for name in ("one", "two", "floor 1", "floor 2")}
+        rates: dict[str, list[float]] = {name: [] for name in ("one", "two", "floor 1", "floor 2", "faust", "single")}
         peaks = []
         for _ in range(ROUNDS):
             for name, workers in (("two", 2), ("one", 1)):
@@ -179,31 +180,41 @@ async def run(scale: float = 1.0) -> list[Row]:
                 rates[name].append(rate)
                 peaks += [one.memory_mib for one in answers]
                 rates[f"floor {workers}"].append(await replayed(script, count, workers))
-        batch, single = await faust(count // 10, customers, 1000), await faust(count // 100, customers, 1)
+            rates["faust"].append(await faust(few, customers, 1000))
+            rates["single"].append(await faust(fewer, customers, 1))
     middle = {name: median(found) for name, found in rates.items()}
+    pair, unit = (f"events/s of {count:,}, {workers}" for workers in ("2 workers", "1 worker"))
     two, one, memory = middle["two"], middle["one"], max(peaks)
     return [
         Row(
             "event path",
             two,
-            "events/s, 2 workers",
+            pair,
             "same SQL, 1 connection",
             two / middle["floor 1"],
             ">= 0.80",
             memory,
         ),
-        Row("event path", two, "events/s, 2 workers", "same SQL, 2 connections", two / middle["floor 2"], "", memory),
+        Row("event path", two, pair, "same SQL, 2 connections", two / middle["floor 2"], "", memory),
         Row(
             "event path",
             one,
-            "events/s, 1 worker",
+            unit,
             "same SQL, 1 connection",
             one / middle["floor 1"],
             ">= 0.80",
             memory,
         ),
-        Row("event path", one, "events/s, 1 worker", "Faust agent, same SQL", one / batch, ">= 4", memory),
-        Row("event path", one, "events/s, 1 worker", "Faust, a transaction an event", one / single, ">= 20", memory),
+        Row("event path", one, unit, f"Faust agent, same SQL, {few:,}", one / middle["faust"], ">= 4", memory),
+        Row(
+            "event path",
+            one,
+            unit,
+            f"Faust, a transaction an event, {fewer:,}",
+            one / middle["single"],
+            ">= 20",
+            memory,
+        ),
     ]
 
 

@@ -190,7 +190,15 @@ async def run(scale: float = 1.0) -> list[Row]:
     middle = {name: median(found) for name, found in rates.items()}
 
     def beside(name: str, versus: str, goal: str) -> Row:
-        return Row("relay", middle["product"], "events/s", versus, middle["product"] / middle[name], goal, max(peaks))
+        return Row(
+            "relay",
+            middle["product"],
+            f"events/s of {len(rows):,}",
+            versus,
+            middle["product"] / middle[name],
+            goal,
+            max(peaks),
+        )
 
     return [
         beside("floor", "aiokafka send_batch, no database", ">= 0.5"),
