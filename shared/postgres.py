@@ -32,7 +32,7 @@ _log = structlog.get_logger()
 
 # How long a case that failed to wake is left alone before the next try.
 _STUCK_FOR = timedelta(minutes=5)
-# From so many rows on COPY is faster than single inserts.
+# From so many rows on COPY; a guess that lies far from both a lone event and a full batch.
 _MANY = 50
 # A statement that waits longer than this is an outage, not work.
 _PATIENCE = 30.0
@@ -171,7 +171,7 @@ class PostgresProcess(Generic[S]):
         return {row[0] for row in owed}
 
     async def _owe(self, connection: AnyConnection, owed: Sequence[OutboxRow]) -> None:
-        # COPY asks for the columns' types every time: three round trips, which only many rows are worth.
+        # COPY asks for the columns' types every time, which only many rows are worth.
         if len(owed) < _MANY:
             await connection.executemany(_OWE, owed)
         else:
