@@ -69,7 +69,7 @@ async def test_stuck(settings: Settings, tmp_path: Path, monkeypatch: pytest.Mon
     script = tmp_path / "offramp"
     script.write_text(IMPATIENT)
     script.chmod(stat.S_IRWXU)
-    monkeypatch.setattr(processes, "_OFFRAMP", script)
+    monkeypatch.setattr(processes, "OFFRAMP", script)
     async with scene(settings, tmp_path, "notice") as made, made.hearing(NoticeAccepted) as watch:
         worker = await made.ready("notice")
         async with _locked(made):
