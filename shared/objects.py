@@ -190,6 +190,6 @@ class ObjectStore:
         uploads = [found async for found in self.unfinished(bucket, prefix)]
         return len(versions) + len(uploads)
 
-    def upload(self, bucket: str, key: str, *, part_bytes: int = 8 * MIB, in_flight: int = 2) -> Upload:
+    def upload(self, bucket: str, key: str, *, part_bytes: int = 6 * MIB, in_flight: int = 2) -> Upload:
         """Prepare to write one object of unknown size; nothing is sent before ``async with`` is entered."""
         return Upload(self._client, bucket, key, part_bytes=part_bytes, in_flight=in_flight)

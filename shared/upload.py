@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from .store_faults import StoreError, StoreRefusalError, judged
 
 MIB = 1 << 20
-# S3 allows 10,000 parts; sizes double every 2,500, so 8 MiB reach 300 GiB before that.
+# S3 allows 10,000 parts; sizes double every 2,500, so 6 MiB reach 219 GiB before that.
 _MOST_PARTS = 10_000
 _DOUBLE_EVERY = 2_500
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable, Iterable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -38,8 +39,11 @@ def _unwatched(_: File) -> None:
 class File:
     """A file being written: one piece is digested and deflated in a thread while the next one is gathered."""
 
-    def __init__(self, sink: Sink, entry: Entry, counter: Counter | None, passed: Callable[[File], None]) -> None:
+    def __init__(
+        self, sink: Sink, worker: Executor, entry: Entry, counter: Counter | None, passed: Callable[[File], None]
+    ) -> None:
         self._sink = sink
+        self._worker = worker
         self._entry = entry
         self._counter = counter
         self._passed = passed
@@ -72,23 +76,24 @@ class File:
             await self._hand_over()
 
     async def _hand_over(self) -> None:
-        piece, self._gathered, self._waiting = b"".join(self._gathered), [], 0
+        pieces, size, self._gathered, self._waiting = self._gathered, self._waiting, [], 0
         await self._settle()
         self._passed(self)
-        self._working = asyncio.create_task(self._work(piece))
+        self._working = asyncio.create_task(self._work(pieces, size))
 
     async def _settle(self) -> None:
         if self._working is not None:
             working, self._working = self._working, None
             await working
 
-    async def _work(self, piece: bytes) -> None:
-        if len(piece) < _AT_ONCE:
-            await self._pass_on(self._press(piece))
+    async def _work(self, pieces: list[bytes], size: int) -> None:
+        if size < _AT_ONCE:
+            await self._pass_on(self._press(pieces))
         else:
-            await self._pass_on(await asyncio.get_running_loop().run_in_executor(None, self._press, piece))
+            await self._pass_on(await asyncio.get_running_loop().run_in_executor(self._worker, self._press, pieces))
 
-    def _press(self, piece: bytes) -> bytes:
+    def _press(self, pieces: list[bytes]) -> bytes:
+        piece = b"".join(pieces)
         self._digest.update(piece)
         if self._counter is not None:
             self._counter.feed(piece)
@@ -127,6 +132,8 @@ class Archive:
         self._sink = sink
         self._name = name
         self._zip = ZipStream(moment)
+        # One thread: pieces are worked on one after the other, and memory stays in one arena.
+        self._worker = ThreadPoolExecutor(1, "archive")
         self._payload = bag.Ledger()
         self._tags = bag.Ledger()
 
@@ -145,7 +152,7 @@ class Archive:
         *packed*: deflate would be of no use; *expected*: its size in bytes, if known; *passed* is called now and then.
         """
         entry = self._zip.begin(f"{self._name}/{path}", packed=packed, expected=expected)
-        file = File(self._sink, entry, counter, passed)
+        file = File(self._sink, self._worker, entry, counter, passed)
         try:
             yield file
             sha256 = await file.end()
@@ -177,6 +184,7 @@ class Archive:
             await self._sink.write(piece)
 
     def close(self) -> None:
-        """Let go of what waits on disk."""
+        """Let go of the thread, and of what waits on disk."""
+        self._worker.shutdown(wait=False)
         for part in (self._zip, self._payload, self._tags):
             part.close()
