@@ -25,7 +25,7 @@ Receive: TypeAlias = Callable[[bytes], Coroutine[Any, Any, None]]
 
 
 # Postgres sends 8 KiB at a time, and to wake for each costs more than the work on it: in this pause (seconds) the
-# kernel gathers more. A fifth less time for the whole export, measured by bench/export.py.
+# kernel gathers more, which halves the CPU time of reading (figures in docs/decisions/0004-archive.md).
 _PAUSE = 0.001
 _WORTH_WAKING_FOR = 64 * 1024
 
