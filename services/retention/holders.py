@@ -30,13 +30,13 @@ def not_commanded(name: str, now: datetime) -> Holder:
 
 
 def answered(holder: Holder, event: DeletionAcknowledged, now: datetime, policy: RetentionPolicy) -> Holder:
-    """Note a holder's answer: erased only if nothing remains of what it deleted and nobody else was touched."""
+    """Note a holder's answer: erased only if nothing remains of what it deleted and it shows that it touched nobody."""
     if not isinstance(event.outcome, Erased):
         return replace(holder, status="refused", reason=event.outcome.reason, due=again_at(holder.sent, now, policy))
     noted = _with_counts(holder, event.outcome, event.answered_at)
     if _residue(event.outcome):
         return replace(noted, status="refused", reason="residue", due=again_at(holder.sent, now, policy))
-    if _touched_others(event.outcome):
+    if _touched_others(event.outcome) or (policy.bystanders == "in_transaction" and _silent_on_others(event.outcome)):
         # Doing it again could only hide what happened: an operator has to look, and then the holder answers again.
         return replace(noted, status="refused", reason="bystanders", due=None)
     return replace(noted, status="erased", reason="", due=None)
@@ -161,6 +161,12 @@ def _residue(outcome: Erased) -> bool:
     read_again = {count.table for count in outcome.remaining}
     unread = any(count.table not in read_again for count in outcome.deleted)
     return unread or any(count.rows for count in outcome.remaining)
+
+
+def _silent_on_others(outcome: Erased) -> bool:
+    """Tell whether rows went from where the holder didn't compare the others': then nobody has looked after them."""
+    compared = {other.table for other in outcome.bystanders}
+    return any(count.rows and count.table not in compared for count in outcome.deleted)
 
 
 def _touched_others(outcome: Erased) -> bool:

@@ -10,7 +10,7 @@ from .model import ByColumn, ByPath
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-    from .live import ForeignKey, LiveColumn
+    from .columns import ForeignKey, LiveColumn
     from .model import DataMap, Hop, Table
 
 Kind = Literal[

@@ -12,7 +12,8 @@ from .live import foreign_keys
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .live import Connection, ForeignKey
+    from .columns import ForeignKey
+    from .live import Connection
     from .model import DataMap, Table
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shared.datamap.live import ForeignKey
+from shared.datamap.columns import ForeignKey
 from shared.datamap.model import ByColumn, ByPath, DataMap, Hop, Table
 from shared.datamap.order import OrderError, deletion_order, ordered
 

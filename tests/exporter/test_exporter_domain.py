@@ -292,12 +292,13 @@ def _building(work: object) -> str:
     return str(work.state.known.building[0].export_id)  # type: ignore[attr-defined]
 
 
-def test_snapshot_after_the_window() -> None:
-    """An archive read after retention said that the data may go isn't called ready: something may be missing."""
+@pytest.mark.parametrize("heard", [(), (expired(),)])
+def test_snapshot_after_the_window(heard: tuple[Event, ...]) -> None:
+    """An archive read after the window isn't called ready, told that the data may go or not: some may be gone."""
     work = in_window()
     work.tell(request(OVER))
     work.until(CLOSES)
-    work.tell(expired())
+    work.tell(*heard)
     work.tell(built(work.ordered.pop(0)[1], snapshot_at=CLOSES))
 
     assert work.one(ExportFailed).reason == "window_closed"

@@ -149,6 +149,40 @@ async def test_gap(pool: asyncpg.Pool, process: PostgresProcess) -> None:
         assert list(dict.fromkeys(turns)) == [1, 2, 3]
 
 
+async def test_kafka_is_silent(pool: asyncpg.Pool, process: PostgresProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A relay that waits for Kafka says so while it does, so that no outage is taken for being stuck."""
+    monkeypatch.setattr(relay_module, "_SLICE", 0.01)
+    await owe(process, 1)
+    answer, said = asyncio.Event(), asyncio.Event()
+    progress = Watched(said)
+    waiting = Relay(
+        pool, FakeProducer(acknowledge=lambda: _until(answer)), [asyncio.Event() for _ in range(PARTITIONS)], progress
+    )
+    pages = [asyncio.create_task(waiting.publish_page(lane)) for lane in range(PARTITIONS)]
+    try:
+        async with asyncio.timeout(5):
+            await said.wait()
+    finally:
+        answer.set()
+        await asyncio.gather(*pages)
+
+    assert "Kafka has not acknowledged" in progress.troubles().values()
+    assert await outbox_size(pool) == 0
+
+
+class Watched(Progress):
+    """Rings when a part says that it waits something out."""
+
+    def __init__(self, said: asyncio.Event) -> None:
+        super().__init__({})
+        self._said = said
+
+    def made(self, part: str, trouble: str | None = None) -> None:
+        super().made(part, trouble)
+        if trouble is not None:
+            self._said.set()
+
+
 async def test_lane_is_one_relays(pool: asyncpg.Pool, process: PostgresProcess) -> None:
     """While one relay waits for Kafka nobody else sends for its lane, and what is owed meanwhile comes after."""
     await owe(process, 1)

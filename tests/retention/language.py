@@ -98,6 +98,12 @@ def erased(holder: str, rows: int = 10, left: int = 0, deletion_id: str = DELETI
     return _answer(holder, deletion_id, outcome)
 
 
+def silent(holder: str) -> Event:
+    """Answer that all is deleted, without a word on anybody else's rows."""
+    gone, left = TableCount(table="users", rows=10), TableCount(table="users", rows=0)
+    return _answer(holder, DELETION, Erased(deleted=(gone,), remaining=(left,), bystanders=()))
+
+
 def not_erased(holder: str, reason: Any = "failed", deletion_id: str = DELETION) -> Event:
     """Answer that nothing was deleted."""
     return _answer(holder, deletion_id, NotErased(reason=reason))

@@ -63,6 +63,7 @@ from tests.retention.language import (
     performed,
     readings,
     release,
+    silent,
     terminated,
 )
 
@@ -316,10 +317,11 @@ def test_unanswered() -> None:
         (not_erased(HOLDERS[0], "held"), "refused"),
         (erased(HOLDERS[0], left=1), "residue"),
         (erased(HOLDERS[0], touched=1), "bystanders"),
+        (silent(HOLDERS[0]), "bystanders"),
     ],
 )
 def test_bad_answers(answer: Event, reason: str) -> None:
-    """A refusal, a residue, or somebody else's rows touched: stalled, whatever the others answer, until it is good."""
+    """A refusal, a residue, others' rows touched or not compared: stalled until the answer is good."""
     work = deleting()
     work.tell(answer, *answers_of(work)[1:])
     assert isinstance(work.state, Stalled)

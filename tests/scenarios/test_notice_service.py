@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -61,6 +62,16 @@ async def test_poison_delays_nobody(stage: Stage) -> None:
     assert "received_at" in found[1].reason
     assert "yesterday" not in found[1].reason
     assert [one.notice_id for one in stage.watch.all(NoticeAccepted, "poisoned")] == ["mail-2"]
+
+
+async def test_loopback_only(stage: Stage) -> None:
+    """A service's pages are listened for on loopback, and nowhere else, unless somebody says otherwise."""
+    port = f":{stage.worker.port:04X}"
+    lines = [line.split() for file in ("tcp", "tcp6") for line in Path(f"/proc/net/{file}").read_text().splitlines()]
+    listening = [line[1] for line in lines if line[3] == "0A" and line[1].endswith(port)]
+
+    # Least significant byte first, as Linux writes it.
+    assert listening == [f"0100007F{port}"]
 
 
 async def test_mended_by_command(stage: Stage) -> None:

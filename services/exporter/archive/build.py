@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.exporter.formats import FORMATS, Format
-from shared.datamap.live import ForeignKey
+from shared.datamap.columns import ForeignKey
 from shared.datamap.model import DataMap
 from shared.events.vocabulary import TableCount, iso
 from shared.objects import ObjectStore

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from services.exporter.formats import Format
-from shared.datamap.live import ForeignKey
+from shared.datamap.columns import ForeignKey
 from shared.events.vocabulary import iso
 
 from .archive import Written

@@ -13,7 +13,7 @@ from asyncpg.pool import PoolConnectionProxy
 
 from services.exporter.formats import Format
 from shared.datamap import live
-from shared.datamap.live import ForeignKey, LiveColumn
+from shared.datamap.columns import ForeignKey, LiveColumn
 from shared.datamap.model import DataMap, Table
 from shared.datamap.ownership import owned_by, relation
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from shared.datamap.live import LiveColumn
+from shared.datamap.columns import LiveColumn
 
 from .format import Described, bare, kind_of, listed
 

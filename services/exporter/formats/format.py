@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from shared.datamap.live import LiveColumn
+from shared.datamap.columns import LiveColumn
 from shared.datamap.ownership import quoted
 
 Described = dict[str, Any]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from shared.datamap.live import LiveColumn
+from shared.datamap.columns import LiveColumn
 from shared.datamap.ownership import quoted
 
 from .format import Described, bare, kind_of
