@@ -177,6 +177,6 @@ def _contract(customer: str) -> ContractRegistered:
     )
 
 
-def _must(true: bool, otherwise: str) -> None:  # noqa: FBT001
+def _must(true: bool, otherwise: str) -> None:  # noqa: FBT001 - what must be true is all it takes
     if not true:
         raise StoryError(otherwise)

@@ -56,4 +56,4 @@ ROLE_EXISTS = "select exists (select from pg_roles where rolname = $1)"
 DATABASE_EXISTS = "select exists (select from pg_database where datname = $1)"
 IS_SUPERUSER = "select rolsuper from pg_roles where rolname = current_user"
 # A role's password can't be a parameter of `create role`.
-QUOTE_PASSWORD = "select quote_literal($1)"  # noqa: S105
+QUOTE_PASSWORD = "select quote_literal($1)"  # noqa: S105 - a statement

@@ -55,8 +55,8 @@ def class_path(cache: Path, lock: Mapping[str, str] | None = None) -> list[Path]
 
 def _fetch_all(folder: Path, missing: Mapping[str, str]) -> None:
     # Imported late: once the jars are there, nobody should wait for these.
-    import requests  # noqa: PLC0415
-    from jgo.constants import MAVEN_CENTRAL_URL  # noqa: PLC0415
+    import requests  # noqa: PLC0415 - only where jars are missing
+    from jgo.constants import MAVEN_CENTRAL_URL  # noqa: PLC0415 - only where jars are missing
 
     repository = os.environ.get("OFFRAMP_MAVEN", MAVEN_CENTRAL_URL).rstrip("/")
     with requests.Session() as session, ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -74,7 +74,7 @@ def _certificates() -> str | bool:
 
 
 def _fetch(session: requests.Session, url: str, jar: Path, digest: str) -> None:
-    import requests  # noqa: PLC0415
+    import requests  # noqa: PLC0415 - only where jars are missing
 
     try:
         answer = session.get(url, timeout=_SECONDS)
@@ -109,7 +109,7 @@ def _check(jar: Path, digest: str) -> None:
 def resolve() -> dict[str, str]:
     """Let jgo work out anew, over a minute, which jars COORDINATES need; returns their digests by path."""
     # Imported late: nobody else needs the resolver.
-    import jgo  # noqa: PLC0415
+    import jgo  # noqa: PLC0415 - only where jars are missing
 
     found = [artifact.resolve() for artifact in jgo.resolve("+".join(COORDINATES))]
     jars = sorted(jar.relative_to(_REPOSITORY).as_posix() for jar in found if jar.suffix == ".jar")

@@ -90,7 +90,7 @@ def ended(pid: int, known: str, within: float) -> bool:
     while identity(pid) == known:
         if time.monotonic() > deadline:
             return False
-        time.sleep(0.05)
+        time.sleep(0.05)  # another process gives no signal that it is gone
     return True
 
 
