@@ -38,6 +38,6 @@ async def work(starting: Starting, dsn: str, jobs: int) -> dict[str, Any]:
 
 _MOVE = "update cases set wakes_at = null, revision = revision + 1 where customer_id = $1"
 _OWE = """
-insert into outbox (lane, id, aggregatetype, aggregateid, type, payload, headers, owed_at)
-values (0, gen_random_uuid(), 'ContractTerminated', $1, 'ContractTerminated', '{}', '[]', now())
+insert into outbox (lane, id, aggregatetype, aggregateid, type, payload, owed_at)
+values (0, gen_random_uuid(), 'ContractTerminated', $1, 'ContractTerminated', '{}', now())
 """

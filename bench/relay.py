@@ -87,7 +87,9 @@ async def floor(starting: Starting, dsn: str, prefix: str) -> dict[str, Any]:
     await connection.close()
     lanes: list[list[tuple[bytes, bytes, Any]]] = [[] for _ in range(PARTITIONS)]
     for row in sorted(rows, key=lambda row: int(row["seq"])):
-        lanes[row["lane"]].append((row["aggregateid"].encode(), row["payload"], unpack_headers(row["headers"])))
+        lanes[row["lane"]].append(
+            (row["aggregateid"].encode(), row["payload"], unpack_headers(row["headers"], row["payload"]))
+        )
     sender = await started()
 
     async def lane(number: int) -> None:
@@ -132,7 +134,7 @@ async def librdkafka(starting: Starting, dsn: str, prefix: str) -> dict[str, Any
                 value=row["payload"],
                 key=row["aggregateid"],
                 partition=row["lane"],
-                headers=unpack_headers(row["headers"]),
+                headers=unpack_headers(row["headers"], row["payload"]),
                 on_delivery=lambda error, _: failed.append(error) if error else None,
             )
             sender.poll(0)
@@ -153,7 +155,7 @@ async def single(starting: Starting, dsn: str, prefix: str) -> dict[str, Any]:
                 f"{prefix}NoticeAccepted",
                 row["payload"],
                 key=row["aggregateid"].encode(),
-                headers=unpack_headers(row["headers"]),
+                headers=unpack_headers(row["headers"], row["payload"]),
             )
             for row in page
         ]

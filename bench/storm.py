@@ -77,7 +77,8 @@ async def product(starting: Starting, dsn: str, midnight: str) -> dict[str, Any]
     now = datetime.fromisoformat(midnight)
     async with pool_of(Place("", dsn), "bench") as pool:
         process = PostgresProcess(domain(POLICY), pool, PARTITIONS)
-        waker = Waker(process, pool, lambda: now, system_clock, Progress({}))
+        # No relay takes away what is owed here, so there is none to wait for.
+        waker = Waker(process, pool, lambda: now, system_clock, Progress({}), most_owed=2 * CASES)
         await pool.fetchval("select 1")
         await starting()
         begun = perf_counter()
@@ -203,17 +204,12 @@ with woken as (
     update cases set state = jsonb_set(state, '{wakes_at}', 'null'), revision = revision + 1,
                      wakes_at = null, stuck = null
      where wakes_at <= $1 returning customer_id, key_hash)
-insert into outbox (lane, id, aggregatetype, aggregateid, type, payload, headers, owed_at)
+insert into outbox (lane, id, aggregatetype, aggregateid, type, payload, owed_at)
 select key_hash % 4, gen_random_uuid(), 'ContractTerminated', customer_id, 'ContractTerminated',
        convert_to('{"specversion":"1.0","id":"00000000-0000-8000-8000-000000000000","source":"/offramp/notice",'
            || '"type":"ContractTerminated","subject":"' || customer_id || '","time":"2026-11-01T00:00:00Z",'
            || '"datacontenttype":"application/json","dataschema":"urn:offramp:ContractTerminated:v1","data":'
            || '{"customer_id":"' || customer_id || '","contract_id":"k","basis":"notice","period_end":"2026-10-31",'
-           || '"terminated_at":"2026-10-31T23:00:00Z","time_zone":"Europe/Stockholm"}}', 'UTF8'),
-       '[["content-type","application/cloudevents+json; charset=UTF-8"],["ce_specversion","1.0"],["ce_id",'
-           || '"00000000-0000-8000-8000-000000000000"],["ce_source","/offramp/notice"],'
-           || '["ce_type","ContractTerminated"],'
-           || '["ce_subject","' || customer_id || '"],["ce_time","2026-11-01T00:00:00Z"],'
-           || '["ce_dataschema","urn:offramp:ContractTerminated:v1"]]', $1
+           || '"terminated_at":"2026-10-31T23:00:00Z","time_zone":"Europe/Stockholm"}}', 'UTF8'), $1
   from woken
 """

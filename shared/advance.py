@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Generic, TypeVar
 from uuid import UUID
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from .decision import Decided, Decision, Domain, Fact, Input, Outcome, Overdue, Premature, Task, Woke
+from .events.event import Event
 from .identity import derived
 
 S = TypeVar("S")
@@ -19,8 +22,7 @@ _MOST_STEPS = 1000
 MOST_WAITING = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(Struct, frozen=True):
     """An event that came too early: *until* when it waits, and for what."""
 
     fact: Fact
@@ -28,8 +30,7 @@ class Waiting:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Case(Generic[S]):
+class Case(Struct, Generic[S], frozen=True):
     """One customer's row: the service's *state*, how often it was decided upon, and what came too early."""
 
     state: S
@@ -37,16 +38,14 @@ class Case(Generic[S]):
     waiting: tuple[Waiting, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Ordered:
+class Ordered(Struct, frozen=True):
     """A task that a decision ordered, under its derived id."""
 
     id: UUID
     task: Task
 
 
-@dataclass(frozen=True, slots=True)
-class Step(Generic[S]):
+class Step(Struct, Generic[S], frozen=True):
     """The case after one arrival, and what follows from it, in order."""
 
     case: Case[S]
@@ -66,6 +65,8 @@ class PoisonError(Exception):
 def wakes_at(domain: Domain[S, P], case: Case[S]) -> datetime | None:
     """Tell when *case* has to be looked at again: its state's own moment, or the end of the first wait."""
     own = domain.wakes_at(case.state)
+    if not case.waiting:
+        return own
     moments = [waiting.until for waiting in case.waiting]
     if own is not None:
         moments.append(own)
@@ -78,12 +79,12 @@ def arrive(domain: Domain[S, P], case: Case[S], fact: Fact, now: datetime) -> St
     Raises ``PoisonError`` if ``decide`` fails, naming the event that it failed on.
     """
     decision = _decide(domain, case.state, fact.event, now, fact.event.customer_id, fact)
+    if isinstance(decision, Decided):
+        step = _follow(domain, Step(case), decision, fact, now)
+        return _offer_again(domain, step, now) if case.waiting else step
     if isinstance(decision, Premature):
         return Step(_wait(case, Waiting(fact, decision.until, decision.reason)))
-    if not isinstance(decision, Decided):
-        return Step(case)
-    step = _follow(domain, Step(case), decision, _cause(fact), now)
-    return _offer_again(domain, step, now) if case.waiting else step
+    return Step(case)
 
 
 def wake(domain: Domain[S, P], case: Case[S], customer_id: str, now: datetime) -> Step[S]:
@@ -116,17 +117,12 @@ def _decide(
     # Outages can't come from here, since decide does no I/O.
     except Exception as error:
         raise PoisonError(fact, _reason(error)) from error
-    if isinstance(decision, Decided) and not _is_about(customer_id, decision):
-        raise PoisonError(fact, "decided something about another customer")
-    return decision
-
-
-def _is_about(customer_id: str, decision: Decided[S]) -> bool:
-    for about in (decision.events, decision.tasks):
+    if isinstance(decision, Decided):
+        about: tuple[Event | Task, ...] = (*decision.events, *decision.tasks)
         for one in about:
             if one.customer_id != customer_id:
-                return False
-    return True
+                raise PoisonError(fact, "decided something about another customer")
+    return decision
 
 
 def _reason(error: Exception) -> str:
@@ -143,16 +139,17 @@ def _cause(fact: Fact) -> str:
     return f"{fact.source}\x1f{fact.id}"
 
 
-def _follow(domain: Domain[S, P], step: Step[S], decided: Decided[S], cause: str, now: datetime) -> Step[S]:
+def _follow(domain: Domain[S, P], step: Step[S], decided: Decided[S], cause: Fact | str, now: datetime) -> Step[S]:
     case = Case(decided.state, step.case.revision + 1, step.case.waiting)
-    owed = tuple(
-        Fact(derived(domain.name, cause, event.type(), place), f"/offramp/{domain.name}", now, event)
-        for place, event in enumerate(decided.events)
-    )
-    tasks = tuple(
-        Ordered(UUID(derived(domain.name, cause, task.kind(), place)), task) for place, task in enumerate(decided.tasks)
-    )
-    return Step(case, step.owed + owed, step.tasks + tasks)
+    if not decided.events and not decided.tasks:
+        return Step(case, step.owed, step.tasks)
+    name, why = domain.name, cause if isinstance(cause, str) else _cause(cause)
+    source = f"/offramp/{name}"
+    owed = [
+        Fact(derived(name, why, event.type(), place), source, now, event) for place, event in enumerate(decided.events)
+    ]
+    tasks = [Ordered(UUID(derived(name, why, task.kind(), place)), task) for place, task in enumerate(decided.tasks)]
+    return Step(case, (*step.owed, *owed), (*step.tasks, *tasks))
 
 
 def _offer_again(domain: Domain[S, P], step: Step[S], now: datetime) -> Step[S]:
@@ -167,7 +164,7 @@ def _offer_again(domain: Domain[S, P], step: Step[S], now: datetime) -> Step[S]:
                 continue
             step = _without(step, waiting)
             if isinstance(decision, Decided):
-                step = _follow(domain, step, decision, _cause(fact), now)
+                step = _follow(domain, step, decision, fact, now)
                 changed = True
                 break
     return step
@@ -182,7 +179,7 @@ def _answer_overdue(domain: Domain[S, P], step: Step[S], waiting: Waiting, now: 
     if isinstance(decision, Premature):
         raise PoisonError(fact, "its time was up, and it was told to wait again")
     if isinstance(decision, Decided):
-        return _offer_again(domain, _follow(domain, step, decision, _cause(fact), now), now)
+        return _offer_again(domain, _follow(domain, step, decision, fact, now), now)
     return step
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Literal, NamedTuple
+
+from msgspec import Struct
 
 from .days import first_moment, first_moment_after
 from .events.notice import DeadlineApproaching
@@ -18,8 +19,7 @@ class _Call(NamedTuple):
     days: int
 
 
-@dataclass(frozen=True, slots=True)
-class Deadline:
+class Deadline(Struct, frozen=True):
     """Something of *subject* (a contract, a customer) that is possible up to and including *last_day* in *zone*.
 
     *days*: how many days before it to tell the customer; each at the start of its day.

@@ -12,7 +12,8 @@ from aiokafka.partitioner import murmur2
 
 from .advance import Case, Waiting, wakes_at
 from .decision import Domain, Fact
-from .events.envelope import Record, headers_to_keep, read, write, write_as_text
+from .events.canonical import headers_of
+from .events.envelope import Record, headers_to_keep, read, write, write_value
 from .identity import derived
 from .settlement import Buried
 from .statecodec import StateCodec
@@ -24,7 +25,7 @@ Headers: TypeAlias = Iterable[tuple[str, bytes | None]]
 OUTBOX_COLUMNS = (
     "lane", "id", "aggregatetype", "aggregateid", "type", "payload", "headers", "timestamp_ms", "owed_at",
 )  # fmt: skip
-OutboxRow: TypeAlias = tuple[int, str, str, str | None, str, bytes | None, str, int | None, datetime]
+OutboxRow: TypeAlias = tuple[int, str, str, str | None, str, bytes | None, str | None, int | None, datetime]
 
 
 class _WaitingRow(msgspec.Struct):
@@ -66,7 +67,9 @@ def _read_waiting(text: str) -> tuple[Waiting, ...]:
 
 
 def _write_waiting(waiting: tuple[Waiting, ...]) -> str:
-    rows = [_WaitingRow(one.fact.event.type(), write(one.fact)[0].decode(), one.until, one.reason) for one in waiting]
+    rows = [
+        _WaitingRow(one.fact.event.type(), write_value(one.fact).decode(), one.until, one.reason) for one in waiting
+    ]
     return _json.encode(rows).decode()
 
 
@@ -89,21 +92,18 @@ def pack_headers(headers: Headers) -> str:
     ).decode()
 
 
-def _pack_own(headers: Iterable[tuple[str, str]]) -> str:
-    """Write the headers of an event of ours, in which nothing needs escaping; three times as fast."""
-    return '[["' + '"],["'.join([f'{name}","{text}' for name, text in headers]) + '"]]'
-
-
-def unpack_headers(text: str) -> list[tuple[str, bytes | None]]:
-    """Read what ``pack_headers`` wrote."""
+def unpack_headers(text: str | None, payload: bytes | None) -> list[tuple[str, bytes | None]]:
+    """Read what ``pack_headers`` wrote; where nothing was written *payload* is an event of ours and tells its own."""
+    if text is None:
+        return list(headers_of(payload or b""))
     return [(name, None if value is None else value.encode("latin-1")) for name, value in _headers_in.decode(text)]
 
 
 def owed_row(fact: Fact, lane: int, now: datetime) -> OutboxRow:
     """Write an event that is to be published."""
-    payload, headers = write_as_text(fact)
-    kind = fact.event.type()
-    return lane, fact.id, kind, fact.event.customer_id, kind, payload, _pack_own(headers), None, now
+    event = fact.event
+    kind = event.type()
+    return lane, fact.id, kind, event.customer_id, kind, write_value(fact), None, None, now
 
 
 def dead_letter_row(buried: Buried, service: str, lane: int, now: datetime) -> OutboxRow:

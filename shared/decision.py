@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeAlias, TypeVar
 
+from msgspec import Struct
+
 from .events.event import Event
 from .events.vocabulary import CustomerId, Value
 
@@ -21,8 +23,7 @@ S = TypeVar("S")
 P = TypeVar("P")
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(Struct, frozen=True):
     """An event as it was published: *source* and *id* together identify it (CloudEvents 1.0), *time* is UTC."""
 
     id: str
@@ -31,13 +32,11 @@ class Fact:
     event: Event
 
 
-@dataclass(frozen=True, slots=True)
-class Woke:
+class Woke(Struct, frozen=True):
     """The moment that ``wakes_at(state)`` named has come; *now* tells which deadlines have passed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Overdue:
+class Overdue(Struct, frozen=True):
     """An event that came too early has waited as long as its ``Premature`` said: answer it with a reason."""
 
     event: Event
@@ -61,8 +60,7 @@ class Outcome(Event):
 Input: TypeAlias = Event | Woke | Overdue
 
 
-@dataclass(frozen=True, slots=True)
-class Decided(Generic[S]):
+class Decided(Struct, Generic[S], frozen=True):
     """Something follows: the new *state*, the *events* to publish in order, the *tasks* to perform."""
 
     state: S
@@ -70,15 +68,13 @@ class Decided(Generic[S]):
     tasks: tuple[Task, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Ignored:
+class Ignored(Struct, frozen=True):
     """Not news: nothing changes, for *reason*; the third fate beside waiting and being buried."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Premature:
+class Premature(Struct, frozen=True):
     """Too early to say: the event waits, visibly, and is offered again whenever the state changes, *until* then."""
 
     reason: str

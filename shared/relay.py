@@ -119,7 +119,7 @@ def _append(batch: Any, record: Record) -> object:
         key=None if key is None else key.encode("latin-1"),
         value=record["payload"],
         timestamp=record["timestamp_ms"],
-        headers=unpack_headers(record["headers"]),
+        headers=unpack_headers(record["headers"], record["payload"]),
     )
 
 

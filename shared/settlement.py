@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, TypeVar
 
+from msgspec import Struct
+
 from .advance import Case, Ordered, PoisonError, Step, arrive, wake, without
 from .decision import Domain, Fact
 from .events.envelope import Record
@@ -15,16 +17,14 @@ S = TypeVar("S")
 P = TypeVar("P")
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(Struct, frozen=True):
     """A fact and the record that it was read from; None for what never was in Kafka (a task's outcome)."""
 
     fact: Fact
     record: Record | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Buried:
+class Buried(Struct, frozen=True):
     """An arrival that made the code fail, or a record that can't be read: *reason* names no value."""
 
     reason: str
@@ -48,8 +48,10 @@ class Settlement(Generic[S]):
     def take(self, customer_id: str, step: Step[S]) -> None:
         """Add what one step came to."""
         self.cases[customer_id] = step.case
-        self.owed.extend(step.owed)
-        self.tasks.extend(step.tasks)
+        if step.owed:
+            self.owed.extend(step.owed)
+        if step.tasks:
+            self.tasks.extend(step.tasks)
 
 
 def settle(

@@ -5,10 +5,8 @@ Sources: CloudEvents 1.0.2, its JSON format, and its Kafka protocol binding.
 
 from __future__ import annotations
 
-import re
 from base64 import b64decode
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -17,6 +15,7 @@ from pydantic import ValidationError
 
 from ..decision import Fact
 from ..identity import derived
+from .canonical import Envelope, Headers, canonical, encode, is_id, repeated
 from .catalogue import EVENTS, INSTRUCTIONS
 from .event import Event, Instruction
 from .reasons import reason
@@ -25,20 +24,14 @@ from .versions import VersionError, read_former, schema_name, version_of
 from .vocabulary import iso
 
 M = TypeVar("M", Event, Instruction)
-Headers = tuple[tuple[str, bytes], ...]
-
-_CONTENT_TYPE = "application/cloudevents+json; charset=UTF-8"
 _ATTRIBUTES = ("specversion", "id", "source", "type", "subject", "time", "dataschema")
 _HEADERS = {f"ce_{attribute}": attribute for attribute in _ATTRIBUTES}
 _REQUIRED = ("specversion", "id", "source", "type")
 _REQUIRED_HEADERS = frozenset(f"ce_{attribute}" for attribute in _REQUIRED)
-# Printable, without space and "@": an id and a source stand in logs, so they have no room for a person either.
-_ID = re.compile(r"[!-?A-~]{1,255}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True):
     """What came from Kafka; *timestamp_ms* counts from 1970 in UTC and is negative if there is none."""
 
     topic: str
@@ -58,21 +51,6 @@ class Unreadable(Exception):  # noqa: N818 - it is a fate of a record, not a fau
         self.reason = reason
 
 
-class _Envelope(msgspec.Struct):
-    specversion: str
-    id: str
-    source: str
-    type: str
-    subject: str
-    time: str
-    datacontenttype: str
-    dataschema: str
-    data: msgspec.Raw
-
-
-_encoder = msgspec.json.Encoder()
-
-
 def read(record: Record, topic_prefix: str = "") -> Fact:
     """Read *record* as the event that its topic is named after.
 
@@ -80,6 +58,31 @@ def read(record: Record, topic_prefix: str = "") -> Fact:
     same event again, a second message is another. Raises ``Unreadable`` and nothing else.
     """
     name, model = _named(EVENTS, record.topic, topic_prefix)
+    fact = _read_canonical(record, name, model)
+    return _read_general(record, name, model) if fact is None else fact
+
+
+def _read_canonical(record: Record, name: str, model: type[Event]) -> Fact | None:
+    """Read what was written as we write it; None if it wasn't, or if there is anything wrong with it."""
+    found = canonical(record.value, record.headers)
+    if found is None:
+        return None
+    envelope, data = found
+    if envelope.type != name or envelope.dataschema != schema_name(model):
+        return None
+    try:
+        # model_validate_json without its 0.3 µs of checks for arguments that aren't given.
+        event = model.__pydantic_validator__.validate_json(data)
+        moment = _moment(envelope.time)
+    except (ValidationError, msgspec.ValidationError, OverflowError):
+        return None
+    owner = event.customer_id
+    if moment is None or envelope.subject != owner or (record.key is not None and record.key != owner.encode()):
+        return None
+    return Fact(envelope.id, envelope.source, moment, event)
+
+
+def _read_general(record: Record, name: str, model: type[Event]) -> Fact:
     attributes, data = _opened(record, name)
     event = _read_as(model, attributes.get("dataschema"), data)
     _check_owner(record.key, attributes, event.customer_id, "customer_id")
@@ -98,28 +101,23 @@ def read_instruction(record: Record, topic_prefix: str = "") -> Instruction:
 
 def write(fact: Fact) -> tuple[bytes, Headers]:
     """Give the value and the headers of a structured CloudEvent; the record's key is the event's ``customer_id``."""
-    value, texts = write_as_text(fact)
-    return value, tuple([(name, text.encode()) for name, text in texts])
+    envelope = _enveloping(fact)
+    return encode(envelope), repeated(envelope)
 
 
-def write_as_text(fact: Fact) -> tuple[bytes, tuple[tuple[str, str], ...]]:
-    """Give the same with the headers' values as text, for who keeps them as text."""
+def write_value(fact: Fact) -> bytes:
+    """Give the value alone: ``canonical.headers_of`` it gives the headers."""
+    return encode(_enveloping(fact))
+
+
+def _enveloping(fact: Fact) -> Envelope:
     event = fact.event
-    name, schema, time, customer_id = event.type(), schema_name(type(event)), iso(fact.time), event.customer_id
     # model_dump_json without its checks for arguments that aren't given.
     data = msgspec.Raw(event.__pydantic_serializer__.to_json(event, exclude_none=True))
-    envelope = _Envelope("1.0", fact.id, fact.source, name, customer_id, time, "application/json", schema, data)
-    headers = (
-        ("content-type", _CONTENT_TYPE),
-        ("ce_specversion", "1.0"),
-        ("ce_id", fact.id),
-        ("ce_source", fact.source),
-        ("ce_type", name),
-        ("ce_subject", customer_id),
-        ("ce_time", time),
-        ("ce_dataschema", schema),
+    name, schema = event.type(), schema_name(type(event))
+    return Envelope(
+        "1.0", fact.id, fact.source, name, event.customer_id, iso(fact.time), "application/json", schema, data
     )
-    return _encoder.encode(envelope), headers
 
 
 def headers_to_keep(record: Record, topic_prefix: str = "") -> Headers:
@@ -227,8 +225,7 @@ def _check(attributes: dict[str, Any], name: str) -> None:
     if attributes.get("type") != name:
         raise Unreadable(f"type: must be that of the topic, {name}")
     for one in ("id", "source"):
-        text = attributes.get(one)
-        if not isinstance(text, str) or not _ID.fullmatch(text):
+        if not is_id(attributes.get(one)):
             raise Unreadable(f"{one}: must be 1 to 255 printable ASCII characters without spaces and @")
 
 
@@ -265,9 +262,14 @@ def _time(text: object, timestamp_ms: int) -> datetime:
     try:
         if text is None:
             return _EPOCH + timedelta(milliseconds=timestamp_ms)
-        moment = msgspec.convert(text, datetime)
-        if moment.tzinfo is not None:
-            return moment.astimezone(UTC)
+        moment = _moment(text)
+        if moment is not None:
+            return moment
     except (msgspec.ValidationError, OverflowError):
         pass
     raise Unreadable("time: must be a moment with a time zone (RFC 3339)")
+
+
+def _moment(text: object) -> datetime | None:
+    moment = msgspec.convert(text, datetime)
+    return None if moment.tzinfo is None else moment.astimezone(UTC)

@@ -36,6 +36,7 @@ class VersionError(ValueError):
 
 
 @cache
+@cache
 def schema_name(model: type[Event | Instruction]) -> str:
     """Name the schema that *model* is written by, for CloudEvents' ``dataschema``."""
     return f"urn:offramp:{model.type()}:v{model.version}"

@@ -78,7 +78,17 @@ class Shop:
         """Read the facts that are owed, in order."""
         rows = await self.rows.table("outbox")
         return [
-            read(Record(row["aggregatetype"], 0, 0, 0, None, row["payload"], tuple(unpack_headers(row["headers"]))))
+            read(
+                Record(
+                    row["aggregatetype"],
+                    0,
+                    0,
+                    0,
+                    None,
+                    row["payload"],
+                    tuple(unpack_headers(row["headers"], row["payload"])),
+                )
+            )
             for row in rows
             if not row["aggregatetype"].startswith("dlq.")
         ]
@@ -86,7 +96,7 @@ class Shop:
     async def dead_letters(self) -> list[dict[str, Any]]:
         """Give the dead letters, each with its headers as a mapping."""
         rows = [row for row in await self.rows.table("outbox") if row["aggregatetype"].startswith("dlq.")]
-        return [{**row, "headers": dict(unpack_headers(row["headers"]))} for row in rows]
+        return [{**row, "headers": dict(unpack_headers(row["headers"], row["payload"]))} for row in rows]
 
     async def case(self, customer_id: str) -> Any:
         """Read one customer's case."""

@@ -52,8 +52,26 @@ async def test_clocks_disagree(pool: asyncpg.Pool, skew: timedelta) -> None:
     assert await rung(pool) == 0
 
 
+async def test_much_is_owed(pool: asyncpg.Pool) -> None:
+    """While more is owed than may be nothing is woken, so that nobody's answer waits behind it; then it goes on."""
+    throttled = Waker(PostgresProcess(PURSE, pool, 3), pool, lambda: NOON, system_clock, Progress({}), most_owed=3)
+    await pool.execute(_OWED, 4)
+    await throttled.turn()
+    held_back = await rung(pool)
+    await pool.execute("delete from outbox where seq = (select max(seq) from outbox)")
+    await throttled.turn()
+
+    assert (held_back, await rung(pool)) == (0, 100)
+
+
 async def test_small_skew(pool: asyncpg.Pool) -> None:
     """Less than a minute is how clocks are."""
     await waker(pool, lambda: system_clock() + timedelta(seconds=50)).turn()
 
     assert await rung(pool) == 100
+
+
+_OWED = """
+insert into outbox (lane, id, aggregatetype, aggregateid, type, payload, owed_at)
+select 0, gen_random_uuid(), 'Other', 'other', 'Other', '{}', now() from generate_series(1, $1)
+"""

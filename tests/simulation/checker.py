@@ -88,7 +88,7 @@ class Checker:
             if row["aggregatetype"].startswith("dlq."):
                 self._buried_once(row)
                 continue
-            headers = tuple(unpack_headers(row["headers"]))
+            headers = tuple(unpack_headers(row["headers"], row["payload"]))
             fact = read(Record(row["aggregatetype"], 0, 0, 0, None, row["payload"], headers))
             key = (fact.source, fact.event.type(), fact.event.customer_id)
             self.must(fact.id not in self.owed_ids[key], f"{fact.event} is owed twice")
@@ -97,7 +97,7 @@ class Checker:
             self._judge(fact.event, database)
 
     def _buried_once(self, row: dict[str, Any]) -> None:
-        headers = dict(unpack_headers(row["headers"]))
+        headers = dict(unpack_headers(row["headers"], row["payload"]))
         place = tuple(headers[f"__dlq.errors.{name}"] for name in ("group", "topic", "partition", "offset"))
         self.must(place not in self.letters, f"{place}: buried twice")
         self.letters.add(place)

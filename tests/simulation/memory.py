@@ -221,9 +221,7 @@ def _owe(db: MemoryDatabase, tx: Transaction, record: Sequence[Any]) -> None:
 
 def _name(sql: str) -> str:
     found = _NAME.search(sql)
-    if found is not None:
-        return found[1]
-    return "their_clock" if "clock_timestamp" in sql else "is_set"
+    return "is_set" if found is None else found[1]
 
 
 def _refuse_nul(text: str) -> None:
@@ -386,8 +384,8 @@ class _Statements:
         return []
 
     @staticmethod
-    async def their_clock(db: MemoryDatabase, tx: Transaction) -> list[Row]:
-        return [{"clock": db.clock()}]
+    async def look(db: MemoryDatabase, tx: Transaction, most: int) -> list[tuple[datetime, int]]:
+        return [(db.clock(), min(len(db.outbox), most))]
 
     @staticmethod
     async def is_set(db: MemoryDatabase, tx: Transaction, name: str) -> list[Row]:
