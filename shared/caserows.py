@@ -13,7 +13,7 @@ from aiokafka.partitioner import murmur2
 from .advance import Case, Waiting, wakes_at
 from .decision import Domain, Fact
 from .events.canonical import headers_of
-from .events.envelope import Record, headers_to_keep, read, write, write_value
+from .events.envelope import Record, Unreadable, headers_to_keep, read, write, write_value
 from .identity import derived
 from .settlement import Buried
 from .statecodec import StateCodec
@@ -40,6 +40,10 @@ _json = msgspec.json.Encoder()
 _headers_in = msgspec.json.Decoder(list[tuple[str, str | None]])
 
 
+class CaseUnreadableError(Exception):
+    """One customer's row isn't what this release writes; that is this customer's trouble, and nobody else's."""
+
+
 class CaseRows(Generic[S]):
     """Translate between a service's cases and their rows; states travel as JSON."""
 
@@ -48,9 +52,13 @@ class CaseRows(Generic[S]):
         self._states: StateCodec[S] = StateCodec(domain.states)
 
     def case(self, state: str | None, waiting: str | None, revision: int) -> Case[S]:
-        """Read a row; a customer never heard of has neither state nor waiting events."""
-        known = self._domain.initial if state is None else self._states.load(state)
-        return Case(known, revision, () if waiting is None else _read_waiting(waiting))
+        """Read a row; a customer never heard of has neither state nor events. Raises ``CaseUnreadableError``."""
+        try:
+            known = self._domain.initial if state is None else self._states.load(state)
+            return Case(known, revision, () if waiting is None else _read_waiting(waiting))
+        except (msgspec.MsgspecError, Unreadable) as error:
+            # The message may quote what is in the row; its type may not.
+            raise CaseUnreadableError(f"the customer's case can't be read: {type(error).__name__}") from None
 
     def columns(self, case: Case[S]) -> tuple[str, str | None, int, datetime | None]:
         """Write *case* as state, waiting, revision, wakes_at."""

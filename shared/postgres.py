@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 from uuid import UUID
 
 import structlog
 
 from .advance import Case
-from .caserows import OUTBOX_COLUMNS, CaseRows, OutboxRow, dead_letter_row, key_hash, owed_row
+from .caserows import OUTBOX_COLUMNS, CaseRows, CaseUnreadableError, OutboxRow, dead_letter_row, key_hash, owed_row
 from .decision import Domain, Fact
 from .fates import POISONOUS
 from .identity import burial_key, inbox_key
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 S = TypeVar("S")
 P = TypeVar("P")
+Cases: TypeAlias = dict[str, Case[S]]
+# By customer, why its case can't be read.
+Lost: TypeAlias = dict[str, str]
 _log = structlog.get_logger()
 
 # How long a case that failed to wake is left alone before the next try.
@@ -73,9 +76,9 @@ class PostgresProcess(Generic[S]):
 
     async def _arrivals(self, arrivals: Sequence[Arrival], unreadable: Sequence[Buried], now: datetime) -> int:
         async with self._transaction() as connection:
-            cases, hashes = await self._lock(connection, {one.fact.event.customer_id for one in arrivals})
+            cases, lost, hashes = await self._lock(connection, {one.fact.event.customer_id for one in arrivals})
             fresh = await self._unseen(connection, arrivals)
-            settlement = settle(self._domain, cases, fresh, now)
+            settlement = settle(self._domain, cases, fresh, now, lost)
             settlement.buried.extend(unreadable)
             lanes = await self._write(connection, settlement, hashes, now)
         self._committed(settlement, lanes)
@@ -99,7 +102,9 @@ class PostgresProcess(Generic[S]):
     async def _wakes(self, now: datetime, limit: int) -> int:
         async with self._transaction() as connection:
             due = await connection.fetch(_DUE, now, limit)
-            settlement = settle_wakes(self._domain, self._cases(due), now)
+            cases, lost = self._cases(due)
+            settlement = settle_wakes(self._domain, cases, now)
+            settlement.stuck |= lost
             lanes = await self._write(connection, settlement, _hashes(due), now)
             if settlement.stuck:
                 stuck = list(settlement.stuck.items())
@@ -110,10 +115,10 @@ class PostgresProcess(Generic[S]):
     async def outcome(self, task_id: UUID, lease: UUID, outcome: Fact, now: datetime) -> None:
         """See ``Process``; if ``decide`` fails on the outcome the task stays, with the reason, for another try."""
         async with self._transaction() as connection:
-            cases, hashes = await self._lock(connection, {outcome.event.customer_id})
+            cases, lost, hashes = await self._lock(connection, {outcome.event.customer_id})
             if await connection.fetchval(_FORGET_TASK, task_id, lease) is None:
                 raise LeaseLostError(task_id)
-            settlement = settle(self._domain, cases, [Arrival(outcome)], now)
+            settlement = settle(self._domain, cases, [Arrival(outcome)], now, lost)
             for one in settlement.buried:
                 # What the outcome made possible may be poisonous, and is buried; that is not the outcome's fault.
                 if one.fact is outcome:
@@ -126,7 +131,7 @@ class PostgresProcess(Generic[S]):
         async with self._pool.acquire(timeout=_PATIENCE) as connection, connection.transaction():
             yield connection
 
-    async def _lock(self, connection: AnyConnection, customers: set[str]) -> tuple[dict[str, Case[S]], dict[str, int]]:
+    async def _lock(self, connection: AnyConnection, customers: set[str]) -> tuple[Cases[S], Lost, dict[str, int]]:
         """Lock the customers' rows in the order of their keys, making those that are missing first."""
         wanted = sorted(customers)
         rows = await connection.fetch(_LOCK, wanted)
@@ -135,11 +140,17 @@ class PostgresProcess(Generic[S]):
             missing = [customer_id for customer_id in wanted if customer_id not in known]
             await connection.execute(_MAKE, missing, [key_hash(customer_id) for customer_id in missing])
             rows += await connection.fetch(_LOCK, missing)
-        return self._cases(rows), _hashes(rows)
+        return *self._cases(rows), _hashes(rows)
 
-    def _cases(self, rows: Iterable[Record]) -> dict[str, Case[S]]:
-        read = self._rows.case
-        return {row["customer_id"]: read(row["state"], row["waiting"], row["revision"]) for row in rows}
+    def _cases(self, rows: Iterable[Record]) -> tuple[Cases[S], Lost]:
+        """Read the cases, and why some can't be read: those are left as they are, and hold up nobody else."""
+        read, cases, lost = self._rows.case, {}, {}
+        for row in rows:
+            try:
+                cases[row["customer_id"]] = read(row["state"], row["waiting"], row["revision"])
+            except CaseUnreadableError as error:
+                lost[row["customer_id"]] = str(error)
+        return cases, lost
 
     async def _unseen(self, connection: AnyConnection, arrivals: Sequence[Arrival]) -> list[Arrival]:
         """Remember the arrivals and give those that are news, each once, in order."""

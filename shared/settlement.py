@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Generic, TypeVar
 
 from msgspec import Struct
@@ -55,12 +56,22 @@ class Settlement(Generic[S]):
 
 
 def settle(
-    domain: Domain[S, P], cases: Mapping[str, Case[S]], arrivals: Iterable[Arrival], now: datetime
+    domain: Domain[S, P],
+    cases: Mapping[str, Case[S]],
+    arrivals: Iterable[Arrival],
+    now: datetime,
+    lost: Mapping[str, str] = MappingProxyType({}),
 ) -> Settlement[S]:
-    """Decide on *arrivals* in order; whatever fails is buried alone, and what comes behind it goes on."""
+    """Decide on *arrivals* in order; whatever fails is buried alone, and what comes behind it goes on.
+
+    *lost*: the customers whose case can't be read, and why; what arrives for them is buried.
+    """
     settlement: Settlement[S] = Settlement()
     for arrival in arrivals:
         customer_id = arrival.fact.event.customer_id
+        if customer_id in lost:
+            settlement.buried.append(Buried(lost[customer_id], arrival.record, arrival.fact))
+            continue
         case = settlement.cases.get(customer_id)
         before = cases[customer_id] if case is None else case
         _settle_one(domain, settlement, before, arrival, now)

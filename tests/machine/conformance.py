@@ -57,6 +57,9 @@ class Rows(Protocol):
     async def claim(self, lease: UUID, seconds: float) -> list[dict[str, Any]]:
         """Claim what tasks there are."""
 
+    async def spoil(self, customer_id: str) -> None:
+        """Write a state that no release ever wrote."""
+
 
 @dataclass
 class Shop:
@@ -319,6 +322,19 @@ class Poison:
 
         assert [await shop.amount(f"c{place}") for place in range(9)] == [1] * 9
         assert _reasons(await shop.dead_letters()) == ["the database rejected it: UntranslatableCharacterError"]
+
+    async def test_row_unreadable(self, shop: Shop) -> None:
+        """A case that can't be read is that customer's trouble: its events are buried, and the others' go on."""
+        await shop.take(Alarmed(customer_id="a", at=NOON), Earned(customer_id="b", amount=7))
+        await shop.rows.spoil("a")
+        before = await shop.row("a")
+        await shop.take(Earned(customer_id="a", amount=1), Earned(customer_id="b", amount=1))
+        woken = await shop.process.wakes(NOON, 10)
+
+        assert await shop.amount("b") == 8
+        assert _reasons(await shop.dead_letters()) == ["the customer's case can't be read: ValidationError"]
+        assert (woken, (await shop.row("a"))["stuck"]) == (1, "the customer's case can't be read: ValidationError")
+        assert (await shop.row("a"))["state"] == before["state"]
 
     async def test_endless(self, shop: Shop) -> None:
         """An event after which nobody can tell when to wake is poisonous too, and delays nothing."""

@@ -25,6 +25,9 @@ _TABLES = {
 }
 
 
+_NO_STATE = '{"kind": "of another release"}'
+
+
 class PostgresRows:
     """Looks into a real database."""
 
@@ -36,6 +39,9 @@ class PostgresRows:
 
     async def claim(self, lease: UUID, seconds: float) -> list[dict[str, Any]]:
         return [dict(row) for row in await self._pool.fetch(performer._CLAIM, lease, seconds, 10, ["Job"])]
+
+    async def spoil(self, customer_id: str) -> None:
+        await self._pool.execute("update cases set state = $2 where customer_id = $1", customer_id, _NO_STATE)
 
 
 class MemoryRows:
@@ -57,6 +63,9 @@ class MemoryRows:
     async def claim(self, lease: UUID, seconds: float) -> list[dict[str, Any]]:
         async with self._pool.acquire() as connection:
             return await connection.fetch(performer._CLAIM, lease, seconds, 10, ["Job"])
+
+    async def spoil(self, customer_id: str) -> None:
+        self._pool.database.cases[customer_id]["state"] = _NO_STATE
 
 
 class TestPostgres(Conformance):
