@@ -101,7 +101,9 @@ def wake(domain: Domain[S, P], case: Case[S], customer_id: str, now: datetime) -
         decision = _decide(domain, step.case.state, Woke(), now, customer_id)
         if not isinstance(decision, Decided):
             raise PoisonError(None, f"woken at {due.isoformat()}, but decided nothing")
-        step = _offer_again(domain, _follow(domain, step, decision, cause, now), now)
+        step = _follow(domain, step, decision, cause, now)
+        if step.case.waiting:
+            step = _offer_again(domain, step, now)
     raise PoisonError(None, "still due after a thousand decisions")
 
 

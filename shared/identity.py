@@ -12,9 +12,8 @@ def derived(*parts: str | int) -> str:
 
     uuid5 over SHA-1 would do as well, but takes 3.4 us where this takes 1.2, and several are made for every event.
     """
-    digits = _digest(parts).hex()
-    variant = "89ab"[int(digits[16], 16) & 3]
-    return f"{digits[:8]}-{digits[8:12]}-8{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
+    digits = blake2b(_joined(parts), digest_size=16).hexdigest()
+    return f"{digits[:8]}-{digits[8:12]}-8{digits[13:16]}-{_VARIANTS[digits[16]]}{digits[17:20]}-{digits[20:]}"
 
 
 def inbox_key(fact: Fact) -> bytes:
@@ -28,4 +27,13 @@ def burial_key(topic: str, partition: int, offset: int) -> bytes:
 
 
 def _digest(parts: tuple[str | int, ...]) -> bytes:
-    return blake2b("\x1f".join(map(str, parts)).encode(), digest_size=16).digest()
+    return blake2b(_joined(parts), digest_size=16).digest()
+
+
+def _joined(parts: tuple[str | int, ...]) -> bytes:
+    # A fifth of what it takes to join them as texts.
+    return (_FORMATS[len(parts)] % parts).encode()
+
+
+_FORMATS = tuple("\x1f".join(["%s"] * count) for count in range(16))
+_VARIANTS = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
