@@ -7,22 +7,25 @@ from datetime import date, timedelta
 
 from aiokafka import AIOKafkaProducer
 
-from services.notice.policy import NoticePolicy
+from services.notice.policy import load_notice_policy
 from shared.caserows import key_hash
 from shared.decision import Fact
+from shared.declared import policy_file, rules_folder
 from shared.events.envelope import write
 from shared.events.event import Event
-from shared.events.platform import AutomaticRenewal, ContractRegistered, NoticeReceived, NoticeWithdrawn
+from shared.events.platform import (
+    AutomaticRenewal,
+    CalendarDays,
+    ContractRegistered,
+    NoticeReceived,
+    NoticeWithdrawn,
+    Vouched,
+)
 from shared.settings import read_settings
 
 from .ground import NOON, PARTITIONS, fact
 
-POLICY = NoticePolicy(
-    version="bench",
-    unknown_contract_wait=timedelta(days=1),
-    unknown_notice_wait=timedelta(days=1),
-    announce_before={"notice_deadline": (60, 30, 7, 1), "period_end": (30, 7, 1)},
-)
+POLICY = load_notice_policy(policy_file(), rules_folder())
 CUSTOMERS = 50_000
 
 
@@ -54,15 +57,16 @@ def _event(customer: str, step: int, story: int) -> Event:
             period_end=date(2026, 12, 31),
             time_zone="Europe/Stockholm",
             renewal=AutomaticRenewal(months=12),
-            notice_days=30,
+            notice=CalendarDays(days=30),
             notice_channels=("email", "letter"),
+            authority=Vouched(),
         )
-    notice = f"n-{story}"
+    at = NOON - timedelta(hours=1) + timedelta(minutes=story)
     if step in (1, 4):
         return NoticeReceived(
-            customer_id=customer, contract_id=contract, notice_id=notice, channel="email", received_at=NOON
+            customer_id=customer, contract_id=contract, notice_id=f"n-{story}", channel="email", received_at=at
         )
-    return NoticeWithdrawn(customer_id=customer, contract_id=contract, notice_id=f"n-{story - 1}", withdrawn_at=NOON)
+    return NoticeWithdrawn(customer_id=customer, contract_id=contract, notice_id=f"n-{story - 1}", withdrawn_at=at)
 
 
 async def publish(prefix: str, facts: Iterable[Fact]) -> None:

@@ -15,13 +15,13 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import asyncpg
-import msgspec
 
-from services.notice.announcements import announce, next_moment
-from services.notice.calendar import Terms, over_at
 from services.notice.domain import domain
-from services.notice.states import Known, Leaving, Notice, Running
+from shared.advance import Case, arrive, wake, wakes_at
 from shared.clock import system_clock
+from shared.days import first_moment
+from shared.events.event import Event
+from shared.events.platform import AutomaticRenewal, CalendarDays, ContractRegistered, NoticeReceived, Vouched
 from shared.postgres import PostgresProcess
 from shared.statecodec import StateCodec
 from shared.waker import BATCH
@@ -29,7 +29,7 @@ from shared.worker import Place, pool_of
 
 from .children import Starting, alone
 from .event_path import timed
-from .ground import PARTITIONS, database
+from .ground import PARTITIONS, database, fact
 from .latency import percentile, register, stage, worker
 from .notices import POLICY
 from .rows import Row
@@ -41,34 +41,65 @@ JOBS = 3_000
 RATE, PACE = 20, 8_000
 _LOOK = 0.2
 ZONE = "Europe/Stockholm"
+MIDNIGHT = first_moment(date(2026, 11, 1), ZONE)
+# As which a case is prepared; in the rows there is each one's own id.
+CUSTOMER = "CUSTOMER"
 BEFORE = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
-def prepared() -> tuple[Known, Known, datetime]:
-    """Give two kinds of case that are due at the same midnight: a contract that ends, and a date to be told."""
-    terms = Terms("k", 1, date(2025, 11, 1), date(2026, 10, 31), ZONE, 12, 30, ("email",))
-    midnight = over_at(terms, 0)
-    leaving = Known("CUSTOMER", (Leaving(terms, BEFORE, Notice("n", BEFORE, 0), midnight),), (("k", "n"),), midnight)
-    # The last day for notice is the day after it, and that is told a day before; what was to be told earlier was.
-    just_before = midnight - timedelta(seconds=1)
-    later = msgspec.structs.replace(terms, first_end=date(2026, 12, 2))
-    running, _ = announce("CUSTOMER", Running(later, BEFORE), just_before, POLICY)
-    assert isinstance(running, Running)
-    told = next_moment(running, just_before, POLICY)
-    assert told == midnight
-    return leaving, Known("CUSTOMER", (running,), (), told), midnight
+def prepared() -> tuple[object, object]:
+    """Give two kinds of case that are due at MIDNIGHT: a contract that ends, and a date to be told."""
+    ending = _contract(date(2025, 11, 1), date(2026, 10, 31))
+    # The last day for its notice is the day after, and that is told a day before; what was to be told earlier was.
+    told = _contract(date(2025, 12, 3), date(2026, 12, 2))
+    return grown(MIDNIGHT, BEFORE, ending, _notice(BEFORE)), grown(MIDNIGHT, BEFORE, told)
+
+
+def grown(until: datetime, since: datetime, *events: Event) -> object:
+    """Let a case hear *events* at *since*, carry out whatever is due before *until*, and give its state."""
+    notice = domain(POLICY)
+    case: Case[Any] = Case(notice.initial)
+    for number, event in enumerate(events):
+        case = arrive(notice, case, fact(event, number), since).case
+    while (due := wakes_at(notice, case)) is not None and due < until:
+        case = wake(notice, case, CUSTOMER, due).case
+    assert due == until, due
+    return case.state
+
+
+def _contract(start: date, end: date) -> ContractRegistered:
+    return ContractRegistered(
+        customer_id=CUSTOMER,
+        contract_id="k",
+        revision=1,
+        period_start=start,
+        period_end=end,
+        time_zone=ZONE,
+        renewal=AutomaticRenewal(months=12),
+        notice=CalendarDays(days=30),
+        notice_channels=("email",),
+        authority=Vouched(),
+    )
+
+
+def _notice(at: datetime) -> NoticeReceived:
+    return NoticeReceived(customer_id=CUSTOMER, contract_id="k", notice_id="n", channel="email", received_at=at)
 
 
 async def fill(dsn: str, count: int) -> datetime:
     """Make *count* cases, half of each kind, and tell when they are due."""
-    leaving, running, midnight = prepared()
-    codec: StateCodec[Any] = StateCodec(domain(POLICY).states)
+    ending, told = map(_text, prepared())
     connection = await asyncpg.connect(dsn)
-    await connection.execute(_FILL, codec.dump(leaving), codec.dump(running), midnight, count, timeout=600)
+    await connection.execute(_FILL, ending, told, MIDNIGHT, count, timeout=600)
     await connection.execute("vacuum analyze cases", timeout=600)
     await connection.execute("checkpoint", timeout=600)
     await connection.close()
-    return midnight
+    return MIDNIGHT
+
+
+def _text(state: object) -> str:
+    codec: StateCodec[Any] = StateCodec(domain(POLICY).states)
+    return codec.dump(state)
 
 
 async def product(starting: Starting, dsn: str, midnight: str) -> dict[str, Any]:
@@ -99,10 +130,9 @@ async def floor(starting: Starting, dsn: str, midnight: str) -> dict[str, Any]:
 async def answered_meanwhile(cases: int) -> tuple[float, float]:
     """Let *cases* contracts end at once under two real workers; p99 of other customers' answers, and the seconds."""
     day = system_clock().astimezone(ZoneInfo(ZONE)).date()
-    terms = Terms("k", 1, day - timedelta(days=365), day - timedelta(days=1), ZONE, 12, 30, ("email",))
-    midnight, since = over_at(terms, 0), system_clock() - timedelta(days=100)
-    leaving = Known("CUSTOMER", (Leaving(terms, since, Notice("n", since, 0), midnight),), (("k", "n"),), midnight)
-    text = StateCodec(domain(POLICY).states).dump(leaving).replace('"CUSTOMER"', '"sCUSTOMER"')
+    midnight, since = first_moment(day, ZONE), system_clock() - timedelta(days=100)
+    contract = _contract(day - timedelta(days=365), day - timedelta(days=1))
+    text = _text(grown(midnight, since, contract, _notice(since)))
     async with AsyncExitStack() as stack:
         prefix, dsn = await stack.enter_async_context(stage())
         homes = [stack.enter_context(TemporaryDirectory()) for _ in range(2)]
@@ -193,7 +223,7 @@ select 'c' || n, hashint8(n) & 2147483647, 1, $3,
 _STORM = """
 -- storm: of customers that nobody else asks about
 insert into cases (customer_id, key_hash, revision, wakes_at, state)
-select 's' || n, hashint8(n) & 2147483647, 1, $2, replace($1::text, 'sCUSTOMER', 's' || n)::jsonb
+select 's' || n, hashint8(n) & 2147483647, 1, $2, replace($1::text, 'CUSTOMER', 's' || n)::jsonb
   from generate_series(1::bigint, $3) as n
 """
 _FLOOR = """
