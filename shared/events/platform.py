@@ -13,6 +13,7 @@ from .vocabulary import (
     Citation,
     Code,
     ContractId,
+    Count,
     Country,
     Day,
     Days,
@@ -212,19 +213,29 @@ class LegalHoldReleased(Event):
 
 
 class Erased(Value):
-    """The holder deleted everything: *deleted* per table, *remaining* read again afterwards, bystanders compared."""
+    """The holder deleted everything: *deleted* per table, *remaining* read again afterwards, bystanders compared.
+
+    Rows may have gone in *accounted* batches before the last transaction, in whose snapshot the bystanders were
+    compared. Of each of those batches the database's own counters showed that it wrote nothing but its deletes.
+    """
 
     kind: Literal["erased"] = "erased"
     deleted: tuple[TableCount, ...]
     remaining: tuple[TableCount, ...]
     bystanders: tuple[TableFingerprint, ...]
+    accounted: Count = 0
 
 
 class NotErased(Value):
-    """The holder deleted nothing, and why."""
+    """The holder did not delete everything, and why.
+
+    Nothing is gone, unless *deleted* says what went before the reason came up: then *saved* is what is left of it.
+    """
 
     kind: Literal["not_erased"] = "not_erased"
     reason: Literal["held", "window_open", "contract_active", "not_declared", "clock", "failed"]
+    deleted: tuple[TableCount, ...] = ()
+    saved: tuple[TableCount, ...] = ()
 
 
 class DeletionAcknowledged(Event):
