@@ -71,7 +71,7 @@ async def product(starting: Starting, dsn: str, prefix: str) -> dict[str, Any]:
         begun = perf_counter()
 
         async def lane(number: int) -> None:
-            while await relay.publish_page(number):
+            while await relay.publish(number):
                 pass
 
         await asyncio.gather(*map(lane, range(PARTITIONS)))

@@ -32,7 +32,8 @@ _log = structlog.get_logger()
 # Seconds after which a part that didn't get through its loop counts as stuck.
 _LIMITS = {"consumer 0": 60.0, "consumer 1": 60.0, "waker": 60.0, "performer": 60.0, "relay 0": 120.0}
 _REQUEST_BYTES = 4 * 2**20
-_BATCH_BYTES = 2**19
+# One batch of each partition is under way: small enough that Kafka takes it while the next one is built.
+_BATCH_BYTES = 2**18
 
 
 class TopicsMissingError(Exception):

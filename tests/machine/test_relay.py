@@ -46,7 +46,7 @@ async def owe(process: PostgresProcess, turns: int) -> None:
 
 async def publish_all(one: Relay) -> None:
     for lane in range(PARTITIONS):
-        while await one.publish_page(lane):
+        while await one.publish(lane):
             pass
 
 
@@ -85,7 +85,7 @@ async def test_three_relays(pool: asyncpg.Pool, process: PostgresProcess, monkey
     relays = [relay(pool, producer) for _ in range(3)]
     owing = asyncio.create_task(owe(process, 20))
     while not owing.done():
-        await asyncio.gather(*[one.publish_page(lane) for one in relays for lane in range(PARTITIONS)])
+        await asyncio.gather(*[one.publish(lane) for one in relays for lane in range(PARTITIONS)])
     await asyncio.gather(*map(publish_all, relays))
 
     assert turns_by_customer(sent_values(producer)) == {one: list(range(1, 21)) for one in CUSTOMERS}
@@ -99,7 +99,7 @@ async def test_crash_before_commit(pool: asyncpg.Pool, process: PostgresProcess)
     dying = FakeProducer(acknowledge=lambda: _kill(pool, "delete from outbox"))
     for lane in range(PARTITIONS):
         with pytest.raises((asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.AdminShutdownError)):
-            await relay(pool, dying).publish_page(lane)
+            await relay(pool, dying).publish(lane)
     assert await outbox_size(pool) == 2 * len(CUSTOMERS)
     living = FakeProducer()
 
@@ -131,7 +131,7 @@ async def test_kafka_refuses(pool: asyncpg.Pool, process: PostgresProcess) -> No
 
     for lane in range(PARTITIONS):
         with pytest.raises(KafkaConnectionError):
-            await relay(pool, FakeProducer(acknowledge=refuse, batch_size=100)).publish_page(lane)
+            await relay(pool, FakeProducer(acknowledge=refuse, batch_size=100)).publish(lane)
 
     assert await outbox_size(pool) == len(CUSTOMERS)
 
@@ -158,7 +158,7 @@ async def test_kafka_is_silent(pool: asyncpg.Pool, process: PostgresProcess, mon
     waiting = Relay(
         pool, FakeProducer(acknowledge=lambda: _until(answer)), [asyncio.Event() for _ in range(PARTITIONS)], progress
     )
-    pages = [asyncio.create_task(waiting.publish_page(lane)) for lane in range(PARTITIONS)]
+    pages = [asyncio.create_task(waiting.publish(lane)) for lane in range(PARTITIONS)]
     try:
         async with asyncio.timeout(5):
             await said.wait()
@@ -188,7 +188,7 @@ async def test_lane_is_one_relays(pool: asyncpg.Pool, process: PostgresProcess) 
     await owe(process, 1)
     answer = asyncio.Event()
     slow = FakeProducer(acknowledge=lambda: _until(answer))
-    first = [asyncio.create_task(relay(pool, slow).publish_page(lane)) for lane in range(PARTITIONS)]
+    first = [asyncio.create_task(relay(pool, slow).publish(lane)) for lane in range(PARTITIONS)]
     while len(sent_values(slow)) < len(CUSTOMERS):
         await asyncio.sleep(0)
     await owe(process, 1)

@@ -345,8 +345,8 @@ class _Statements:
         return []
 
     @staticmethod
-    async def take_page(db: MemoryDatabase, tx: Transaction, lane: int, limit: int) -> list[Row]:
-        seqs = sorted(seq for seq, row in db.outbox.items() if row["lane"] == lane)[:limit]
+    async def take_page(db: MemoryDatabase, tx: Transaction, lane: int, behind: int, limit: int) -> list[Row]:
+        seqs = sorted(seq for seq, row in db.outbox.items() if row["lane"] == lane and seq > behind)[:limit]
         rows = [db.outbox.pop(seq) for seq in seqs]
         tx.undo.append(lambda: db.outbox.update({row["seq"]: row for row in rows}))
         return rows
