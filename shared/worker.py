@@ -17,6 +17,7 @@ from aiokafka.errors import KafkaError
 from .clock import Clock, system_clock
 from .consumer import Consumer
 from .decision import Domain
+from .garbage import keep_buffers
 from .migrate import migrate
 from .performer import Performance, Performer
 from .postgres import PostgresProcess
@@ -100,6 +101,7 @@ async def open_worker(service: Service, place: Place) -> AsyncIterator[Worker]:
 
     Raises TopicsMissingError, or an outage of Kafka or Postgres.
     """
+    keep_buffers()
     async with AsyncExitStack() as stack:
         name = service.domain.name
         pool = await stack.enter_async_context(pool_of(place, name))

@@ -109,6 +109,102 @@ async def test_crash_before_commit(pool: asyncpg.Pool, process: PostgresProcess)
     assert turns_by_customer(sent_values(living)) == {one: [1, 2] for one in CUSTOMERS}
 
 
+@pytest.mark.parametrize("dies_at", [1, 2, 3])
+async def test_crash_in_a_run(
+    pool: asyncpg.Pool, process: PostgresProcess, monkeypatch: pytest.MonkeyPatch, dies_at: int
+) -> None:
+    """A relay that dies at any of a run's pages causes a repeat of the run, and no loss; order is kept."""
+    monkeypatch.setattr(relay_module, "PAGE", 2)
+    await owe(process, 3)
+    lane = await fullest_lane(pool)
+    owed = await outbox_size(pool)
+    acknowledged = 0
+
+    async def die() -> None:
+        nonlocal acknowledged
+        acknowledged += 1
+        if acknowledged == dies_at:
+            await _kill(pool, "delete from outbox")
+
+    dying, living = FakeProducer(acknowledge=die), FakeProducer()
+    with pytest.raises((asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.AdminShutdownError)):
+        await relay(pool, dying).publish(lane)
+    assert await outbox_size(pool) == owed
+
+    await publish_all(relay(pool, living))
+    assert turns_by_customer(sent_values(living)) == {one: [1, 2, 3] for one in CUSTOMERS}
+    assert set(sent_values(dying)) < set(sent_values(living))
+
+
+async def fullest_lane(pool: asyncpg.Pool) -> int:
+    return await pool.fetchval("select lane from outbox group by lane order by count(*) desc limit 1")
+
+
+async def test_reads_ahead(pool: asyncpg.Pool, process: PostgresProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next page is read while Kafka takes this one, but nothing of it is sent before Kafka has this one."""
+    monkeypatch.setattr(relay_module, "PAGE", 2)
+    await owe(process, 1)
+    answer, ahead = asyncio.Event(), asyncio.Event()
+    take = relay_module._take
+
+    async def watched(connection: asyncpg.Connection, lane: int, behind: int) -> list:
+        rows = await take(connection, lane, behind)
+        if behind:
+            ahead.set()
+        return rows
+
+    monkeypatch.setattr(relay_module, "_take", watched)
+    producer = FakeProducer(acknowledge=lambda: _until(answer))
+    publishing = asyncio.create_task(relay(pool, producer).publish(await fullest_lane(pool)))
+    try:
+        async with asyncio.timeout(5):
+            await ahead.wait()
+
+        assert len(sent_values(producer)) == 2
+    finally:
+        answer.set()
+        await publishing
+    assert len(sent_values(producer)) > 2
+
+
+async def test_failed_page(pool: asyncpg.Pool, process: PostgresProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If Kafka doesn't take a page, nothing of the next one is sent, and all of the run is owed still."""
+    monkeypatch.setattr(relay_module, "PAGE", 2)
+    await owe(process, 2)
+    owed = await outbox_size(pool)
+
+    async def refuse() -> None:
+        raise KafkaConnectionError
+
+    producer = FakeProducer(acknowledge=refuse)
+    with pytest.raises(KafkaConnectionError):
+        await relay(pool, producer).publish(await fullest_lane(pool))
+
+    assert len(sent_values(producer)) == 2
+    assert await outbox_size(pool) == owed
+
+
+async def test_forgets_at_leisure(pool: asyncpg.Pool, process: PostgresProcess) -> None:
+    """Only the relay's own transactions don't wait for the disk: what they lose in a crash is sent again."""
+    await owe(process, 1)
+    await pool.execute(_TELL_HOW)
+    await publish_all(relay(pool, FakeProducer()))
+
+    assert await pool.fetch("select distinct how from told") == [("off",)]
+    connections = [await pool.acquire() for _ in range(pool.get_size())]
+    assert {await one.fetchval("show synchronous_commit") for one in connections} == {"on"}
+    for one in connections:
+        await pool.release(one)
+
+
+_TELL_HOW = """
+create table told (how text);
+create function tell() returns trigger language plpgsql as
+  $$ begin insert into told values (current_setting('synchronous_commit')); return null; end $$;
+create trigger tell after delete on outbox execute function tell();
+"""
+
+
 async def owe_nothing_else(pool: asyncpg.Pool) -> None:
     assert await pool.fetchval("select count(*) from outbox where aggregatetype <> 'Balanced'") == 0
 
