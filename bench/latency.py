@@ -43,14 +43,16 @@ _LOOK = 0.05
 
 
 @asynccontextmanager
-async def clients(topic: str) -> AsyncIterator[tuple[AIOKafkaProducer, AIOKafkaConsumer]]:
-    """Give a producer, and a consumer of all of *topic* from now on."""
+async def clients(to: str, topic: str) -> AsyncIterator[tuple[AIOKafkaProducer, AIOKafkaConsumer]]:
+    """Give a producer that knows *to*, and a consumer of all of *topic* from now on."""
     kafka = read_settings().kafka
     sender = AIOKafkaProducer(bootstrap_servers=kafka)
     consumer = AIOKafkaConsumer(bootstrap_servers=kafka, auto_offset_reset="latest")
     await sender.start()
     await consumer.start()
     try:
+        # The first event doesn't wait for the broker to say where the topic is.
+        await sender.partitions_for(to)
         partitions = await sender.partitions_for(topic)
         consumer.assign([TopicPartition(topic, one) for one in partitions])
         await consumer.seek_to_end()
@@ -68,23 +70,24 @@ async def product(starting: Starting, prefix: str, rate: int, seconds: float, st
     async def send(sender: AIOKafkaProducer, number: int) -> None:
         await sender.send(f"{prefix}NoticeReceived", **_notice(number))
 
-    async with clients(f"{prefix}NoticeAccepted") as (sender, consumer):
+    async with clients(f"{prefix}NoticeReceived", f"{prefix}NoticeAccepted") as (sender, consumer):
         await starting()
         return {"took": await measured(sender, consumer, send, rate, seconds, start)}
 
 
 async def floor(starting: Starting, prefix: str, rate: int, seconds: float, start: int, dsn: str) -> dict[str, Any]:
-    """Send to a topic that is read here, and commit a row for whatever was read at once."""
+    """Send to a topic that is read here and by nobody else, and commit a row for whatever was read at once."""
+    topic = f"{prefix}NoticeRejected"
     connection = await asyncpg.connect(dsn)
     await connection.execute("create table if not exists floor (n bigint)")
 
     async def send(sender: AIOKafkaProducer, number: int) -> None:
-        await sender.send(f"{prefix}ContractTerminated", **_notice(number))
+        await sender.send(topic, **_notice(number))
 
     async def commit() -> None:
         await connection.execute("insert into floor values (1)")
 
-    async with clients(f"{prefix}ContractTerminated") as (sender, consumer):
+    async with clients(topic, topic) as (sender, consumer):
         await starting()
         took = await measured(sender, consumer, send, rate, seconds, start, commit)
     await connection.close()

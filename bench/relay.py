@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from shared.caserows import OUTBOX_COLUMNS, OutboxRow, key_hash, owed_row, unpack_headers
 from shared.events.notice import NoticeAccepted
+from shared.garbage import keep_buffers
 from shared.progress import Progress
 from shared.relay import PAGE, Relay
 from shared.settings import read_settings
@@ -57,6 +58,7 @@ async def fill(dsn: str, rows: list[OutboxRow]) -> None:
 
 
 async def started() -> AIOKafkaProducer:
+    keep_buffers()
     sender = producer_of(Place(read_settings().kafka, ""))
     await sender.start()
     return sender
@@ -71,7 +73,7 @@ async def product(starting: Starting, dsn: str, prefix: str) -> dict[str, Any]:
         begun = perf_counter()
 
         async def lane(number: int) -> None:
-            while await relay.publish_page(number):
+            while await relay.publish(number):
                 pass
 
         await asyncio.gather(*map(lane, range(PARTITIONS)))
@@ -168,6 +170,8 @@ async def single(starting: Starting, dsn: str, prefix: str) -> dict[str, Any]:
 
 async def page_by_page(starting: Starting, dsn: str, send: Callable[[list[asyncpg.Record]], Any]) -> dict[str, Any]:
     connection = await asyncpg.connect(dsn)
+    # As a worker of ours does.
+    keep_buffers()
     await starting()
     begun = perf_counter()
     while page := await connection.fetch(_PAGE, PAGE):

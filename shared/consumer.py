@@ -29,12 +29,16 @@ Polled: TypeAlias = dict[TopicPartition, list[Any]]
 _log = structlog.get_logger()
 BATCH = 2000
 _POLL_MS = 200
+# Seconds; a commit of offsets costs Kafka as much as an event, and what a crash repeats the inbox knows.
+_COMMIT_EVERY = 0.2
 # While no partition is assigned to a reader.
 _IDLE_SECONDS = 0.1
 
 
 class Consumer:
     """Hands what it reads to *process*; during an outage it reads the same again, and the lag shows it.
+
+    Offsets are committed once there is nothing more to read, while there is every so often, and at the end.
 
     *readers* share the assigned partitions by number, so that one decides while the other waits for the database;
     a customer's topics all have it in the same partition, so its events stay with one reader.
@@ -56,6 +60,9 @@ class Consumer:
         self._switches = switches
         self._prefix = prefix
         self._readers = readers
+        # What the database has committed and Kafka has not been told; and when it is next told, by the loop's clock.
+        self._done: dict[TopicPartition, int] = {}
+        self._commit_from = 0.0
         self._loops = [
             Loop(f"consumer {reader}", partial(self.turn, reader), progress, _IDLE_SECONDS) for reader in range(readers)
         ]
@@ -65,6 +72,10 @@ class Consumer:
         async with asyncio.TaskGroup() as group:
             for loop in self._loops:
                 group.create_task(loop.run())
+        try:
+            await self._commit()
+        except OUTAGES as outage:
+            _log.info("last offsets not committed, so these are read again", outage=type(outage).__name__)
 
     def stop(self) -> None:
         """Finish and commit the batches under way, then end."""
@@ -72,7 +83,7 @@ class Consumer:
             loop.stop()
 
     async def turn(self, reader: int = 0) -> bool:
-        """Read one batch of *reader*'s partitions, carry it out, then commit its offsets."""
+        """Read one batch of *reader*'s partitions, carry it out, then commit its offsets, now or a little later."""
         await self._obey_switch()
         mine = self._share(reader)
         if not mine:
@@ -85,8 +96,9 @@ class Consumer:
         except OUTAGES:
             self._read_again(polled)
             raise
-        if polled:
-            await self._commit(polled)
+        self._done |= {partition: messages[-1].offset + 1 for partition, messages in polled.items()}
+        if not polled or asyncio.get_running_loop().time() >= self._commit_from:
+            await self._commit()
         return True
 
     async def _poll(self, mine: Sequence[TopicPartition], polled: Polled) -> None:
@@ -133,13 +145,19 @@ class Consumer:
                 # Taken from us meanwhile: whoever has it now starts where we last committed.
                 _log.info("partition went to another worker", topic=partition.topic, partition=partition.partition)
 
-    async def _commit(self, polled: Polled) -> None:
+    async def _commit(self) -> None:
         """Commit what was carried out and no more: commit() without arguments would take in what was only fetched."""
+        self._commit_from = asyncio.get_running_loop().time() + _COMMIT_EVERY
+        assigned = self._kafka.assignment()
+        done = {partition: offset for partition, offset in self._done.items() if partition in assigned}
         try:
-            await self._kafka.commit({partition: messages[-1].offset + 1 for partition, messages in polled.items()})
+            if done:
+                await self._kafka.commit(done)
         except (CommitFailedError, IllegalStateError):
             # A rebalance: another worker reads these again, and the inbox knows them.
             _log.info("offsets not committed, the partitions went to another worker")
+        # The other reader may have carried out more meanwhile.
+        self._done = {where: offset for where, offset in self._done.items() if done.get(where, offset) != offset}
 
     async def _obey_switch(self) -> None:
         paused = await self._switches.paused()

@@ -7,7 +7,8 @@ when Kafka has them all: nothing is lost by a crash, a repeat has the same ids, 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
@@ -19,14 +20,23 @@ from .progress import Progress
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaProducer
-    from asyncpg import Pool, Record
+    from asyncpg import Connection, Pool, Record
+    from asyncpg.pool import PoolConnectionProxy
+
+    AnyConnection = Connection | PoolConnectionProxy
 
 PAGE = 5000
+# Pages in one transaction: each but the first is read while the one before is sent, and a crash repeats them all. Each
+# has to step over those before it, which are gone only at the end.
+RUN = 4
 # Only what a crashed worker left behind waits for this; our own commits ring the bell.
 _LOOKOUT = 0.5
 _PATIENCE = 60.0
+# Seconds in which the producer gets a batch under way before this thread is busy with building the next one.
+_GIVE_WAY = 0.001
 # How often it says that it is still waiting for Kafka.
 _SLICE = 10.0
+_topic = itemgetter("aggregatetype")
 
 
 class Relay:
@@ -45,7 +55,7 @@ class Relay:
         self._progress = progress
         self._prefix = prefix
         self._loops = [
-            Loop(f"relay {lane}", partial(self.publish_page, lane), progress, _LOOKOUT, bell)
+            Loop(f"relay {lane}", partial(self.publish, lane), progress, _LOOKOUT, bell)
             for lane, bell in enumerate(owed)
         ]
 
@@ -60,21 +70,39 @@ class Relay:
         for loop in self._loops:
             loop.stop()
 
-    async def publish_page(self, lane: int) -> bool:
-        """Publish up to a page of *lane*; tell whether there may be more."""
+    async def publish(self, lane: int) -> bool:
+        """Publish up to a run of pages of *lane*, reading one while the one before is sent; tell whether more may be.
+
+        It is one transaction, since whoever reads on must hold the lane's lock and not see what is being sent.
+        """
+        more = False
         async with self._pool.acquire(timeout=_PATIENCE) as connection, connection.transaction():
             await connection.execute(_LOCK_LANE, lane)
-            rows = await connection.fetch(_TAKE_PAGE, lane, PAGE)
-            if rows:
-                await self._send(lane, sorted(rows, key=itemgetter("seq")))
-        return len(rows) == PAGE
+            rows = await _take(connection, lane)
+            for left in reversed(range(RUN)):
+                if not rows:
+                    break
+                more = len(rows) == PAGE
+                async with self._sending(lane, rows):
+                    rows = await _take(connection, lane) if more and left else []
+        return more
+
+    @asynccontextmanager
+    async def _sending(self, lane: int, rows: Sequence[Record]) -> AsyncIterator[None]:
+        """Send *rows* beside what is inside, and wait until Kafka has them."""
+        sending = asyncio.create_task(self._send(lane, rows))
+        try:
+            yield
+            await sending
+        finally:
+            sending.cancel()
 
     async def _send(self, lane: int, rows: Sequence[Record]) -> None:
         """Send *rows*, each topic's in order, and return when Kafka has acknowledged all of them."""
-        by_topic = sorted(rows, key=itemgetter("aggregatetype"))  # stable, so a topic's rows stay in order
+        by_topic = sorted(rows, key=_topic)  # stable, so a topic's rows stay in order
         sending = {
             asyncio.create_task(self._send_in_order(self._prefixed(topic), lane, list(records)))
-            for topic, records in groupby(by_topic, key=itemgetter("aggregatetype"))
+            for topic, records in groupby(by_topic, key=_topic)
         }
         try:
             await self._acknowledged(lane, sending)
@@ -93,8 +121,14 @@ class Relay:
 
     async def _send_in_order(self, topic: str, lane: int, records: Sequence[Record]) -> None:
         """Send one topic's *records*, a batch once Kafka has the one before: then nothing overtakes what failed."""
+        # A batch is built while Kafka takes the one before.
+        acknowledged: asyncio.Future[Any] | None = None
         for batch in self._batches(records):
+            if acknowledged is not None:
+                await acknowledged
             acknowledged = await self._producer.send_batch(batch, topic, partition=lane)
+            await asyncio.sleep(_GIVE_WAY)
+        if acknowledged is not None:
             await acknowledged
 
     def _batches(self, records: Sequence[Record]) -> Iterator[Any]:
@@ -113,6 +147,11 @@ class Relay:
         return dead + self._prefix + name.removeprefix(self._prefix)
 
 
+async def _take(connection: AnyConnection, lane: int) -> list[Record]:
+    rows = await connection.fetch(_TAKE_PAGE, lane, PAGE)
+    return sorted(rows, key=itemgetter("seq"))
+
+
 def _append(batch: Any, record: Record) -> object:
     key = record["aggregateid"]
     return batch.append(
@@ -124,11 +163,13 @@ def _append(batch: Any, record: Record) -> object:
 
 
 _LOCK_LANE = """
--- lock_lane: one relay at a time sends for a lane; taken before the page's snapshot
-select pg_advisory_xact_lock(hashtext('offramp.relay'), $1)
+-- lock_lane: one relay at a time sends for a lane; taken before the page's snapshot. A crash of the server may forget
+-- that rows were deleted, and only that: what they came from was durable before anybody saw it. They are sent again.
+select pg_advisory_xact_lock(hashtext('offramp.relay'), $1), set_config('synchronous_commit', 'off', true)
 """
 _TAKE_PAGE = """
--- take_page: no cursor, since a lower seq may become visible later; that is never the same customer's
+-- take_page: no cursor, not even behind this run's last page: a lower seq may have become visible since, and a higher
+-- one of the same customer with it
 delete from outbox
  where lane = $1
    and seq <= (select max(seq) from (select seq from outbox where lane = $1 order by seq limit $2) as page)

@@ -17,6 +17,7 @@ from aiokafka.errors import KafkaError
 from .clock import Clock, system_clock
 from .consumer import Consumer
 from .decision import Domain
+from .garbage import keep_buffers
 from .migrate import migrate
 from .performer import Performance, Performer
 from .postgres import PostgresProcess
@@ -32,7 +33,8 @@ _log = structlog.get_logger()
 # Seconds after which a part that didn't get through its loop counts as stuck.
 _LIMITS = {"consumer 0": 60.0, "consumer 1": 60.0, "waker": 60.0, "performer": 60.0, "relay 0": 120.0}
 _REQUEST_BYTES = 4 * 2**20
-_BATCH_BYTES = 2**19
+# One batch of each partition is under way: small enough that Kafka takes it while the next one is built.
+_BATCH_BYTES = 2**18
 
 
 class TopicsMissingError(Exception):
@@ -99,6 +101,7 @@ async def open_worker(service: Service, place: Place) -> AsyncIterator[Worker]:
 
     Raises TopicsMissingError, or an outage of Kafka or Postgres.
     """
+    keep_buffers()
     async with AsyncExitStack() as stack:
         name = service.domain.name
         pool = await stack.enter_async_context(pool_of(place, name))

@@ -63,19 +63,25 @@ class FakeKafka:
 
     def __init__(self, records: Sequence[Record]) -> None:
         self.log: dict[TopicPartition, list[Any]] = defaultdict(list)
+        self.positions: dict[TopicPartition, int] = {}
         for record in records:
-            message = SimpleNamespace(
-                topic=record.topic, partition=record.partition, offset=record.offset, timestamp=record.timestamp_ms,
-                key=record.key, value=record.value, headers=record.headers,
-            )  # fmt: skip
-            self.log[TopicPartition(record.topic, record.partition)].append(message)
-        self.positions: dict[TopicPartition, int] = dict.fromkeys(self.log, 0)
+            self.say(record)
         self.committed: dict[TopicPartition, int] = {}
         self.lost: set[TopicPartition] = set()
         self.resting: set[TopicPartition] = set()
         self.commit_fails: Exception | None = None
         # After so many reads one fails.
         self.reads_left: int | None = None
+
+    def say(self, record: Record) -> None:
+        """Add *record* to its partition."""
+        message = SimpleNamespace(
+            topic=record.topic, partition=record.partition, offset=record.offset, timestamp=record.timestamp_ms,
+            key=record.key, value=record.value, headers=record.headers,
+        )  # fmt: skip
+        where = TopicPartition(record.topic, record.partition)
+        self.log[where].append(message)
+        self.positions.setdefault(where, 0)
 
     async def getmany(
         self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int
@@ -97,6 +103,8 @@ class FakeKafka:
     async def commit(self, offsets: dict[TopicPartition, int]) -> None:
         if self.commit_fails is not None:
             raise self.commit_fails
+        if not offsets.keys() <= self.assignment():
+            raise IllegalStateError(offsets)
         self.committed.update(offsets)
 
     def seek(self, where: TopicPartition, offset: int) -> None:

@@ -109,6 +109,54 @@ async def test_offsets_not_committed(pool: asyncpg.Pool) -> None:
     assert await everything(pool) == before
 
 
+EARNED, BROKEN = TopicPartition("Earned", 0), TopicPartition("Broken", 0)
+
+
+def say_more(kafka: FakeKafka) -> None:
+    """Let both topics have one event more."""
+    kafka.say(record_of(fact(Earned(customer_id="a", amount=1)), 3))
+    kafka.say(record_of(fact(Broken(customer_id="a")), 1))
+
+
+async def test_offsets_now_and_then(pool: asyncpg.Pool) -> None:
+    """While one batch follows the other offsets are committed now and then, and all once there is nothing more."""
+    kafka = kafka_with_news()
+    one = consumer(pool, kafka)
+    await one.turn()
+    say_more(kafka)
+    await one.turn()
+    assert kafka.committed == {EARNED: 3, BROKEN: 1}
+    await one.turn()
+
+    assert kafka.committed == {EARNED: 4, BROKEN: 2}
+
+
+async def test_offsets_at_the_end(pool: asyncpg.Pool) -> None:
+    """Who is told to stop commits the offsets of what it has carried out, so that nobody reads it again."""
+    kafka = kafka_with_news()
+    one = consumer(pool, kafka)
+    await one.turn()
+    say_more(kafka)
+    await one.turn()
+    one.stop()
+    await one.run()
+
+    assert kafka.committed == {EARNED: 4, BROKEN: 2}
+
+
+async def test_offsets_of_a_partition_that_went(pool: asyncpg.Pool) -> None:
+    """A partition that went to another worker before its offsets were committed doesn't keep the others' back."""
+    kafka = kafka_with_news()
+    one = consumer(pool, kafka)
+    await one.turn()
+    say_more(kafka)
+    await one.turn()
+    del kafka.log[EARNED]
+    await one.turn()
+
+    assert kafka.committed == {EARNED: 3, BROKEN: 2}
+
+
 async def test_partition_taken(pool: asyncpg.Pool) -> None:
     """A partition that went to another worker during the outage is that worker's; the rest is read again."""
     kafka = kafka_with_news()

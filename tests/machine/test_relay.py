@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from uuid import uuid4
 
@@ -15,16 +16,18 @@ from aiokafka.errors import KafkaConnectionError, LeaderNotAvailableError
 from msgspec.structs import replace
 
 from shared import relay as relay_module
+from shared.caserows import owed_row
 from shared.consumer import Consumer
+from shared.decision import Fact
 from shared.events.envelope import Record, read
-from shared.postgres import PostgresProcess
+from shared.postgres import _OWE, PostgresProcess
 from shared.progress import Progress
 from shared.relay import Relay
 from shared.settings import Settings
 from shared.settlement import Buried
 from shared.switches import Switches
 from tests.machine.fakes import FakeKafka, FakeProducer
-from tests.machine.toy import NOON, PURSE, Broken, Earned, arrival, fact, record_of
+from tests.machine.toy import NOON, PURSE, Balanced, Broken, Earned, arrival, fact, record_of
 
 PARTITIONS = 3
 CUSTOMERS = [f"c{number}" for number in range(12)]
@@ -46,7 +49,7 @@ async def owe(process: PostgresProcess, turns: int) -> None:
 
 async def publish_all(one: Relay) -> None:
     for lane in range(PARTITIONS):
-        while await one.publish_page(lane):
+        while await one.publish(lane):
             pass
 
 
@@ -85,7 +88,7 @@ async def test_three_relays(pool: asyncpg.Pool, process: PostgresProcess, monkey
     relays = [relay(pool, producer) for _ in range(3)]
     owing = asyncio.create_task(owe(process, 20))
     while not owing.done():
-        await asyncio.gather(*[one.publish_page(lane) for one in relays for lane in range(PARTITIONS)])
+        await asyncio.gather(*[one.publish(lane) for one in relays for lane in range(PARTITIONS)])
     await asyncio.gather(*map(publish_all, relays))
 
     assert turns_by_customer(sent_values(producer)) == {one: list(range(1, 21)) for one in CUSTOMERS}
@@ -99,7 +102,7 @@ async def test_crash_before_commit(pool: asyncpg.Pool, process: PostgresProcess)
     dying = FakeProducer(acknowledge=lambda: _kill(pool, "delete from outbox"))
     for lane in range(PARTITIONS):
         with pytest.raises((asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.AdminShutdownError)):
-            await relay(pool, dying).publish_page(lane)
+            await relay(pool, dying).publish(lane)
     assert await outbox_size(pool) == 2 * len(CUSTOMERS)
     living = FakeProducer()
 
@@ -107,6 +110,145 @@ async def test_crash_before_commit(pool: asyncpg.Pool, process: PostgresProcess)
 
     assert sorted(sent_values(living)) == sorted(sent_values(dying))
     assert turns_by_customer(sent_values(living)) == {one: [1, 2] for one in CUSTOMERS}
+
+
+@pytest.mark.parametrize("dies_at", [1, 2, 3])
+async def test_crash_in_a_run(
+    pool: asyncpg.Pool, process: PostgresProcess, monkeypatch: pytest.MonkeyPatch, dies_at: int
+) -> None:
+    """A relay that dies at any of a run's pages causes a repeat of the run, and no loss; order is kept."""
+    monkeypatch.setattr(relay_module, "PAGE", 2)
+    await owe(process, 3)
+    lane = await fullest_lane(pool)
+    owed = await outbox_size(pool)
+    acknowledged = 0
+
+    async def die() -> None:
+        nonlocal acknowledged
+        acknowledged += 1
+        if acknowledged == dies_at:
+            await _kill(pool, "delete from outbox")
+
+    dying, living = FakeProducer(acknowledge=die), FakeProducer()
+    with pytest.raises((asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.AdminShutdownError)):
+        await relay(pool, dying).publish(lane)
+    assert await outbox_size(pool) == owed
+
+    await publish_all(relay(pool, living))
+    assert turns_by_customer(sent_values(living)) == {one: [1, 2, 3] for one in CUSTOMERS}
+    assert set(sent_values(dying)) < set(sent_values(living))
+
+
+async def test_visible_late(pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lower number that becomes visible in the middle of a run goes before the same customer's higher one."""
+    monkeypatch.setattr(relay_module, "PAGE", 1)
+    slow = await asyncpg.connect(*pool._connect_args, **pool._connect_kwargs)
+    transaction = slow.transaction()
+    await transaction.start()
+    await owe_turn(slow, "slow", 1)
+    for turn in (1, 2, 3):
+        await owe_turn(pool, "quick", turn)
+    acknowledged = 0
+
+    async def commit_late() -> None:
+        nonlocal acknowledged
+        acknowledged += 1
+        if acknowledged == 1:
+            await transaction.commit()
+            await owe_turn(slow, "slow", 2)
+
+    producer = FakeProducer(acknowledge=commit_late)
+    await publish_all(relay(pool, producer))
+    await slow.close()
+
+    assert turns_by_customer(sent_values(producer)) == {"quick": [1, 2, 3], "slow": [1, 2]}
+
+
+async def owe_turn(connection: asyncpg.Pool | asyncpg.Connection, customer_id: str, turn: int) -> None:
+    event = Balanced(customer_id=customer_id, amount=1, turn=turn)
+    await connection.execute(_OWE, *owed_row(Fact(str(uuid4()), "/purse", NOON, event), 0, NOON))
+
+
+async def fullest_lane(pool: asyncpg.Pool) -> int:
+    return await pool.fetchval("select lane from outbox group by lane order by count(*) desc limit 1")
+
+
+async def test_reads_ahead(pool: asyncpg.Pool, process: PostgresProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next page is read while Kafka takes this one, but nothing of it is sent before Kafka has this one."""
+    monkeypatch.setattr(relay_module, "PAGE", 2)
+    await owe(process, 1)
+    answer, ahead = asyncio.Event(), asyncio.Event()
+    take, pages = relay_module._take, 0
+
+    async def watched(connection: asyncpg.Connection, lane: int) -> list:
+        nonlocal pages
+        rows, pages = await take(connection, lane), pages + 1
+        if pages == 2:
+            ahead.set()
+        return rows
+
+    monkeypatch.setattr(relay_module, "_take", watched)
+    producer = FakeProducer(acknowledge=lambda: _until(answer))
+    publishing = asyncio.create_task(relay(pool, producer).publish(await fullest_lane(pool)))
+    try:
+        async with asyncio.timeout(5):
+            await ahead.wait()
+
+        assert len(sent_values(producer)) == 2
+    finally:
+        answer.set()
+        await publishing
+    assert len(sent_values(producer)) > 2
+
+
+async def test_failed_page(pool: asyncpg.Pool, process: PostgresProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If Kafka doesn't take a page, nothing of the next one is sent, and all of the run is owed still."""
+    monkeypatch.setattr(relay_module, "PAGE", 2)
+    await owe(process, 2)
+    owed = await outbox_size(pool)
+
+    async def refuse() -> None:
+        raise KafkaConnectionError
+
+    producer = FakeProducer(acknowledge=refuse)
+    with pytest.raises(KafkaConnectionError):
+        await relay(pool, producer).publish(await fullest_lane(pool))
+
+    assert len(sent_values(producer)) == 2
+    assert await outbox_size(pool) == owed
+
+
+async def test_forgets_at_leisure(pool: asyncpg.Pool, process: PostgresProcess) -> None:
+    """Only the relay's own transactions don't wait for the disk: what they lose in a crash is sent again."""
+    await owe(process, 1)
+    await pool.execute(_TELL_HOW)
+    # One connection, as a worker's pool keeps it: with the settings that it was left with.
+    async with pool.acquire() as connection:
+        await publish_all(relay(Only(connection), FakeProducer()))
+        afterwards = await connection.fetchval("show synchronous_commit")
+
+    assert await pool.fetch("select distinct how from told") == [("off",)]
+    assert afterwards == "on"
+
+
+class Only:
+    """A pool of one connection."""
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self._connection = connection
+
+    @asynccontextmanager
+    async def acquire(self, timeout: float) -> AsyncIterator[asyncpg.Connection]:
+        async with asyncio.timeout(timeout):
+            yield self._connection
+
+
+_TELL_HOW = """
+create table told (how text);
+create function tell() returns trigger language plpgsql as
+  $$ begin insert into told values (current_setting('synchronous_commit')); return null; end $$;
+create trigger tell after delete on outbox execute function tell();
+"""
 
 
 async def owe_nothing_else(pool: asyncpg.Pool) -> None:
@@ -131,7 +273,7 @@ async def test_kafka_refuses(pool: asyncpg.Pool, process: PostgresProcess) -> No
 
     for lane in range(PARTITIONS):
         with pytest.raises(KafkaConnectionError):
-            await relay(pool, FakeProducer(acknowledge=refuse, batch_size=100)).publish_page(lane)
+            await relay(pool, FakeProducer(acknowledge=refuse, batch_size=100)).publish(lane)
 
     assert await outbox_size(pool) == len(CUSTOMERS)
 
@@ -158,7 +300,7 @@ async def test_kafka_is_silent(pool: asyncpg.Pool, process: PostgresProcess, mon
     waiting = Relay(
         pool, FakeProducer(acknowledge=lambda: _until(answer)), [asyncio.Event() for _ in range(PARTITIONS)], progress
     )
-    pages = [asyncio.create_task(waiting.publish_page(lane)) for lane in range(PARTITIONS)]
+    pages = [asyncio.create_task(waiting.publish(lane)) for lane in range(PARTITIONS)]
     try:
         async with asyncio.timeout(5):
             await said.wait()
@@ -188,7 +330,7 @@ async def test_lane_is_one_relays(pool: asyncpg.Pool, process: PostgresProcess) 
     await owe(process, 1)
     answer = asyncio.Event()
     slow = FakeProducer(acknowledge=lambda: _until(answer))
-    first = [asyncio.create_task(relay(pool, slow).publish_page(lane)) for lane in range(PARTITIONS)]
+    first = [asyncio.create_task(relay(pool, slow).publish(lane)) for lane in range(PARTITIONS)]
     while len(sent_values(slow)) < len(CUSTOMERS):
         await asyncio.sleep(0)
     await owe(process, 1)

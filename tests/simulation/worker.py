@@ -205,7 +205,7 @@ class Worker:
         lanes = range(broker.PARTITIONS)
         return [
             *[Part(self, lambda r=r: self._unread(r), lambda r=r: self.consumer.turn(r)) for r in range(READERS)],
-            *[Part(self, lambda n=n: self._owed(n), lambda n=n: self.relay.publish_page(n)) for n in lanes],
+            *[Part(self, lambda n=n: self._owed(n), lambda n=n: self.relay.publish(n)) for n in lanes],
             Part(self, self._due, self.waker.turn),
             Part(self, self._ordered, self.performer.turn),
         ]
