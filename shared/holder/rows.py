@@ -9,7 +9,7 @@ import asyncpg
 
 from ..datamap.fingerprint import Rows, all_rows, measure, other_rows, settle
 from ..datamap.order import OrderError, deletion_order
-from ..datamap.ownership import owned_by, relation
+from ..datamap.ownership import goes_with, relation
 from ..events.platform import Erased, NotErased
 from ..events.vocabulary import TableCount, TableFingerprint
 from . import ledger
@@ -67,7 +67,7 @@ async def erase(
     dry_run: bool = False,
 ) -> Erasure:
     """Do what ``erase_rows`` does, but raise a ``RefusedError`` that tells the details; a *dry_run* is rolled back."""
-    work = _Work(connection, map, customer, right, now, progress, dry_run)
+    work = _Work(connection, map.of(customer), customer, right, now, progress, dry_run)
     if work.noted_as:
         await ledger.prepare(connection)
     try:
@@ -162,7 +162,7 @@ class _Work:
 
 def delete_statement(map: DataMap, table: Table) -> str:  # noqa: A002
     """Give the statement that deletes the rows of *table* that belong to the customer ``$1``."""
-    return DELETE.format(relation=relation(table.name), which=owned_by(map, table))
+    return DELETE.format(relation=relation(table.name), which=goes_with(map, table))
 
 
 def _nothing_left_and_nobody_touched(others: dict[str, Rows], rest: dict[str, Rows]) -> None:

@@ -38,7 +38,7 @@ def test_a_child_goes_before_its_parent() -> None:
 
 def test_a_path_counts_as_a_foreign_key() -> None:
     """Once its path is broken nobody knows whose a row was, so it goes before what its path goes through."""
-    tables = (table("a"), table("b", Hop("a_id", "a", "id")))
+    tables = (table("a"), table("b", Hop(("a_id",), "a", ("id",))))
 
     assert names(ordered(tables, [])) == ["b", "a"]
 
