@@ -66,7 +66,7 @@ class Reader:
     async def _before(self, holder: Holder, customer: str) -> Reading:
         if isinstance(holder, S3Holder):
             return await self._bucket(holder, customer)
-        map, connection = load(holder.map), await self._connect(holder)  # noqa: A001 - the domain's word
+        map, connection = load(holder.map).of(customer), await self._connect(holder)  # noqa: A001 - the domain's word
         try:
             return Reading(
                 holder.name, await _rows_before(connection, map, customer), await _undeclared(connection, map)
@@ -77,7 +77,7 @@ class Reader:
     async def _after(self, holder: Holder, customer: str) -> Reading:
         if isinstance(holder, S3Holder):
             return await self._bucket(holder, customer)
-        map, connection = load(holder.map), await self._connect(holder)  # noqa: A001 - the domain's word
+        map, connection = load(holder.map).of(customer), await self._connect(holder)  # noqa: A001 - the domain's word
         try:
             undeclared = await _undeclared(connection, map)
             survey = await survey_rows(connection, map, customer)

@@ -1,7 +1,8 @@
-"""A live schema's columns and foreign keys, as values."""
+"""A live schema's tables, columns, keys and indexes, as values."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 
@@ -10,6 +11,8 @@ class LiveColumn:
     """A column as it is; *type* as ``format_type`` writes it, *position* from 1.
 
     *key_position* counts from 1 in the primary key; *unique* is true where the column alone tells rows apart.
+    *base* is the type under a domain and without length, *carried* is false where its value lies elsewhere or belongs
+    to an extension, so that no format can carry it as it is.
     """
 
     name: str
@@ -19,6 +22,19 @@ class LiveColumn:
     key_position: int | None = None
     unique: bool = False
     generated: bool = False
+    base: str = ""
+    carried: bool = True
+
+    @property
+    def comparable(self) -> str:
+        """Give the type's family: types of one family compare with each other without a cast."""
+        return _FAMILIES.get(self.base or self.type, self.base or self.type)
+
+
+_FAMILIES = {
+    **dict.fromkeys(("smallint", "integer", "bigint", "numeric", "real", "double precision"), "number"),
+    **dict.fromkeys(("text", "character varying", "character", "name", "citext"), "text"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +48,48 @@ class ForeignKey:
     to_columns: tuple[str, ...]
     indexed: bool
     deferrable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """A valid index of the whole table; *columns* in their order, an expression among them is the empty name.
+
+    *expressions* is the SQL of those, *method* is btree, gin and so on.
+    """
+
+    table: str
+    columns: tuple[str, ...]
+    unique: bool
+    method: str
+    expressions: str
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """A live schema: all *tables*, the *columns* and *indexes* of those that were asked for, and all foreign *keys*.
+
+    *partitioned* tables can't have their index made without a lock.
+    """
+
+    tables: Collection[str]
+    columns: Mapping[str, tuple[LiveColumn, ...]]
+    keys: tuple[ForeignKey, ...]
+    indexes: Mapping[str, tuple[Index, ...]]
+    partitioned: Collection[str] = ()
+
+    def column(self, table: str, name: str) -> LiveColumn | None:
+        """Give one column, or ``None`` where it doesn't exist."""
+        return next((column for column in self.columns.get(table, ()) if column.name == name), None)
+
+    def unique(self, table: str, columns: Collection[str]) -> bool:
+        """Tell whether *columns* together tell the rows of *table* apart."""
+        found = [one.columns for one in self.indexes.get(table, ()) if one.unique and all(one.columns)]
+        return any(set(columns).issuperset(one) for one in found)
+
+    def indexed(self, table: str, columns: Collection[str]) -> bool:
+        """Tell whether an index of *table* begins with *columns*, in any order."""
+        return any(set(one.columns[: len(columns)]) == set(columns) for one in self.indexes.get(table, ()))
+
+    def indexed_by_expression(self, table: str, column: str) -> bool:
+        """Tell whether an index of *table* has an expression that names *column*."""
+        return any(column in one.expressions for one in self.indexes.get(table, ()))

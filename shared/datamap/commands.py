@@ -14,7 +14,7 @@ import typer
 
 from ..errors import OperatorError
 from .live import check
-from .model import load
+from .model import load_draft
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -37,7 +37,7 @@ def check_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,  # noqa: FBT002
 ) -> None:
     """Compare a data map with the live schema; exit 1 where they disagree or can't be read."""
-    map = load(map_path)  # noqa: A001
+    map = load_draft(map_path)  # noqa: A001
     found = asyncio.run(_check(dsn, map))
     typer.echo(_as_json(map, found) if as_json else _as_text(map, found))
     raise typer.Exit(1 if found else 0)

@@ -5,59 +5,50 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
+from pydantic import Discriminator, Field, StringConstraints, Tag
 
-Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
-Column = Annotated[str, StringConstraints(min_length=1, max_length=63)]
-# A table in the schema "public", or schema.table.
-_NAME = r"[A-Za-z_][A-Za-z0-9_$-]{0,62}"
-TableId = Annotated[str, StringConstraints(pattern=rf"^{_NAME}(\.{_NAME})?$")]
+from .owner_document import Column, ColumnId, TableId, Template, Words, Written, WrittenOwner
+from .owners import CUSTOMER
+from .rule_document import WrittenCoding, WrittenReference
+
+__all__ = ["CUSTOMER", "OnceLoader", "read_yaml"]
+
 Category = Literal["user", "course", "report"]
-KeyType = Literal["text", "uuid", "integer", "bigint"]
-CUSTOMER = "{customer}"
-
-
-class Written(BaseModel):
-    """A part of the document; an unknown word in it is a mistake, never ignored."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class WrittenHop(Written):
-    """One step of a path: this row's *column* equals *to*, a ``table.column``."""
-
-    column: Column
-    to: Annotated[str, StringConstraints(pattern=r"^.+\..+$")]
-
-
-class WrittenColumn(Written):
-    """The row names its customer in *column*, whose type is *type*."""
-
-    column: Column
-    type: KeyType = "text"
-
-
-class WrittenPath(Written):
-    """The row belongs to the customer of the row at the end of *path*."""
-
-    path: Annotated[list[WrittenHop], Field(min_length=1)]
 
 
 class WrittenTable(Written):
-    """A table with customers' rows in it."""
+    """A table with customers' rows in it.
+
+    Without *columns* every column is meant; with them, a column that is neither there nor left out is undeclared.
+    *person* is how a row leads to a person of the customer's. *unowned* says why rows may belong to no customer.
+    """
 
     category: Category
-    owner: Annotated[
-        Annotated[WrittenColumn, Tag("<column>")] | Annotated[WrittenPath, Tag("<path>")],
-        Discriminator(lambda owner: _shape(owner, "path", WrittenPath, "<path>", "<column>")),
-    ]
+    owner: WrittenOwner | None = None
+    person: WrittenOwner | None = None
+    columns: list[Column] | None = None
     leave_out: dict[Column, Words] = Field(default_factory=dict)
+    coded: dict[Column, WrittenCoding] = Field(default_factory=dict)
+    media: dict[Column, WrittenReference] = Field(default_factory=dict)
+    unowned: Words | None = None
 
 
 class WrittenExemption(Written):
     """A table with no customer's data in it, and why that is so."""
 
     exempt: Words
+
+
+class WrittenShared(Written):
+    """A table whose rows are nobody's own: all customers use them, none takes them along, and why."""
+
+    shared: Words
+
+
+class WrittenUndecided(Written):
+    """A table of which a draft could not tell whose it is, and why; it has to be decided before the map is used."""
+
+    undecided: Words
 
 
 class WrittenBucket(Written):
@@ -68,26 +59,64 @@ class WrittenBucket(Written):
     category: Category
 
 
+class WrittenIdentity(Written):
+    """The database itself tells whose it is: *query* gives the customer's id."""
+
+    query: Words
+
+
+class WrittenByDatabase(Written):
+    """One database a customer: its name is *database* with the customer's id in it, or a query gives the id."""
+
+    database: Template | WrittenIdentity
+
+
+class WrittenBySchema(Written):
+    """One schema a customer, called *schema* with the customer's id in it."""
+
+    schema_name: Annotated[Template, Field(alias="schema")]
+
+
+_KINDS: dict[str, type[Written]] = {
+    "exempt": WrittenExemption,
+    "shared": WrittenShared,
+    "undecided": WrittenUndecided,
+}
+_TENANCIES: dict[str, type[Written]] = {"database": WrittenByDatabase, "schema": WrittenBySchema}
+
+
 class WrittenMap(Written):
     """The whole document, version 1."""
 
     version: Literal[1]
     system: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,47}$")]
-    tenancy: Literal["rows"]
+    tenancy: Annotated[
+        Annotated[Literal["rows"], Tag("<rows>")]
+        | Annotated[WrittenByDatabase, Tag("<database>")]
+        | Annotated[WrittenBySchema, Tag("<schema>")],
+        Discriminator(lambda tenancy: _shape(tenancy, _TENANCIES, "<rows>")),
+    ]
     guard: Words | None = None
+    customers: ColumnId | None = None
+    ids: dict[Words, ColumnId] = Field(default_factory=dict)
     tables: dict[
         TableId,
         Annotated[
-            Annotated[WrittenTable, Tag("<table>")] | Annotated[WrittenExemption, Tag("<exempt>")],
-            Discriminator(lambda table: _shape(table, "exempt", WrittenExemption, "<exempt>", "<table>")),
+            Annotated[WrittenTable, Tag("<table>")]
+            | Annotated[WrittenExemption, Tag("<exempt>")]
+            | Annotated[WrittenShared, Tag("<shared>")]
+            | Annotated[WrittenUndecided, Tag("<undecided>")],
+            Discriminator(lambda table: _shape(table, _KINDS, "<table>")),
         ],
     ] = Field(min_length=1)
     buckets: dict[str, WrittenBucket] = Field(default_factory=dict)
 
 
-def _shape(value: Any, word: str, kind: type[Written], present: str, absent: str) -> str:
-    written_so = isinstance(value, kind) or (isinstance(value, dict) and word in value)
-    return present if written_so else absent
+def _shape(value: Any, kinds: dict[str, type[Written]], otherwise: str) -> str:
+    for word, kind in kinds.items():
+        if isinstance(value, kind) or (isinstance(value, dict) and word in value):
+            return f"<{word}>"
+    return otherwise
 
 
 class OnceLoader(yaml.SafeLoader):

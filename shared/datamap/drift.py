@@ -2,132 +2,123 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from .model import ByColumn, ByPath
+from .drift_keys import of_indexes, of_keys
+from .drift_ways import of_ways
+from .finding import Finding, Kind
+from .owners import ByAny, ByPair, ByPath, Hop
+from .rules import Choice, Expression, Lookup
+from .secrets import secret_name
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Iterator
 
-    from .columns import ForeignKey, LiveColumn
-    from .model import DataMap, Hop, Table
+    from .columns import LiveColumn, Schema
+    from .declared import DataMap, Table
+    from .owners import Owner
 
-Kind = Literal[
-    "undeclared_table",
-    "vanished_table",
-    "vanished_column",
-    "owner_missing",
-    "owner_type",
-    "path_broken",
-    "path_ambiguous",
-    "foreign_key_from_outside",
-    "foreign_key_not_indexed",
-]
-
-# SQL types that compare with a key of the map's type without a cast on the column.
-_COMPARABLE = {
-    "text": ("text", "character varying"),
-    "uuid": ("uuid",),
-    "integer": ("integer",),
-    "bigint": ("bigint",),
-}
+__all__ = ["Finding", "Kind", "findings", "hops"]
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A disagreement at *place* (a table or ``table.column``), and what to do; *stops* is false for a mere warning."""
-
-    kind: Kind
-    place: str
-    says: str
-    remedy: str
-    stops: bool = True
-
-
-def findings(
-    map: DataMap,  # noqa: A002
-    tables: Collection[str],
-    columns: Mapping[str, tuple[LiveColumn, ...]],
-    keys: Collection[ForeignKey],
-) -> tuple[Finding, ...]:
+def findings(map: DataMap, schema: Schema) -> tuple[Finding, ...]:  # noqa: A002
     """List all disagreements, in the order of kinds."""
+    here = [table for table in map.tables if table.name in schema.columns]
     return (
-        *_undeclared(map, tables),
-        *_vanished(map, tables),
-        *(found for table in map.tables if table.name in columns for found in _columns_of(table, columns)),
-        *_keys(map, keys),
+        *_undecided(map),
+        *_undeclared(map, schema),
+        *_vanished(map, schema),
+        *(found for table in here for found in _columns_of(table, schema)),
+        *(found for table in here for found in of_ways(map, table, schema)),
+        *of_keys(map, schema),
+        *of_indexes(map, schema),
     )
 
 
 def hops(table: Table) -> tuple[Hop, ...]:
-    """Give the steps from *table* to the customer's row; none where it names the customer itself."""
-    return table.owner.hops if isinstance(table.owner, ByPath) else ()
+    """Give every step that the ways from *table* to its customers take; none where each row names them itself."""
+    return _steps(table.owner)
 
 
-def _undeclared(map: DataMap, tables: Collection[str]) -> Iterator[Finding]:  # noqa: A002
-    for name in sorted(set(tables) - {table.name for table in map.tables} - set(map.exempt)):
+def _steps(owner: Owner) -> tuple[Hop, ...]:
+    match owner:
+        case ByPath(hops):
+            return hops
+        case ByPair(id_column=column, targets=targets, cast=cast):
+            return tuple(Hop((column,), to[0], (to[1],), cast) for to in targets.values() if to)
+        case ByAny(owners):
+            return tuple(hop for one in owners for hop in _steps(one))
+    return ()
+
+
+def _undecided(map: DataMap) -> Iterator[Finding]:  # noqa: A002
+    for name, why in map.undecided.items():
+        remedy = "Declare it with its owner, or as exempt or shared with a reason."
+        yield Finding("undecided", name, f"the draft could not decide: {why}", remedy)
+
+
+def _undeclared(map: DataMap, schema: Schema) -> Iterator[Finding]:  # noqa: A002
+    declared = {table.name for table in map.tables} | set(map.without_owner) | set(map.undecided)
+    for name in sorted(set(schema.tables) - declared):
         says = "the table exists, and the map says nothing of it"
         yield Finding("undeclared_table", name, says, "Declare it with its owner, or exempt it with a reason.")
 
 
-def _vanished(map: DataMap, tables: Collection[str]) -> Iterator[Finding]:  # noqa: A002
-    for name in [*(table.name for table in map.tables), *map.exempt]:
-        if name not in tables:
+def _vanished(map: DataMap, schema: Schema) -> Iterator[Finding]:  # noqa: A002
+    for name in [*(table.name for table in map.tables), *map.without_owner, *map.undecided]:
+        if name not in schema.tables:
             says = "the map speaks of a table that does not exist"
             yield Finding("vanished_table", name, says, "Take it out of the map, or correct its name.")
 
 
-def _columns_of(table: Table, columns: Mapping[str, tuple[LiveColumn, ...]]) -> Iterator[Finding]:
-    here = {column.name: column for column in columns[table.name]}
+def _columns_of(table: Table, schema: Schema) -> Iterator[Finding]:
+    here = {column.name: column for column in schema.columns[table.name]}
+    yield from _vanished_columns(table, here, schema)
+    for column in here.values():
+        if column.name not in table.left_out:
+            yield from _column(table, column)
+
+
+def _vanished_columns(table: Table, here: dict[str, LiveColumn], schema: Schema) -> Iterator[Finding]:
     for name in table.left_out:
         if name not in here:
             says = "the map leaves out a column that does not exist"
             yield Finding("vanished_column", f"{table.name}.{name}", says, "Look whether the secret was renamed.")
-    if isinstance(table.owner, ByColumn):
-        yield from _owner_column(table, table.owner, here)
-    else:
-        yield from _path(table, columns)
+    named = {*(table.columns or ()), *table.coded, *table.media, *_beside(table)}
+    for name in sorted(named - set(here) - set(table.left_out)):
+        says = "the map speaks of a column that does not exist"
+        yield Finding("vanished_column", f"{table.name}.{name}", says, "Take it out of the map, or correct its name.")
+    yield from _vanished_meanings(table, schema)
 
 
-def _owner_column(table: Table, owner: ByColumn, here: Mapping[str, LiveColumn]) -> Iterator[Finding]:
-    place = f"{table.name}.{owner.column}"
-    column = here.get(owner.column)
-    if column is None:
-        says = "the owner column does not exist"
-        yield Finding("owner_missing", place, says, "Name the column that holds the customer's id.")
-    elif column.type.split("(")[0] not in _COMPARABLE[owner.type]:
-        says = f"the owner column is of type {column.type}, the map says {owner.type}"
-        yield Finding("owner_type", place, says, "Write owner: {column: ..., type: text|uuid|integer|bigint}.")
+def _beside(table: Table) -> set[str]:
+    names = {name for one in table.media.values() for name in (one.name, one.media_type) if name}
+    return names | {coding.via for coding in table.coded.values() if isinstance(coding, Choice)}
 
 
-def _path(table: Table, columns: Mapping[str, tuple[LiveColumn, ...]]) -> Iterator[Finding]:
-    at = table.name
-    for hop in hops(table):
-        if hop.column not in {column.name for column in columns.get(at, ())}:
-            yield _broken(table, f"{at}.{hop.column}")
-        target = next((column for column in columns.get(hop.table, ()) if column.name == hop.key), None)
-        if target is None:
-            yield _broken(table, f"{hop.table}.{hop.key}")
-        elif not target.unique:
-            says = f"its path goes by {hop.table}.{hop.key}, which is not unique: a row might have two customers"
-            yield Finding("path_ambiguous", table.name, says, f"Go by a key of {hop.table}, or make the column unique.")
-        at = hop.table
+def _vanished_meanings(table: Table, schema: Schema) -> Iterator[Finding]:
+    for column, coding in table.coded.items():
+        if isinstance(coding, Lookup | Choice):
+            text = coding.text if isinstance(coding, Lookup) else coding.options
+            for name in (coding.key, text):
+                if schema.column(coding.table, name) is None:
+                    says = f"its meaning is read from {coding.table}.{name}, which does not exist"
+                    place = f"{table.name}.{column}"
+                    yield Finding("vanished_column", place, says, "Correct where the meaning is, or take it out.")
 
 
-def _broken(table: Table, missing: str) -> Finding:
-    says = f"its path does not lead to a customer: {missing} does not exist"
-    return Finding("path_broken", table.name, says, "Correct the owner's path.")
-
-
-def _keys(map: DataMap, keys: Collection[ForeignKey]) -> Iterator[Finding]:  # noqa: A002
-    declared = {table.name for table in map.tables}
-    for key in keys:
-        place = f"{key.table}.{','.join(key.columns)}"
-        if key.to_table in declared and key.table not in declared:
-            says = f"it refers to {key.to_table}, whose rows are deleted, but is no declared table itself"
-            yield Finding("foreign_key_from_outside", place, says, f"Declare {key.table} with its owner.")
-        elif key.to_table in declared and not key.indexed:
-            says = f"the foreign key {key.name} has no index: each row deleted from {key.to_table} scans {key.table}"
-            remedy = "Create an index that begins with these columns."
-            yield Finding("foreign_key_not_indexed", place, says, remedy, stops=False)
+def _column(table: Table, column: LiveColumn) -> Iterator[Finding]:
+    place = f"{table.name}.{column.name}"
+    declared = column.name in (table.columns or ())
+    if table.columns is not None and not declared:
+        says = "the column exists, and the map says nothing of it"
+        remedy = "Name it under columns, or leave it out with a reason."
+        yield Finding("undeclared_column", place, says, remedy)
+    elif not declared and secret_name(table.name, column):
+        says = "the column looks like a secret, and the archive would show it"
+        remedy = "Leave it out with a reason; or, if it is none, name the table's columns under columns."
+        yield Finding("secret_shown", place, says, remedy)
+    if not column.carried and not isinstance(table.coded.get(column.name), Expression):
+        says = f"no format can carry the type {column.type}: the value lies elsewhere, or only an extension can read it"
+        remedy = f"Leave it out with a reason, or say under coded what it shows: {column.name}: {{sql: ...}}."
+        yield Finding("type_not_carried", place, says, remedy)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .ownership import owned_by, relation
+from .ownership import goes_with, relation
 
 if TYPE_CHECKING:
     from .live import Connection
@@ -21,13 +21,13 @@ class Rows:
 
 
 def own_rows(map: DataMap, table: Table, customer: str = "$1") -> str:  # noqa: A002
-    """Give the query for *customer*'s own rows of *table*: one row of ``count`` and ``fingerprint``."""
-    return FINGERPRINT.format(relation=relation(table.name), which=owned_by(map, table, "t", customer))
+    """Give the query for the rows of *table* that go with *customer*: one row of ``count`` and ``fingerprint``."""
+    return FINGERPRINT.format(relation=relation(table.name), which=goes_with(map, table, "t", customer))
 
 
 def other_rows(map: DataMap, table: Table, customer: str = "$1") -> str:  # noqa: A002
-    """Give the query for everybody else's rows, those of nobody too: one row of ``count`` and ``fingerprint``."""
-    which = f"({owned_by(map, table, 't', customer)}) is not true"
+    """Give the query for all rows that stay, others' and nobody's: one row of ``count`` and ``fingerprint``."""
+    which = f"({goes_with(map, table, 't', customer)}) is not true"
     return FINGERPRINT.format(relation=relation(table.name), which=which)
 
 

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
+import asyncpg
+
 from . import drift
-from .columns import ForeignKey, LiveColumn
+from .columns import ForeignKey, Index, LiveColumn, Schema
+from .declared import BySchema
+from .finding import Finding
+from .names import parts
+from .owners import has_condition, passes
+from .ownership import about, owned_by, relation
+from .rules import Choice, Lookup
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Collection, Mapping
 
-    import asyncpg
     from asyncpg.pool import PoolConnectionProxy
 
-    from .drift import Finding
-    from .model import DataMap
+    from .declared import DataMap, Table
+    from .owners import Owner
 
     Connection: TypeAlias = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
 
@@ -43,16 +51,74 @@ async def foreign_keys(connection: Connection) -> tuple[ForeignKey, ...]:
     return tuple(_foreign_key(row) for row in await connection.fetch(FOREIGN_KEYS))
 
 
-async def check(connection: Connection, map: DataMap) -> tuple[Finding, ...]:  # noqa: A002
-    """Compare *map* with the live schema; nothing found means that the map may be used."""
-    reached = {hop.table for table in map.tables for hop in drift.hops(table)}
-    named = sorted({table.name for table in map.tables} | reached)
-    return drift.findings(
-        map,
-        await tables(connection),
-        await columns_of(connection, named),
-        await foreign_keys(connection),
+async def indexes(connection: Connection, names: Collection[str]) -> Mapping[str, tuple[Index, ...]]:
+    """Give the indexes of each table of *names*, those that are valid and of the whole table."""
+    found: dict[str, list[Index]] = {}
+    for row in await connection.fetch(INDEXES, list(names)):
+        one = Index(row["table"], tuple(row["columns"]), row["unique"], row["method"], row["expressions"] or "")
+        found.setdefault(one.table, []).append(one)
+    return {name: tuple(some) for name, some in found.items()}
+
+
+async def schema(connection: Connection, names: Collection[str] | None = None) -> Schema:
+    """Read the schema: all tables and foreign keys, and columns and indexes of the tables *names* (all by default)."""
+    there = await tables(connection)
+    wanted = sorted(there if names is None else names)
+    return Schema(
+        tables=there,
+        columns=await columns_of(connection, wanted),
+        keys=await foreign_keys(connection),
+        indexes=await indexes(connection, wanted),
+        partitioned=frozenset(row["name"] for row in await connection.fetch(PARTITIONED)),
     )
+
+
+async def check(connection: Connection, map: DataMap) -> tuple[Finding, ...]:  # noqa: A002
+    """Compare *map* with the live schema; nothing found means that the map may be used.
+
+    A map by schema has to be read for one customer (``DataMap.of``); other customers' schemas are then no part of it.
+    """
+    live = await schema(connection, _named(map))
+    live = replace(live, tables=[name for name in live.tables if not _of_another(map, name)])
+    return (*drift.findings(map, live), *[found async for found in _refused(connection, map, live)])
+
+
+def _named(map: DataMap) -> set[str]:  # noqa: A002
+    ways = {table for one in map.tables for way in (one.owner, one.person) for table in passes(way)}
+    meanings = {c.table for one in map.tables for c in one.coded.values() if isinstance(c, Lookup | Choice)}
+    listed = {map.registry.table} if map.registry else set()
+    return {table.name for table in map.tables} | ways | meanings | listed | {one.table for one in map.ids.values()}
+
+
+def _of_another(map: DataMap, name: str) -> bool:  # noqa: A002
+    if not isinstance(map.tenancy, BySchema):
+        return False
+    customer = map.tenancy.customer_of(parts(name)[0])
+    return customer is not None and customer != map.tenancy.bound_to
+
+
+async def _refused(connection: Connection, map: DataMap, live: Schema) -> AsyncIterator[Finding]:  # noqa: A002
+    """Let the server read every condition that the map has in its own words."""
+    for table in map.tables:
+        for way in (table.owner, table.person):
+            if table.name in live.tables and has_condition(way):
+                query = f"select from {relation(table.name)} as t where {_predicate(map, table, way)}"
+                says = await _prepared(connection, query)
+                if says:
+                    yield Finding("owner_refused", table.name, f"the server refuses the condition: {says}", "Mend it.")
+
+
+def _predicate(map: DataMap, table: Table, way: Owner | None) -> str:  # noqa: A002
+    return owned_by(map, table) if way is table.owner else about(map, table)
+
+
+async def _prepared(connection: Connection, query: str) -> str | None:
+    try:
+        async with connection.transaction():
+            await connection.prepare(query)
+    except asyncpg.PostgresError as error:
+        return str(error)
+    return None
 
 
 def _foreign_key(row: asyncpg.Record) -> ForeignKey:
@@ -61,10 +127,17 @@ def _foreign_key(row: asyncpg.Record) -> ForeignKey:
     return ForeignKey(*named, indexed=row["indexed"], deferrable=row["deferrable"])
 
 
-# Names are those of the map: without the schema where it is "public". Partitions belong to their parent.
+# A name as the map writes it (names.py): without the schema where that is "public", in quotes where it has a dot.
+NAME = """
+    case n.nspname when 'public' then ''
+         else case when n.nspname ~ '[."]' then '"' || replace(n.nspname, '"', '""') || '"' else n.nspname end || '.'
+    end || case when c.relname ~ '[."]' then '"' || replace(c.relname, '"', '""') || '"' else c.relname end
+"""
+
+# Partitions belong to their parent.
 # The schema "offramp" is where a holder notes what it deleted: ids and counts, nobody's data (shared/holder/ledger.py).
-TABLES = """
-    select case n.nspname when 'public' then '' else n.nspname || '.' end || c.relname as name
+TABLES = f"""
+    select {NAME} as name
       from pg_class c
       join pg_namespace n on n.oid = c.relnamespace
      where c.relkind in ('r', 'p', 'f', 'm')
@@ -73,7 +146,34 @@ TABLES = """
        and n.nspname !~ '^pg_'
 """
 
-COLUMNS = """
+PARTITIONED = f"""
+    select {NAME} as name from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind = 'p'
+"""
+
+# A type under its domains and arrays; what only an extension can write, and what lies outside the table (a large
+# object behind an oid), is not carried. An array's type is told with its brackets.
+COLUMNS = f"""
+    with recursive named as (
+        select c.oid, {NAME} as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
+         where c.relkind in ('r', 'p', 'f', 'm')
+    ), peeled as (
+        select t.oid as top, t.oid, t.typtype, t.typbasetype, t.typelem, t.typcategory, t.typnamespace, t.typname,
+               '' as brackets
+          from pg_type t
+        union all
+        select p.top, t.oid, t.typtype, t.typbasetype, t.typelem, t.typcategory, t.typnamespace, t.typname,
+               p.brackets || case when p.typtype = 'd' then '' else '[]' end
+          from peeled p
+          join pg_type t on t.oid = case when p.typtype = 'd' then p.typbasetype
+                                         when p.typcategory = 'A' then p.typelem end
+    ), base as (
+        select distinct on (top) top, oid, typtype, typnamespace, typname, brackets,
+               exists (select from pg_depend d where d.classid = 'pg_type'::regclass and d.objid = p.oid
+                          and d.deptype = 'e') as of_extension
+          from peeled p
+         where typtype <> 'd' and typcategory <> 'A'
+         order by top, length(brackets) desc
+    )
     select named.name as table_name,
            a.attname as name,
            format_type(a.atttypid, a.atttypmod) as type,
@@ -82,23 +182,43 @@ COLUMNS = """
            array_position(p.indkey::int2[], a.attnum) + 1 as key_position,
            exists (
                select from pg_index i
-                where i.indrelid = c.oid and i.indisunique and i.indisvalid
+                where i.indrelid = named.oid and i.indisunique and i.indisvalid
                   and i.indpred is null and i.indnkeyatts = 1 and i.indkey[0] = a.attnum
            ) as "unique",
-           a.attgenerated <> '' as generated
-      from unnest($1::text[]) as named (name)
-      join pg_class c on c.relname = regexp_replace(named.name, '^.*\\.', '')
-      join pg_namespace n on n.oid = c.relnamespace
-       and n.nspname = case when strpos(named.name, '.') > 0 then split_part(named.name, '.', 1) else 'public' end
-      join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-      left join pg_index p on p.indrelid = c.oid and p.indisprimary
+           a.attgenerated <> '' as generated,
+           format_type(base.oid, null) || base.brackets as base,
+           coalesce(not base.of_extension or base.typname in ('citext', 'hstore', 'ltree'), true)
+               and coalesce(base.typname not in ('oid', 'lo', 'xid', 'cid', 'tid', 'regproc', 'aclitem'), true)
+               as carried
+      from named
+      join pg_attribute a on a.attrelid = named.oid and a.attnum > 0 and not a.attisdropped
+      left join base on base.top = a.atttypid
+      left join pg_index p on p.indrelid = named.oid and p.indisprimary
+     where named.name = any($1::text[])
      order by named.name, a.attnum
 """
 
+# A partial index serves neither the check that Postgres makes for each deleted row, nor a search without its condition.
+INDEXES = f"""
+    select {NAME} as "table",
+           array(select coalesce(a.attname, '') from unnest(i.indkey::int2[]) with ordinality as u (attnum, at)
+                   left join pg_attribute a on a.attrelid = c.oid and a.attnum = u.attnum
+                  where u.at <= i.indnkeyatts order by u.at) as columns,
+           i.indisunique as "unique",
+           m.amname as method,
+           pg_get_expr(i.indexprs, c.oid) as expressions
+      from pg_index i
+      join pg_class c on c.oid = i.indrelid
+      join pg_namespace n on n.oid = c.relnamespace
+      join pg_class x on x.oid = i.indexrelid
+      join pg_am m on m.oid = x.relam
+     where i.indisvalid and i.indpred is null and {NAME} = any($1::text[])
+"""
+
 # A partial index doesn't serve the check that Postgres makes for each deleted row.
-FOREIGN_KEYS = """
+FOREIGN_KEYS = f"""
     with named as (
-        select c.oid, case n.nspname when 'public' then '' else n.nspname || '.' end || c.relname as name
+        select c.oid, {NAME} as name
           from pg_class c
           join pg_namespace n on n.oid = c.relnamespace
     )

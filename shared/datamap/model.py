@@ -1,126 +1,146 @@
-"""What belongs to a customer, checked and frozen: tables, how their rows lead to a customer, buckets."""
+"""Reads a data map: from the file's bytes to what is checked and frozen, or to an error that names the place."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import yaml
 from pydantic import ValidationError
 
-from ..errors import OperatorError
-from .document import CUSTOMER, Category, KeyType, WrittenColumn, WrittenMap, WrittenTable, read_yaml
+from . import freeze
+from .declared import (
+    Bucket,
+    ByDatabase,
+    ByRows,
+    BySchema,
+    DataMap,
+    MapError,
+    Table,
+    Tenancy,
+)
+from .document import (
+    WrittenByDatabase,
+    WrittenBySchema,
+    WrittenExemption,
+    WrittenIdentity,
+    WrittenMap,
+    WrittenShared,
+    WrittenTable,
+    WrittenUndecided,
+    read_yaml,
+)
+from .names import canonical, literal, table_and_column
+from .owners import CUSTOMER, ByColumn, ById, ByPath, ByTenancy, Hop, Owner, Registry
+from .ways import check_ways
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from .owner_document import Written
 
-class MapError(OperatorError):
-    """A data map that can't be used: in which *file*, *where* in the document, what is wrong, and what to do."""
-
-    def __init__(self, file: str, where: str, problem: str, remedy: str) -> None:
-        """Name the place and the way out."""
-        super().__init__(f"{file}: at {where}: {problem}. {remedy}")
-        self.file, self.where, self.problem, self.remedy = file, where, problem, remedy
-
-
-@dataclass(frozen=True, slots=True)
-class ByColumn:
-    """The row itself names its customer, in *column*, of the SQL type *type*."""
-
-    column: str
-    type: KeyType = "text"
-
-
-@dataclass(frozen=True, slots=True)
-class Hop:
-    """One step: the row's *column* equals *key* of a row of *table*."""
-
-    column: str
-    table: str
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
-class ByPath:
-    """The row belongs to the customer of the row at the end of *hops*, whose table is declared and owned."""
-
-    hops: tuple[Hop, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table with customers' rows; *left_out* are columns that no export shows, each with its reason."""
-
-    name: str
-    category: Category
-    owner: ByColumn | ByPath
-    left_out: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Bucket:
-    """Customers' objects in *bucket* under *prefix*, in which ``{customer}`` stands for the customer's id."""
-
-    name: str
-    bucket: str
-    prefix: str
-    category: Category
-
-    def prefix_of(self, customer: str) -> str:
-        """Give the prefix of *customer*'s objects; never empty, always with a slash at its end."""
-        return self.prefix.replace(CUSTOMER, customer)
-
-
-@dataclass(frozen=True, slots=True)
-class DataMap:
-    """One system's declaration; *exempt* gives the reason per exempt table, *sha256* is the digest of the file's bytes.
-
-    *guard* is a query with the customer's id as ``$1``; a text that it returns is a reason not to delete.
-    """
-
-    system: str
-    tables: tuple[Table, ...]
-    exempt: Mapping[str, str]
-    buckets: tuple[Bucket, ...]
-    sha256: str
-    guard: str | None = None
-
-    def table(self, name: str) -> Table:
-        """Give the declared table *name*; ``KeyError`` where there is none."""
-        for table in self.tables:
-            if table.name == name:
-                return table
-        raise KeyError(name)
+__all__ = ["Bucket", "ByColumn", "ByPath", "DataMap", "Hop", "MapError", "Table", "load", "load_draft", "parse"]
 
 
 def load(path: Path) -> DataMap:
     """Read the data map at *path*, or raise a ``MapError`` that says what to do."""
+    return _decided(load_draft(path), str(path))
+
+
+def load_draft(path: Path) -> DataMap:
+    """Read the data map at *path*, in which tables may be undecided."""
     try:
         content = path.read_bytes()
     except OSError as error:
         problem = f"it can't be read ({error.strerror})"
         raise MapError(str(path), "the file", problem, "Give the path of a data map.") from error
-    return parse(content, str(path))
+    return parse_draft(content, str(path))
 
 
 def parse(content: bytes, file: str) -> DataMap:
     """Read a data map from the bytes of a *file*."""
+    return _decided(parse_draft(content, file), file)
+
+
+def parse_draft(content: bytes, file: str) -> DataMap:
+    """Read a data map from the bytes of a *file*, in which tables may be undecided."""
     written = _validated(_document(content, file), file)
-    tables = tuple(_table(name, table) for name, table in written.tables.items() if isinstance(table, WrittenTable))
-    exempt = {name: table.exempt for name, table in written.tables.items() if not isinstance(table, WrittenTable)}
-    _paths_lead_to_a_customer(tables, file)
-    return DataMap(
+    tenancy = _tenancy(written)
+    map = DataMap(  # noqa: A001
         system=written.system,
-        tables=tables,
-        exempt=MappingProxyType(exempt),
+        tables=tuple(_tables(written, tenancy, file)),
+        exempt=_reasons(written, WrittenExemption, "exempt"),
         buckets=tuple(Bucket(name, b.bucket, b.prefix, b.category) for name, b in written.buckets.items()),
         sha256=hashlib.sha256(content).hexdigest(),
         guard=written.guard,
+        shared=_reasons(written, WrittenShared, "shared"),
+        tenancy=tenancy,
+        registry=Registry(*table_and_column(written.customers)) if written.customers else None,
+        ids=MappingProxyType({name: ById(*table_and_column(to)) for name, to in written.ids.items()}),
+        undecided=_reasons(written, WrittenUndecided, "undecided"),
     )
+    _names_are_written_once(written, file)
+    check_ways(map, file)
+    return map
+
+
+def _decided(map: DataMap, file: str) -> DataMap:  # noqa: A002
+    if map.undecided:
+        first, why = next(iter(map.undecided.items()))
+        problem = f"{len(map.undecided)} tables are undecided; here: {why}"
+        remedy = "Declare each with its owner, or as exempt or shared with a reason; `offramp map check` lists them."
+        raise MapError(file, f"tables.{first}", problem, remedy)
+    return map
+
+
+def _reasons(written: WrittenMap, kind: type[Written], word: str) -> Mapping[str, str]:
+    found = {canonical(name): getattr(one, word) for name, one in written.tables.items() if isinstance(one, kind)}
+    return MappingProxyType(found)
+
+
+def _tables(written: WrittenMap, tenancy: Tenancy, file: str) -> Iterator[Table]:
+    for name, table in written.tables.items():
+        if isinstance(table, WrittenTable):
+            yield _table(canonical(name), table, _owner(name, table, tenancy, file))
+
+
+def _table(name: str, written: WrittenTable, owner: Owner) -> Table:
+    return Table(
+        name,
+        written.category,
+        owner,
+        MappingProxyType(dict(written.leave_out)),
+        person=freeze.owner(written.person) if written.person else None,
+        columns=tuple(written.columns) if written.columns is not None else None,
+        coded=MappingProxyType({column: freeze.coding(coding) for column, coding in written.coded.items()}),
+        media=freeze.references(written.media),
+        unowned=written.unowned,
+    )
+
+
+def _owner(name: str, written: WrittenTable, tenancy: Tenancy, file: str) -> Owner:
+    if written.owner is not None:
+        if isinstance(tenancy, ByRows):
+            return freeze.owner(written.owner)
+        problem, remedy = "by database or schema all rows are one customer's", "Write person for whom a row is about."
+        raise MapError(file, f"tables.{name}.owner", problem, remedy)
+    if isinstance(tenancy, ByRows):
+        raise MapError(file, f"tables.{name}.owner", "field required", "Say how a row leads to its customer.")
+    return ByTenancy(tenancy.customer if isinstance(tenancy, ByDatabase) else "null::text")
+
+
+def _tenancy(written: WrittenMap) -> Tenancy:
+    match written.tenancy:
+        case WrittenByDatabase(database=WrittenIdentity(query=query)):
+            return ByDatabase(f"(\n{query}\n)::text")
+        case WrittenByDatabase(database=str(template)):
+            before, after = template.split(CUSTOMER)
+            return ByDatabase(CUSTOMER_OF_DATABASE.format(before=literal(before), after=literal(after)))
+        case WrittenBySchema():
+            return BySchema(written.tenancy.schema_name)
+    return ByRows()
 
 
 def _document(content: bytes, file: str) -> object:
@@ -147,29 +167,16 @@ def _validated(document: object, file: str) -> WrittenMap:
         raise MapError(file, where, problem, remedy) from error
 
 
-def _table(name: str, written: WrittenTable) -> Table:
-    return Table(name, written.category, _owner(written), MappingProxyType(dict(written.leave_out)))
+def _names_are_written_once(written: WrittenMap, file: str) -> None:
+    met: set[str] = set()
+    for name in written.tables:
+        if canonical(name) in met:
+            raise MapError(file, f"tables.{name}", "the table is written twice", "Leave one of them.")
+        met.add(canonical(name))
 
 
-def _owner(written: WrittenTable) -> ByColumn | ByPath:
-    if isinstance(written.owner, WrittenColumn):
-        return ByColumn(written.owner.column, written.owner.type)
-    return ByPath(tuple(Hop(hop.column, *hop.to.rsplit(".", 1)) for hop in written.owner.path))
-
-
-def _paths_lead_to_a_customer(tables: tuple[Table, ...], file: str) -> None:
-    declared = {table.name: table for table in tables}
-    for table in tables:
-        met = [table.name]
-        owner = table.owner
-        while isinstance(owner, ByPath):
-            end = owner.hops[-1].table
-            where = f"tables.{table.name}.owner.path"
-            if end not in declared:
-                problem = f"it ends at {end}, which no customer owns"
-                raise MapError(file, where, problem, f"Declare {end} with an owner.")
-            if end in met:
-                ring = " -> ".join([*met, end])
-                raise MapError(file, where, f"it goes in a ring: {ring}", "Let one of them name its customer.")
-            met.append(end)
-            owner = declared[end].owner
+# A database that isn't called so is nobody's: null equals no customer.
+CUSTOMER_OF_DATABASE = """case when starts_with(current_database(), {before})
+    and right(current_database(), length({after})) = {after}
+    then substr(current_database(), length({before}) + 1,
+                length(current_database()) - length({before}) - length({after})) end"""

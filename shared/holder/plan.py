@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..datamap.fingerprint import settle
-from ..datamap.ownership import owned_by, relation
+from ..datamap.ownership import goes_with, relation
 from .order import Group, grouped
 from .references import Reference, entangled, references
 from .right import RefusedError, check_system
@@ -72,7 +72,7 @@ async def digest(connection: Connection) -> str:
 
 
 async def _count(work: Work, name: str) -> int:
-    which = owned_by(work.map, work.map.table(name))
+    which = goes_with(work.map, work.map.table(name))
     found: int = await work.connection.fetchval(COUNT.format(relation=relation(name), which=which), work.customer)
     return found
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..datamap.drift import hops
-from ..datamap.model import ByColumn, ByPath
-from ..datamap.ownership import owned_by, quoted, relation
+from ..datamap.owners import ByColumn, ByPath, has_condition, ids_of
+from ..datamap.ownership import goes_with, quoted, relation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Rows of *table* refer by *columns* to the *key* of a row of *to*; *name* is the constraint's, or "path"."""
+    """Rows of *table* refer by *columns* to the *key* of a row of *to*; *name* is the constraint's, or "path".
+
+    A path without columns: whose the rows are is asked of *to*, in a way that is no comparison of columns.
+    """
 
     name: str
     table: str
@@ -45,7 +48,7 @@ async def references(connection: Connection, map: DataMap) -> tuple[Reference, .
     """Give every foreign key between declared tables, and every step of a path, which binds rows as much."""
     declared = {table.name for table in map.tables}
     keys = [_reference(row) for row in await connection.fetch(FOREIGN_KEYS)]
-    steps = [step for table in map.tables for step in _steps(table)]
+    steps = [step for table in map.tables for step in _steps(map, table)]
     return tuple(one for one in (*keys, *steps) if one.table in declared and one.to in declared)
 
 
@@ -70,8 +73,8 @@ def entangled_query(map: DataMap, one: Reference) -> str:  # noqa: A002
         child=relation(one.table),
         parent=relation(one.to),
         holds=one.holds("c", "p"),
-        parents=owned_by(map, map.table(one.to), "p"),
-        childs=owned_by(map, map.table(one.table), "c"),
+        parents=goes_with(map, map.table(one.to), "p"),
+        childs=goes_with(map, map.table(one.table), "c"),
     )
 
 
@@ -80,19 +83,29 @@ def _owned_through(map: DataMap, one: Reference) -> bool:  # noqa: A002
     child, parent = map.table(one.table).owner, map.table(one.to).owner
     if isinstance(child, ByPath):
         hop = child.hops[0]
-        return len(child.hops) == 1 and ((hop.column,), hop.table, (hop.key,)) == (one.columns, one.to, one.key)
+        plain = len(child.hops) == 1 and not child.several and hop.cast is None
+        return plain and (hop.columns, hop.table, hop.keys) == (one.columns, one.to, one.key)
     return (
         isinstance(child, ByColumn)
         and isinstance(parent, ByColumn)
+        and child.key == parent.key
         and (one.columns, one.key) == ((child.column,), (parent.column,))
     )
 
 
-def _steps(table: Table) -> Iterator[Reference]:
-    at = table.name
-    for hop in hops(table):
-        yield Reference("path", at, (hop.column,), hop.table, (hop.key,))
-        at = hop.table
+def _steps(map: DataMap, table: Table) -> Iterator[Reference]:  # noqa: A002
+    """Give what has to stand as long as somebody asks whose the rows of *table* are."""
+    if isinstance(table.owner, ByPath):
+        at = table.name
+        for hop in table.owner.hops:
+            yield Reference("path", at, *(((), hop.table, ()) if hop.cast else (hop.columns, hop.table, hop.keys)))
+            at = hop.table
+        return
+    # A condition in SQL may look anywhere.
+    looked = {one.name for one in map.tables} if has_condition(table.owner) else {hop.table for hop in hops(table)}
+    named = {map.ids[name].table for name in ids_of(table.owner) if name != "id"}
+    for other in sorted((looked | named) - {table.name}):
+        yield Reference("path", table.name, (), other, ())
 
 
 def _reference(row: asyncpg.Record) -> Reference:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..events.platform import Erased, NotErased
@@ -62,6 +62,7 @@ async def erase_rows(
 
 async def erase(work: Work) -> Erasure:
     """Do what ``erase_rows`` does, but raise a ``RefusedError`` that tells the details; a dry run is rolled back."""
+    work = replace(work, map=work.map.of(work.customer))
     if work.noted_as:
         await ledger.prepare(work.connection)
     try:

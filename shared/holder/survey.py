@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from ..datamap.drift import hops
 from ..datamap.fingerprint import Rows, all_rows, measure, settle
 from ..datamap.live import columns_of, tables
-from ..datamap.model import ByColumn, ByPath
-from ..datamap.ownership import quoted, relation
+from ..datamap.owners import CUSTOMER, ByColumn, ByPath
+from ..datamap.ownership import goes_with, quoted, relation
 
 if TYPE_CHECKING:
     from ..datamap.live import Connection
     from ..datamap.model import DataMap, Table
+    from ..datamap.owners import Hop, Owner
     from ..objects import ObjectStore
 
 
@@ -46,6 +47,7 @@ class Survey:
 
 async def survey_rows(connection: Connection, map: DataMap, customer: str) -> Survey:  # noqa: A002
     """Look for *customer*'s rows, read-only and in one snapshot; the role needs to read only."""
+    map = map.of(customer)  # noqa: A001
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         await settle(connection)
         found = [await _survey_table(connection, map, table, customer) for table in map.tables]
@@ -66,25 +68,49 @@ async def _survey_table(connection: Connection, map: DataMap, table: Table, cust
 
 
 def left_query(map: DataMap, table: Table) -> str:  # noqa: A002
-    """Count by joins from the customer's own rows, where the deletion asked row by row."""
+    """Count by joins from the customer's own rows, where the deletion asked row by row.
+
+    Where the way is no plain path the question is the deletion's own: which rows still go with the customer.
+    """
+    if not _plain(map, table.owner):
+        which = goes_with(map, table, "t0")
+        return f"select count(*) from {relation(table.name)} as t0 where {which}"
     joins: list[str] = []
     at, owner = "t0", table.owner
     while isinstance(owner, ByPath):
         for hop in owner.hops:
             following = f"t{len(joins) + 1}"
-            condition = f"{at}.{quoted(hop.column)} = {following}.{quoted(hop.key)}"
+            pairs = zip(hop.columns, hop.keys, strict=True)
+            condition = " and ".join(f"{at}.{quoted(here)} = {following}.{quoted(key)}" for here, key in pairs)
             joins.append(f"join {relation(hop.table)} as {following} on {condition}")
             at = following
         owner = map.table(owner.hops[-1].table).owner
-    return LEFT.format(relation=relation(table.name), joins=" ".join(joins), owner=f"{at}.{quoted(owner.column)}")
+    column = owner.column if isinstance(owner, ByColumn) else ""
+    return LEFT.format(relation=relation(table.name), joins=" ".join(joins), owner=f"{at}.{quoted(column)}")
+
+
+def _plain(map: DataMap, owner: Owner) -> bool:  # noqa: A002
+    while isinstance(owner, ByPath):
+        if owner.several or any(hop.cast for hop in owner.hops):
+            return False
+        owner = map.table(owner.hops[-1].table).owner
+    return isinstance(owner, ByColumn) and owner.key.template == CUSTOMER and not owner.key.ids
 
 
 def orphans_query(table: Table) -> str:
     """Count the rows of *table* whose first step leads to no row."""
     hop = hops(table)[0]
+    pairs = list(zip(hop.columns, hop.keys, strict=True))
     return ORPHANS.format(
-        relation=relation(table.name), column=quoted(hop.column), to=relation(hop.table), key=quoted(hop.key)
+        relation=relation(table.name),
+        leads=" and ".join(f"t.{quoted(column)} is not null" for column, _ in pairs),
+        to=relation(hop.table),
+        there=" and ".join(f"h.{quoted(key)}{_cast(hop)} = t.{quoted(column)}" for column, key in pairs),
     )
+
+
+def _cast(hop: Hop) -> str:
+    return f"::{hop.cast}" if hop.cast else ""
 
 
 async def _elsewhere(connection: Connection, map: DataMap, customer: str) -> tuple[tuple[str, int], ...]:  # noqa: A002
@@ -104,7 +130,7 @@ LEFT = "select count(*) from {relation} as t0 {joins} where {owner}::text = $1"
 
 ORPHANS = """
     select count(*) from {relation} as t
-     where t.{column} is not null and not exists (select from {to} as h where h.{key} = t.{column})
+     where {leads} and not exists (select from {to} as h where {there})
 """
 
 ELSEWHERE = "select count(*) from {relation} as t where t.{column}::text = $1"

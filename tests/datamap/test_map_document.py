@@ -18,7 +18,7 @@ def test_a_map_is_read(school: DataMap) -> None:
     assert list(tables) == ["customers", "users", "enrolments", "marks"]
     assert tables["users"].owner == ByColumn("customer_id")
     assert tables["users"].left_out == {"password_hash": "secret"}
-    assert tables["enrolments"].owner == ByPath((Hop("user_id", "users", "id"),))
+    assert tables["enrolments"].owner == ByPath((Hop(("user_id",), "users", ("id",)),))
     assert school.exempt == {"migrations": "schema history"}
     assert school.sha256 == sha256(SCHOOL).hexdigest()
 

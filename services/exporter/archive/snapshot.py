@@ -86,6 +86,7 @@ class Snapshot:
 @asynccontextmanager
 async def snapshot(connect: Connect, map: DataMap, customer: str) -> AsyncIterator[Snapshot]:  # noqa: A002
     """Open the snapshot; raises MapDisagreesError before anything is read if the map and the schema don't agree."""
+    map = map.of(customer)  # noqa: A001 - the domain's word
     async with connect() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
         await connection.execute(SETTINGS)
         stops = [found for found in await live.check(connection, map) if found.stops]

@@ -1,0 +1,104 @@
+"""From the document as it was read to the frozen data map."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from . import owner_document as doc
+from . import rule_document
+from .names import canonical, table_and_column
+from .owners import (
+    CUSTOMER,
+    ByAny,
+    ByColumn,
+    ByElement,
+    ByJson,
+    ByPair,
+    ByPart,
+    ByPath,
+    ByPrefix,
+    BySql,
+    Hop,
+    Key,
+    Owner,
+)
+from .rules import Choice, Coding, Epoch, Expression, Labels, Lookup, Reference
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def owner(written: doc.WrittenOwner) -> Owner:
+    """Freeze one way to a customer."""
+    match written:
+        case doc.WrittenAny():
+            return ByAny(tuple(owner(one) for one in written.any))
+        case doc.WrittenPath():
+            return ByPath(tuple(_hop(hop) for hop in written.path), written.several)
+        case doc.WrittenPair():
+            return _pair(written)
+        case doc.WrittenSql():
+            return BySql(written.sql, written.several)
+    return _in_column(written)
+
+
+def _in_column(written: doc.WrittenOwner) -> Owner:
+    match written:
+        case doc.WrittenPrefix():
+            return ByPrefix(written.of, Key("text", written.prefix, _ids(written.by)))
+        case doc.WrittenPart():
+            part = written.part if isinstance(written.part, int) else None
+            return ByPart(written.of, written.separator, part, Key("text", written.template, _ids(written.by)))
+        case doc.WrittenElement():
+            return ByElement(written.element, _key(written))
+        case doc.WrittenJson():
+            key = Key("text", written.template, _ids(written.by))
+            return ByJson(written.json_column, tuple(written.at), written.stored, key)
+        case doc.WrittenColumn():
+            return ByColumn(written.column, _key(written))
+    raise AssertionError(written)
+
+
+def coding(written: rule_document.WrittenCoding) -> Coding:
+    """Freeze what a coded value means."""
+    match written:
+        case rule_document.WrittenEpoch():
+            return Epoch(written.epoch, zero=written.zero is not None)
+        case rule_document.WrittenLabels():
+            return Labels(MappingProxyType(dict(written.labels)))
+        case rule_document.WrittenLookup():
+            return Lookup(*table_and_column(written.lookup), written.text)
+        case rule_document.WrittenExpression():
+            return Expression(written.sql)
+        case rule_document.WrittenChoice():
+            where = written.via, *table_and_column(written.to), written.option_of
+            return Choice(*where, written.separator, written.first, written.after)
+
+
+def references(written: Mapping[str, rule_document.WrittenReference]) -> Mapping[str, Reference]:
+    """Freeze the references to objects."""
+    return MappingProxyType(
+        {column: Reference(one.bucket, one.key, one.name, one.media_type) for column, one in written.items()}
+    )
+
+
+def _hop(written: doc.WrittenHop) -> Hop:
+    if written.column is not None:
+        table, key = table_and_column(written.to)
+        return Hop((written.column,), table, (key,), written.cast)
+    return Hop(tuple(written.columns or ()), canonical(written.to), tuple(written.keys or ()), written.cast)
+
+
+def _pair(written: doc.WrittenPair) -> ByPair:
+    targets = {kind: None if to == CUSTOMER else table_and_column(to) for kind, to in written.leads.items()}
+    kind, identity = written.pair
+    return ByPair(kind, identity, MappingProxyType(targets), written.cast, _key(written))
+
+
+def _key(written: doc.WrittenKey) -> Key:
+    return Key(written.type, written.template, _ids(written.by))
+
+
+def _ids(by: list[str] | None) -> tuple[str, ...]:
+    return tuple(by or ())
