@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +18,9 @@ from ..clock import system_clock
 from ..datamap.commands import connected
 from ..datamap.model import load
 from ..errors import OperatorError
+from .erasures import Entry, record
 from .pace import Pace
+from .replay import replay_command
 from .residue import Mention, residue
 from .right import RefusedError, Right
 from .rows import erase, total
@@ -49,6 +52,7 @@ def erase_command(
     batch_rows: Annotated[
         int, typer.Option(min=1, help="Rows in each transaction of a large one.")
     ] = Pace().batch_rows,
+    ledger: Annotated[str | None, typer.Option(help="A database, elsewhere, in which to note the erasure.")] = None,
     share: Annotated[float, typer.Option(min=0.01, max=1, help="The part of the time to work in.")] = Pace().share,
 ) -> None:
     """Delete all of the customer's rows and nobody else's, or nothing; exit 0 only if nothing is left.
@@ -64,9 +68,13 @@ def erase_command(
     if not (yes or dry_run):
         _confirm(customer)
     pace = Pace(batch_rows=batch_rows, share=share)
-    told = asyncio.run(_erase(dsn, map, customer, tuple(also or ()), pace, dry_run=dry_run))
+    asked = Asked(dsn, map, customer, tuple(also or ()), pace, ledger, dry_run)
+    told = asyncio.run(_erase(asked))
     typer.echo(_as_json(*told, customer, dry_run) if as_json else _as_text(*told, customer, dry_run))
     raise typer.Exit(1 if total(told[0].outcome.remaining) or any(one.stops for one in told[1]) else 0)
+
+
+app.command("replay")(replay_command)
 
 
 def _confirm(customer: str) -> None:
@@ -78,25 +86,43 @@ def _confirm(customer: str) -> None:
         raise OperatorError(msg)
 
 
-async def _erase(
-    dsn: str,
-    map: DataMap,  # noqa: A002
-    customer: str,
-    also: tuple[str, ...],
-    pace: Pace,
-    *,
-    dry_run: bool,
-) -> tuple[Erasure, tuple[Mention, ...]]:
-    async with connected(dsn) as connection:
-        right = Right(system_clock())
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the operator asked for; *also* are other identifiers to look for, *ledger* is a database's URL."""
+
+    dsn: str
+    map: DataMap
+    customer: str
+    also: tuple[str, ...]
+    pace: Pace
+    ledger: str | None
+    dry_run: bool
+
+
+async def _erase(asked: Asked) -> tuple[Erasure, tuple[Mention, ...]]:
+    now = system_clock()
+    entry = Entry(asked.map.system, f"erase/{asked.customer}/{now.isoformat()}", asked.customer, now)
+    async with connected(asked.dsn) as connection:
+        right = Right(now, deletion_id=entry.deletion_id if asked.ledger else None)
         with _bar() as (planned, went):
-            work = Work(connection, map, customer, right, system_clock, went, planned, dry_run, pace)
+            work = Work(
+                connection, asked.map, asked.customer, right, system_clock, went, planned, asked.dry_run, asked.pace
+            )
             try:
                 erasure = await erase(work)
             except RefusedError as refused:
                 raise OperatorError(_refusal(refused)) from refused
         # After a dry run everything is there still, so a search would find it all.
-        return erasure, () if dry_run else await residue(connection, map, (customer, *also))
+        if asked.dry_run:
+            return erasure, ()
+        if asked.ledger:
+            await _record(asked.ledger, entry)
+        return erasure, await residue(connection, asked.map, (asked.customer, *asked.also))
+
+
+async def _record(ledger: str, entry: Entry) -> None:
+    async with connected(ledger) as kept:
+        await record(kept, entry)
 
 
 def _refusal(refused: RefusedError) -> str:

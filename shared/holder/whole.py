@@ -57,6 +57,7 @@ async def _attempt(work: Work) -> Erased:
         rest = {one.name: await measure(work.connection, all_rows(one)) for one in work.map.tables}
         _nothing_left_and_nobody_touched(others or rest, rest)
         await work.note(deleted)
+        await work.finish()
         await check_still(work.right)
     work.gone.update(deleted)
     return await _answer(work, others or rest, rest)

@@ -86,6 +86,11 @@ class Work:
         if self.noted_as:
             await ledger.note(self.connection, self.noted_as, counts(deleted))
 
+    async def finish(self) -> None:
+        """Note in the last transaction that nothing is left."""
+        if self.noted_as:
+            await ledger.finish(self.connection, self.noted_as)
+
     async def total(self) -> tuple[TableCount, ...]:
         """Give what went in all tries of this deletion, where it is noted; else in this one."""
         noted = await ledger.noted(self.connection, self.noted_as) if self.noted_as else {}
