@@ -13,8 +13,13 @@ from .settings import Settings, read_settings
 from .worker import Place, Service
 
 
-def group(name: str, port: int, build: Callable[[Settings], Service]) -> typer.Typer:
-    """Make the group of commands of service *name*; *build* is its composition root, *port* its web pages' default."""
+def group(
+    name: str, port: int, build: Callable[[Settings], Service], before: Callable[[], None] = lambda: None
+) -> typer.Typer:
+    """Make the group of commands of service *name*; *build* is its composition root, *port* its web pages' default.
+
+    *before* is called once before the worker starts; an ``OperatorError`` of its keeps it from starting.
+    """
     app = typer.Typer(help=f"The {name} service.", no_args_is_help=True)
     app.callback()(lambda: None)
 
@@ -29,6 +34,7 @@ def group(name: str, port: int, build: Callable[[Settings], Service]) -> typer.T
         from .shell import Web  # noqa: PLC0415
         from .shell import run as run_shell  # noqa: PLC0415
 
+        before()
         settings = read_settings()
         settings.home.mkdir(parents=True, exist_ok=True)
         place = Place(settings.kafka, settings.dsn(name), settings.topic_prefix, choose_clock())

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import structlog
+
 from ..clock import MovedClock
 from ..clocksetting import choose_clock
 from ..declared import holders_file
@@ -12,10 +16,13 @@ from ..settings import Settings
 from ..worker import Service
 from .declaration import load_holders
 from .domain import HolderPolicy, domain
+from .erasures import RestoredError
 from .perform import Eraser
+from .replay import check_served, declared
 from .tasks import Erase
 
 NAME = "holder"
+_log = structlog.get_logger()
 
 
 def build(settings: Settings, name: str = NAME) -> Service:
@@ -29,4 +36,16 @@ def build(settings: Settings, name: str = NAME) -> Service:
     return Service(domain(HolderPolicy(frozenset(holders)), name), performances=(Performance(Erase, eraser),))
 
 
-app = group(NAME, 6070, build)
+def refuse_if_restored() -> None:
+    """Keep a holder from starting on a database from which erased customers have to be erased again."""
+    for place in declared(NAME):
+        try:
+            asyncio.run(check_served(place))
+        except RestoredError:
+            raise
+        except OperatorError as unreachable:
+            # Whoever can't be asked now is asked again before each deletion.
+            _log.warning("not asked whether it was restored", holder=place.holder, details=str(unreachable))
+
+
+app = group(NAME, 6070, build, before=refuse_if_restored)

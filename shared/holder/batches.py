@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from ..datamap.fingerprint import settle
-from ..datamap.ownership import goes_with, relation
+from ..datamap.ownership import relation
 from ..events.vocabulary import TableCount
 from .account import account, unaccounted, written
-from .order import Group, delete_all, unreferred
+from .order import Group, delete_all, peelable, unreferred
 from .plan import Plan, check_entangled, digest, plan
 from .right import check_guard, check_still
+from .whose import goes
 from .work import RACES, Work
 
 if TYPE_CHECKING:
@@ -70,10 +71,9 @@ class _Emptying:
 
     async def empty(self, group: Group) -> None:
         if not group.among:
-            await self._sweep(group.tables[0].name, goes_with(self.work.map, group.tables[0]))
+            await self._sweep(group.tables[0].name, goes(self.work.map, group.tables[0]))
             return
-        # Where a way is no plain path nothing tells which rows others still need, so none is taken off before.
-        for _ in range(_PEELINGS if all(one.columns for one in group.among) else 0):
+        for _ in range(_PEELINGS if peelable(group) else 0):
             # In turn: which rows nobody refers to changes with each table.
             if not sum([await self._sweep(one.name, unreferred(self.work.map, group, one)) for one in group.tables]):
                 break
@@ -139,7 +139,7 @@ class _Emptying:
 
     async def _some(self, table: str, part: str, tids: str) -> Counter[str]:
         # Whose the row is is asked again: since it was listed another row may have come to its place.
-        which = goes_with(self.work.map, self.work.map.table(table))
+        which = goes(self.work.map, self.work.map.table(table))
         status = await self.work.connection.execute(SOME.format(relation=part, which=which), self.work.customer, tids)
         return Counter({table: int(status.removeprefix("DELETE "))})
 

@@ -4,22 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ..clock import system_clock
 from ..datamap.commands import connected
 from ..datamap.model import load
 from ..errors import OperatorError
+from .erasures import Entry, record
+from .pace import Pace
+from .replay import replay_command
+from .residue import Mention, residue
 from .right import RefusedError, Right
 from .rows import erase, total
 from .work import Work
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
     from ..datamap.model import DataMap
     from ..events.platform import Erased
+    from ..events.vocabulary import TableCount
+    from .plan import Plan
     from .rows import Erasure
 
 app = typer.Typer()
@@ -27,24 +40,41 @@ app = typer.Typer()
 
 @app.callback(invoke_without_command=True)
 def erase_command(
-    map_path: Annotated[Path, typer.Option("--map", help="The data map, a YAML file.")],
-    dsn: Annotated[str, typer.Option(help="The database, as a libpq URL.")],
-    customer: Annotated[str, typer.Option(help="The customer's id.")],
+    context: typer.Context,
+    map_path: Annotated[Path | None, typer.Option("--map", help="The data map, a YAML file.")] = None,
+    dsn: Annotated[str | None, typer.Option(help="The database, as a libpq URL.")] = None,
+    customer: Annotated[str | None, typer.Option(help="The customer's id.")] = None,
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Do it all, count, and roll back.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Don't ask for the customer's id again.")] = False,
+    also: Annotated[list[str] | None, typer.Option(help="Another identifier to look for afterwards.")] = None,
+    batch_rows: Annotated[
+        int, typer.Option(min=1, help="Rows in each transaction of a large one.")
+    ] = Pace().batch_rows,
+    ledger: Annotated[str | None, typer.Option(help="A database, elsewhere, in which to note the erasure.")] = None,
+    share: Annotated[float, typer.Option(min=0.01, max=1, help="The part of the time to work in.")] = Pace().share,
 ) -> None:
     """Delete all of the customer's rows and nobody else's, or nothing; exit 0 only if nothing is left.
 
     Whoever runs this says that the customer's 90 days are over and that no law holds the data: neither is known here.
     """
+    if context.invoked_subcommand:
+        return
+    if map_path is None or dsn is None or customer is None:
+        msg = "--map, --dsn and --customer are needed: nothing is deleted by default."
+        raise OperatorError(msg)
     map = load(map_path)  # noqa: A001
     if not (yes or dry_run):
         _confirm(customer)
-    erasure = asyncio.run(_erase(dsn, map, customer, dry_run=dry_run))
-    typer.echo(_as_json(erasure, customer, dry_run) if as_json else _as_text(erasure, customer, dry_run))
-    raise typer.Exit(1 if total(erasure.outcome.remaining) else 0)
+    pace = Pace(batch_rows=batch_rows, share=share)
+    asked = Asked(dsn, map, customer, tuple(also or ()), pace, ledger, dry_run)
+    told = asyncio.run(_erase(asked))
+    typer.echo(_as_json(*told, customer, dry_run) if as_json else _as_text(*told, customer, dry_run))
+    raise typer.Exit(1 if total(told[0].outcome.remaining) or any(one.stops for one in told[1]) else 0)
+
+
+app.command("replay")(replay_command)
 
 
 def _confirm(customer: str) -> None:
@@ -56,28 +86,86 @@ def _confirm(customer: str) -> None:
         raise OperatorError(msg)
 
 
-async def _erase(dsn: str, map: DataMap, customer: str, *, dry_run: bool) -> Erasure:  # noqa: A002
-    async with connected(dsn) as connection:
-        work = Work(connection, map, customer, Right(system_clock()), system_clock, dry_run=dry_run)
-        try:
-            return await erase(work)
-        except RefusedError as refused:
-            msg = f"nothing was deleted ({refused.reason}): {refused.details}."
-            raise OperatorError(msg) from refused
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the operator asked for; *also* are other identifiers to look for, *ledger* is a database's URL."""
+
+    dsn: str
+    map: DataMap
+    customer: str
+    also: tuple[str, ...]
+    pace: Pace
+    ledger: str | None
+    dry_run: bool
 
 
-def _as_json(erasure: Erasure, customer: str, dry_run: bool) -> str:  # noqa: FBT001
+async def _erase(asked: Asked) -> tuple[Erasure, tuple[Mention, ...]]:
+    now = system_clock()
+    entry = Entry(asked.map.system, f"erase/{asked.customer}/{now.isoformat()}", asked.customer, now)
+    async with connected(asked.dsn) as connection:
+        right = Right(now, deletion_id=entry.deletion_id if asked.ledger else None)
+        with _bar() as (planned, went):
+            work = Work(
+                connection, asked.map, asked.customer, right, system_clock, went, planned, asked.dry_run, asked.pace
+            )
+            try:
+                erasure = await erase(work)
+            except RefusedError as refused:
+                raise OperatorError(_refusal(refused)) from refused
+        # After a dry run everything is there still, so a search would find it all.
+        if asked.dry_run:
+            return erasure, ()
+        if asked.ledger:
+            await _record(asked.ledger, entry)
+        return erasure, await residue(connection, asked.map, (asked.customer, *asked.also))
+
+
+async def _record(ledger: str, entry: Entry) -> None:
+    async with connected(ledger) as kept:
+        await record(kept, entry)
+
+
+def _refusal(refused: RefusedError) -> str:
+    if not refused.deleted:
+        return f"nothing was deleted ({refused.reason}): {refused.details}."
+    gone, saved = total(refused.deleted), total(refused.saved)
+    return f"{gone:,} rows were deleted before it stopped, {saved:,} are left ({refused.reason}): {refused.details}."
+
+
+@contextmanager
+def _bar() -> Iterator[tuple[Callable[[Plan], None], Callable[[TableCount], None]]]:
+    """Show on a terminal how many rows are gone of how many; what makes it slow is said before the first one goes."""
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as bar:
+        task = bar.add_task("rows", total=None)
+
+        def planned(plan: Plan) -> None:
+            for one in plan.slow:
+                slow = (
+                    f"{one.table}: the foreign key {one.name} has no index, so each row deleted from {one.to} scans it"
+                )
+                typer.echo(f"slow: {slow}. Run first: {one.create_index};", err=True)
+            bar.update(task, total=plan.rows.total())
+
+        yield planned, lambda one: bar.update(task, advance=one.rows, description=one.table)
+
+
+def _as_json(erasure: Erasure, mentions: Sequence[Mention], customer: str, dry_run: bool) -> str:  # noqa: FBT001
     outcome = erasure.outcome.model_dump(mode="json")
-    warnings = [f"{one.place}: {one.says}" for one in erasure.warnings]
-    return json.dumps({"customer": customer, "dry_run": dry_run, **outcome, "warnings": warnings}, indent=2)
+    told = {
+        "warnings": [f"{one.place}: {one.says}" for one in erasure.warnings],
+        "create_index": [one.create_index for one in erasure.slow],
+        "mentions": [one.told() for one in mentions],
+    }
+    return json.dumps({"customer": customer, "dry_run": dry_run, **outcome, **told}, indent=2)
 
 
-def _as_text(erasure: Erasure, customer: str, dry_run: bool) -> str:  # noqa: FBT001
+def _as_text(erasure: Erasure, mentions: Sequence[Mention], customer: str, dry_run: bool) -> str:  # noqa: FBT001
     outcome = erasure.outcome
     lines = [f"warning: {one.place}: {one.says}. {one.remedy}" for one in erasure.warnings]
     lines += [f"{one.table:<32} {one.rows:>12,}" for one in outcome.deleted]
     lines.append(f"{'in all':<32} {total(outcome.deleted):>12,}")
-    return "\n".join([*lines, _verdict(outcome, customer, dry_run)])
+    return "\n".join([*lines, *map(str, mentions), _verdict(outcome, customer, dry_run)])
 
 
 def _verdict(outcome: Erased, customer: str, dry_run: bool) -> str:  # noqa: FBT001

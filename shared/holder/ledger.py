@@ -25,14 +25,30 @@ async def note(connection: Connection, deletion_id: str, deleted: Sequence[Table
     await connection.execute(NOTE, deletion_id, json.dumps(known))
 
 
+async def finish(connection: Connection, deletion_id: str) -> None:
+    """Note that nothing is left of what *deletion_id* is to delete; by this a restored database is told from others."""
+    await connection.execute(FINISH, deletion_id)
+
+
 async def noted(connection: Connection, deletion_id: str) -> dict[str, int]:
     """Give the rows per table that *deletion_id* deleted, in all tries of it."""
     known = await connection.fetchval(NOTED, deletion_id)
     return json.loads(known) if known else {}
 
 
+async def finished(connection: Connection, deletion_ids: Sequence[str]) -> frozenset[str]:
+    """Give those of *deletion_ids* that the database knows to be finished."""
+    if not await connection.fetchval(THERE):
+        return frozenset()
+    return frozenset(row[0] for row in await connection.fetch(FINISHED, deletion_ids))
+
+
 # "create … if not exists" would ask for the right to create even where nothing is missing.
-THERE = "select to_regclass('offramp.deletions') is not null"
+THERE = """
+    select exists (
+        select from pg_attribute where attrelid = to_regclass('offramp.deletions') and attname = 'finished_at'
+    )
+"""
 
 # "if not exists" is no protection against somebody who creates the same at the same time.
 LEDGER = """
@@ -42,7 +58,8 @@ LEDGER = """
         deletion_id  text primary key,
         deleted      jsonb not null,
         noted_at     timestamptz not null default now()
-    )
+    );
+    alter table offramp.deletions add column if not exists finished_at timestamptz
 """
 
 NOTED = "select deleted::text from offramp.deletions where deletion_id = $1"
@@ -51,3 +68,10 @@ NOTE = """
     insert into offramp.deletions (deletion_id, deleted) values ($1, $2::jsonb)
     on conflict (deletion_id) do update set deleted = excluded.deleted, noted_at = excluded.noted_at
 """
+
+FINISH = """
+    insert into offramp.deletions (deletion_id, deleted, finished_at) values ($1, '{}', now())
+    on conflict (deletion_id) do update set finished_at = excluded.finished_at
+"""
+
+FINISHED = "select deletion_id from offramp.deletions where deletion_id = any($1::text[]) and finished_at is not null"

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING
 
-from ..datamap.ownership import goes_with, relation
+from ..datamap.ownership import relation
+from .whose import goes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -60,6 +61,11 @@ def _reached(name: str, to: Mapping[str, set[str]]) -> set[str]:
     return seen
 
 
+def peelable(group: Group) -> bool:
+    """Tell whether it can be asked, row by row, who refers to whom in *group*."""
+    return all(one.columns for one in group.among)
+
+
 def delete_all(map: DataMap, group: Group) -> str:  # noqa: A002
     """Give the one statement that deletes the rows of the customer ``$1`` from all tables of *group*.
 
@@ -67,7 +73,7 @@ def delete_all(map: DataMap, group: Group) -> str:  # noqa: A002
     how many rows went.
     """
     deletes = [
-        DELETE.format(number=number, relation=relation(table.name), which=goes_with(map, table))
+        DELETE.format(number=number, relation=relation(table.name), which=goes(map, table))
         for number, table in enumerate(group.tables)
     ]
     counts = [f"(select count(*) from d{number})" for number in range(len(deletes))]
@@ -76,7 +82,7 @@ def delete_all(map: DataMap, group: Group) -> str:  # noqa: A002
 
 def unreferred(map: DataMap, group: Group, table: Table) -> str:  # noqa: A002
     """Give the condition for rows ``t`` of the customer ``$1`` in *table* that no other row of *group* refers to."""
-    clauses = [goes_with(map, table)]
+    clauses = [goes(map, table)]
     for one in group.among:
         if one.to == table.name:
             other = " and r.ctid <> t.ctid" if one.table == table.name else ""

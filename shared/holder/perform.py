@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,12 +14,11 @@ import structlog
 from ..datamap.model import MapError, load
 from ..events.platform import Erased, NotErased
 from ..events.vocabulary import TableCount
-from ..holds import held
 from ..objects import ObjectStore
 from ..settings import Settings
-from ..statecodec import StateCodec
 from .declaration import Holder, PostgresHolder, S3Holder
-from .domain import Holding
+from .erasures import Entry, check_not_restored, record
+from .held import held_at
 from .objects import erase_objects
 from .right import RefusedError, Right
 from .rows import erase
@@ -27,6 +27,7 @@ from .work import Work
 
 if TYPE_CHECKING:
     from ..clock import Clock
+    from ..datamap.live import Connection
     from ..performer import Attempt
 
 _log = structlog.get_logger()
@@ -43,7 +44,8 @@ class Eraser:
 
     async def __call__(self, task: Erase, attempt: Attempt) -> EraseEnded:
         """Carry out *task*; outages are raised, and the task is begun again."""
-        answer = await self._erase(self.holders[task.holder], task, attempt.clock)
+        async with _connected(self.settings.dsn(self.name)) as own:
+            answer = await self._erase(own, self.holders[task.holder], task, attempt.clock)
         return EraseEnded(
             customer_id=task.customer_id,
             deletion_id=task.deletion_id,
@@ -52,33 +54,40 @@ class Eraser:
             answer=answer,
         )
 
-    async def _erase(self, holder: Holder, task: Erase, clock: Clock) -> Erased | NotErased:
+    async def _erase(self, own: Connection, holder: Holder, task: Erase, clock: Clock) -> Erased | NotErased:
         right = Right(
             window_closed_at=task.window_closed_at,
-            held=await self._held(task.customer_id),
-            still_held=lambda: self._held(task.customer_id),
+            held=await self._held(own, task.customer_id),
+            still_held=lambda: self._held(own, task.customer_id),
             deletion_id=task.noted_as,
             moved_clock=self.moved_clock,
         )
         if isinstance(holder, S3Holder):
             return await self._objects(holder, task, right, clock)
-        return await self._rows(holder, task, right, clock)
+        async with _connected(self.settings.dsn(holder.database)) as connection:
+            await check_not_restored(own, connection, holder.name)
+            answer = await self._rows(connection, holder, task, right, clock)
+        if isinstance(answer, Erased):
+            # Before the answer, so that no restored backup brings back whom nobody remembers.
+            await record(own, Entry(holder.name, task.noted_as, task.customer_id, task.window_closed_at))
+        return answer
 
     async def _objects(self, holder: S3Holder, task: Erase, right: Right, clock: Clock) -> Erased | NotErased:
         async with ObjectStore(self.settings.s3) as store:
             prefix = holder.prefix_of(task.customer_id)
             return await erase_objects(store, holder.bucket, prefix, right=right, now=clock())
 
-    async def _rows(self, holder: PostgresHolder, task: Erase, right: Right, clock: Clock) -> Erased | NotErased:
+    async def _rows(
+        self, connection: Connection, holder: PostgresHolder, task: Erase, right: Right, clock: Clock
+    ) -> Erased | NotErased:
         log = _log.bind(customer=task.customer_id, deletion=task.deletion_id, holder=holder.name)
-        connection = await asyncpg.connect(self.settings.dsn(holder.database))
+
+        def told(one: TableCount) -> None:
+            log.info("rows deleted", table=one.table, rows=one.rows)
+
         try:
             # Read each time: the map grows with the schema, and a holder lives for months.
             map = await asyncio.to_thread(load, holder.map)  # noqa: A001
-
-            def told(one: TableCount) -> None:
-                log.info("rows deleted", table=one.table, rows=one.rows)
-
             erasure = await erase(Work(connection, map, task.customer_id, right, clock, told, pace=holder.pace))
         except MapError as error:
             log.error("the data map can't be used", details=str(error))  # noqa: TRY400 - the text says it all
@@ -86,21 +95,20 @@ class Eraser:
         except RefusedError as refused:
             log.warning("not everything was deleted", reason=refused.reason, details=refused.details)
             return refused.answer
-        finally:
-            await connection.close()
         for warning in erasure.warnings:
             log.warning("deleted, but", place=warning.place, says=warning.says)
+        for one in erasure.slow:
+            log.warning("deleted slowly", place=one.table, create_index=one.create_index)
         return erasure.outcome
 
-    async def _held(self, customer_id: str) -> bool:
-        connection = await asyncpg.connect(self.settings.dsn(self.name))
-        try:
-            state = await connection.fetchval(STATE, customer_id)
-        finally:
-            await connection.close()
-        return state is not None and held(_states.load(state).holds)
+    async def _held(self, own: Connection, customer_id: str) -> bool:
+        return await held_at(own, customer_id)
 
 
-_states: StateCodec[Holding] = StateCodec(Holding)
-
-STATE = "select state::text from cases where customer_id = $1"
+@asynccontextmanager
+async def _connected(dsn: str) -> AsyncIterator[Connection]:
+    connection = await asyncpg.connect(dsn)
+    try:
+        yield connection
+    finally:
+        await connection.close()

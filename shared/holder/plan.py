@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..datamap.fingerprint import settle
-from ..datamap.ownership import goes_with, relation
+from ..datamap.ownership import relation
 from .order import Group, grouped
 from .references import Reference, entangled, references
 from .right import RefusedError, check_system
+from .whose import goes
 from .work import Work, counts
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ async def plan(work: Work) -> Plan:
         known = await references(work.connection, work.map)
         rows = Counter({table.name: await _count(work, table.name) for table in work.map.tables})
         made = Plan(grouped(work.map.tables, known), known, rows, warnings, await digest(work.connection))
-    work.expected(counts(rows))
+    work.planned(made)
     return made
 
 
@@ -72,7 +73,7 @@ async def digest(connection: Connection) -> str:
 
 
 async def _count(work: Work, name: str) -> int:
-    which = goes_with(work.map, work.map.table(name))
+    which = goes(work.map, work.map.table(name))
     found: int = await work.connection.fetchval(COUNT.format(relation=relation(name), which=which), work.customer)
     return found
 

@@ -5,24 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..datamap.drift import hops
-from ..datamap.owners import ByColumn, ByPath, has_condition, ids_of
-from ..datamap.ownership import goes_with, quoted, relation
+from ..datamap.ownership import quoted, relation
+from .whose import goes, is_way, steps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import asyncpg
 
     from ..datamap.live import Connection
-    from ..datamap.model import DataMap, Table
+    from ..datamap.model import DataMap
+
+PATH = "path"
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Rows of *table* refer by *columns* to the *key* of a row of *to*; *name* is the constraint's, or "path".
+    """Rows of *table* refer by *columns* to the *key* of a row of *to*; *name* is the constraint's, or ``PATH``.
 
-    A path without columns: whose the rows are is asked of *to*, in a way that is no comparison of columns.
+    A path may have no *columns*: then it is only known that rows of the one hang on rows of the other.
     """
 
     name: str
@@ -48,8 +47,8 @@ async def references(connection: Connection, map: DataMap) -> tuple[Reference, .
     """Give every foreign key between declared tables, and every step of a path, which binds rows as much."""
     declared = {table.name for table in map.tables}
     keys = [_reference(row) for row in await connection.fetch(FOREIGN_KEYS)]
-    steps = [step for table in map.tables for step in _steps(map, table)]
-    return tuple(one for one in (*keys, *steps) if one.table in declared and one.to in declared)
+    ways = [Reference(PATH, *step) for table in map.tables for step in steps(map, table)]
+    return tuple(one for one in (*keys, *ways) if one.table in declared and one.to in declared)
 
 
 async def entangled(
@@ -62,7 +61,7 @@ async def entangled(
     counted = [
         (one, await connection.fetchval(entangled_query(map, one), customer))
         for one in known
-        if one.name != "path" and not _owned_through(map, one)
+        if one.name != PATH and not is_way(map, (one.table, one.columns, one.to, one.key))
     ]
     return tuple((one, rows) for one, rows in counted if rows)
 
@@ -73,39 +72,9 @@ def entangled_query(map: DataMap, one: Reference) -> str:  # noqa: A002
         child=relation(one.table),
         parent=relation(one.to),
         holds=one.holds("c", "p"),
-        parents=goes_with(map, map.table(one.to), "p"),
-        childs=goes_with(map, map.table(one.table), "c"),
+        parents=goes(map, map.table(one.to), "p"),
+        childs=goes(map, map.table(one.table), "c"),
     )
-
-
-def _owned_through(map: DataMap, one: Reference) -> bool:  # noqa: A002
-    """Tell whether who refers by *one* to a customer's row is the customer's by the map's own words."""
-    child, parent = map.table(one.table).owner, map.table(one.to).owner
-    if isinstance(child, ByPath):
-        hop = child.hops[0]
-        plain = len(child.hops) == 1 and not child.several and hop.cast is None
-        return plain and (hop.columns, hop.table, hop.keys) == (one.columns, one.to, one.key)
-    return (
-        isinstance(child, ByColumn)
-        and isinstance(parent, ByColumn)
-        and child.key == parent.key
-        and (one.columns, one.key) == ((child.column,), (parent.column,))
-    )
-
-
-def _steps(map: DataMap, table: Table) -> Iterator[Reference]:  # noqa: A002
-    """Give what has to stand as long as somebody asks whose the rows of *table* are."""
-    if isinstance(table.owner, ByPath):
-        at = table.name
-        for hop in table.owner.hops:
-            yield Reference("path", at, *(((), hop.table, ()) if hop.cast else (hop.columns, hop.table, hop.keys)))
-            at = hop.table
-        return
-    # A condition in SQL may look anywhere.
-    looked = {one.name for one in map.tables} if has_condition(table.owner) else {hop.table for hop in hops(table)}
-    named = {map.ids[name].table for name in ids_of(table.owner) if name != "id"}
-    for other in sorted((looked | named) - {table.name}):
-        yield Reference("path", table.name, (), other, ())
 
 
 def _reference(row: asyncpg.Record) -> Reference:

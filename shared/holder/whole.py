@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from ..datamap.fingerprint import Rows, all_rows, measure, other_rows
-from ..datamap.ownership import goes_with, relation
+from ..datamap.ownership import relation
 from ..events.platform import Erased
 from ..events.vocabulary import TableCount, TableFingerprint
 from .account import account, written
@@ -16,6 +16,7 @@ from .order import Group, delete_all, grouped
 from .plan import check_entangled
 from .references import references
 from .right import RefusedError, check_still, check_system
+from .whose import goes
 from .work import RACES, Work
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ async def _attempt(work: Work) -> Erased:
         rest = {one.name: await measure(work.connection, all_rows(one)) for one in work.map.tables}
         _nothing_left_and_nobody_touched(others or rest, rest)
         await work.note(deleted)
+        await work.finish()
         await check_still(work.right)
     work.gone.update(deleted)
     return await _answer(work, others or rest, rest)
@@ -64,7 +66,7 @@ async def _attempt(work: Work) -> Erased:
 async def _others(work: Work) -> Mapping[str, Rows]:
     """Measure everybody else's rows; where the customer has none, all are, and one reading of them is enough."""
     for table in work.map.tables:
-        query = ANY.format(relation=relation(table.name), which=goes_with(work.map, table))
+        query = ANY.format(relation=relation(table.name), which=goes(work.map, table))
         if await work.connection.fetchval(query, work.customer):
             return {
                 one.name: await measure(work.connection, other_rows(work.map, one), work.customer)

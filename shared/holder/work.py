@@ -17,19 +17,20 @@ from .pace import Pace
 from .right import check_clock, check_command
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable
     from typing import Literal
 
     from ..clock import Clock
     from ..datamap.live import Connection
     from ..datamap.model import DataMap
+    from .plan import Plan
     from .right import Right
 
     Isolation = Literal["read_committed", "repeatable_read"]
     # Told as rows go: the table, and how many.
     Progress = Callable[[TableCount], None]
-    # Told before the first row goes: how many there are.
-    Expected = Callable[[Sequence[TableCount]], None]
+    # Told before the first row goes: what there is, and what will make it slow.
+    Planned = Callable[["Plan"], None]
 
 # What passes when it is done again from a fresh snapshot: a writer came between, or another order of locks.
 RACES = (
@@ -50,7 +51,7 @@ class Work:
     right: Right
     clock: Clock
     progress: Progress = lambda _: None
-    expected: Expected = lambda _: None
+    planned: Planned = lambda _: None
     dry_run: bool = False
     pace: Pace = field(default_factory=Pace)
     gone: Counter[str] = field(default_factory=Counter)
@@ -84,6 +85,11 @@ class Work:
         """Note *deleted* in the transaction that deletes, so that a repeat can tell it."""
         if self.noted_as:
             await ledger.note(self.connection, self.noted_as, counts(deleted))
+
+    async def finish(self) -> None:
+        """Note in the last transaction that nothing is left."""
+        if self.noted_as:
+            await ledger.finish(self.connection, self.noted_as)
 
     async def total(self) -> tuple[TableCount, ...]:
         """Give what went in all tries of this deletion, where it is noted; else in this one."""

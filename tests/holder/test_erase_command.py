@@ -51,6 +51,33 @@ async def test_with_yes_the_rows_go(dsn: str, database: Database) -> None:
     assert await everything(database) == await others(database)
 
 
+async def test_a_missing_index_is_told_with_the_statement_that_makes_it(dsn: str, database: Database) -> None:
+    """Before the first row goes, on the way of the errors; the statement runs as it stands."""
+    await database.execute("drop index feedback_user_id")
+    result = await run(dsn, "--dry-run", "--json")
+    await database.execute(json.loads(result.stdout)["create_index"][0])
+
+    assert "feedback" in result.stderr
+    assert "create index concurrently" in result.stderr
+    assert "slow" not in (await run(dsn, "--dry-run")).stderr
+
+
+async def test_a_copy_that_nobody_declared_is_no_success(dsn: str, database: Database) -> None:
+    """The exit code is 0 only if the customer's id stands nowhere any more."""
+    await database.execute("insert into activity_log (happened_at, action) values (now(), 'acme was here')")
+    result = await run(dsn, "--yes")
+
+    assert result.exit_code == 1
+    assert "activity_log.action" in result.stdout
+
+
+async def test_what_is_not_named_is_not_deleted(dsn: str) -> None:
+    """Without a map, a database and a customer there is only a sentence."""
+    result = await asyncio.to_thread(CliRunner().invoke, app, ["--dsn", dsn])
+
+    assert isinstance(result.exception, OperatorError)
+
+
 async def test_the_customers_id_has_to_be_written_again(dsn: str, database: Database) -> None:
     """A wrong id, or only "yes", deletes nothing; the right one does."""
     before = await everything(database)

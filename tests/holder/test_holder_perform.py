@@ -100,7 +100,7 @@ async def test_a_hold_that_came_after_the_order_stops_it(
 class HeldMeanwhile(Eraser):
     """An eraser whose customer is held by the time that it asks again."""
 
-    async def _held(self, customer_id: str) -> bool:
+    async def _held(self, own: Database, customer_id: str) -> bool:
         first = not asked
         asked.append(customer_id)
         return not first

@@ -1,0 +1,93 @@
+"""The erasure ledger: who was erased where, kept apart from there, so that a restored backup is found out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from ..errors import OperatorError
+from . import ledger
+
+if TYPE_CHECKING:
+    from ..datamap.live import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """*customer_id* was erased at *holder* under *deletion_id*; its window had closed at *window_closed_at* (UTC)."""
+
+    holder: str
+    deletion_id: str
+    customer_id: str
+    window_closed_at: datetime
+
+
+class RestoredError(OperatorError):
+    """A holder's database is older than the ledger: it was restored, and customers who were erased are back in it."""
+
+    def __init__(self, holder: str, missing: int) -> None:
+        super().__init__(
+            f"the database of {holder} is older than the erasure ledger: {missing} deletions are not in it, so those "
+            "customers' rows may be back. Nothing is served from it until `offramp erase replay` has run."
+        )
+        self.missing = missing
+
+
+async def record(kept: Connection, entry: Entry) -> None:
+    """Write *entry* to the ledger, which is made if it is missing; harmless when repeated."""
+    if not await kept.fetchval(THERE):
+        await kept.execute(TABLE)
+    await kept.execute(RECORD, entry.holder, entry.deletion_id, entry.customer_id, entry.window_closed_at)
+
+
+async def entries(kept: Connection, holder: str) -> tuple[Entry, ...]:
+    """Give all entries of *holder*, the oldest first."""
+    if not await kept.fetchval(THERE):
+        return ()
+    return tuple(Entry(*row) for row in await kept.fetch(ENTRIES, holder))
+
+
+async def missing(kept: Connection, database: Connection, holder: str) -> tuple[Entry, ...]:
+    """Give the entries that *database*, the holder's, doesn't know to be finished: it is older than they are."""
+    known = await entries(kept, holder)
+    finished = await ledger.finished(database, [entry.deletion_id for entry in known])
+    return tuple(entry for entry in known if entry.deletion_id not in finished)
+
+
+async def check_not_restored(kept: Connection, database: Connection, holder: str) -> None:
+    """Raise ``RestoredError`` where *database* lacks a deletion of the ledger's.
+
+    The newest is enough to ask for: a restored database lacks it, and a replay ends with it.
+    """
+    newest = await kept.fetchval(NEWEST, holder) if await kept.fetchval(THERE) else None
+    if newest is not None and not await ledger.finished(database, [newest]):
+        raise RestoredError(holder, len(await missing(kept, database, holder)))
+
+
+THERE = "select to_regclass('erasures') is not null"
+
+TABLE = """
+    select pg_advisory_xact_lock(hashtext('offramp.erasures'));
+    -- Ids and moments only; kept for longer than any backup of the systems it tells of.
+    create table if not exists erasures (
+        number            bigint generated always as identity,
+        holder            text not null,
+        deletion_id       text not null,
+        customer_id       text not null,
+        window_closed_at  timestamptz not null,
+        erased_at         timestamptz not null default now(),
+        primary key (holder, deletion_id)
+    )
+"""
+
+RECORD = """
+    insert into erasures (holder, deletion_id, customer_id, window_closed_at) values ($1, $2, $3, $4)
+    on conflict do nothing
+"""
+
+NEWEST = "select deletion_id from erasures where holder = $1 order by number desc limit 1"
+
+ENTRIES = """
+    select holder, deletion_id, customer_id, window_closed_at from erasures where holder = $1 order by number
+"""

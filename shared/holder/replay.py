@@ -1,0 +1,132 @@
+"""``offramp erase replay``: after a restore, find whom the ledger knows as erased, and erase them again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..clock import MovedClock
+from ..clocksetting import choose_clock
+from ..datamap.commands import connected
+from ..datamap.model import DataMap, load
+from ..declared import holders_file
+from ..errors import OperatorError
+from ..settings import read_settings
+from . import erasures, ledger
+from .declaration import PostgresHolder, load_holders
+from .held import held_at
+from .right import RefusedError, Right
+from .rows import erase, total
+from .work import Work
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..datamap.live import Connection
+    from .erasures import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A holder's database and map, and the *ledger*; *knows_holds* where that is the database with its cases."""
+
+    holder: str
+    map: DataMap
+    dsn: str
+    ledger: str
+    knows_holds: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """One entry again: how many *rows* came back and are gone, or what stood in the way."""
+
+    entry: Entry
+    rows: int
+    refused: str | None = None
+
+    def told(self) -> dict[str, object]:
+        """Give it as JSON."""
+        entry = self.entry
+        return {"holder": entry.holder, "customer": entry.customer_id, "rows": self.rows, "refused": self.refused}
+
+    def __str__(self) -> str:
+        what = f"not erased: {self.refused}" if self.refused else f"{self.rows:,} rows that were back"
+        return f"{self.entry.holder:<24} {self.entry.customer_id:<32} {what}"
+
+
+def replay_command(
+    map_path: Annotated[
+        Path | None, typer.Option("--map", help="The data map; without it, all declared holders.")
+    ] = None,
+    dsn: Annotated[str | None, typer.Option(help="The restored database, as a libpq URL.")] = None,
+    ledger_dsn: Annotated[str | None, typer.Option("--ledger", help="The database with the erasure ledger.")] = None,
+    leave: Annotated[list[str] | None, typer.Option(help="A customer whose rows stay: it has come back.")] = None,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count what came back, and roll back.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+) -> None:
+    """Erase again whom the ledger knows and a restored database doesn't; exit 0 only if nobody is left in it."""
+    places = _plain(map_path, dsn, ledger_dsn) if map_path else declared()
+    found = [one for place in places for one in asyncio.run(replay(place, tuple(leave or ()), dry_run=dry_run))]
+    if as_json:
+        typer.echo(json.dumps([one.told() for one in found], indent=2))
+    else:
+        typer.echo("\n".join([*map(str, found), f"{len(found)} deletions were missing in {len(places)} databases"]))
+    raise typer.Exit(1 if any(one.refused for one in found) else 0)
+
+
+def _plain(map_path: Path, dsn: str | None, ledger_dsn: str | None) -> tuple[Place, ...]:
+    if dsn is None or ledger_dsn is None:
+        msg = "with --map, --dsn and --ledger are needed too; without all three the declared holders are looked at."
+        raise OperatorError(msg)
+    map = load(map_path)  # noqa: A001
+    return (Place(map.system, map, dsn, ledger_dsn, knows_holds=False),)
+
+
+def declared(name: str = "holder") -> tuple[Place, ...]:
+    """Give the databases for which the holder *name* answers, with its own database as the ledger."""
+    settings = read_settings()
+    holders = [one for one in load_holders(holders_file()) if one.answered_by == name]
+    return tuple(
+        Place(one.name, load(one.map), settings.dsn(one.database), settings.dsn(name), knows_holds=True)
+        for one in holders
+        if isinstance(one, PostgresHolder)
+    )
+
+
+async def replay(place: Place, leave: Sequence[str] = (), *, dry_run: bool = False) -> tuple[Replayed, ...]:
+    """Erase again at *place* what its database doesn't know of, the oldest first; *leave* names who stays."""
+    async with connected(place.ledger) as kept, connected(place.dsn) as database:
+        missing = await erasures.missing(kept, database, place.holder)
+        return tuple([await _again(place, kept, database, entry, leave, dry_run=dry_run) for entry in missing])
+
+
+async def _again(
+    place: Place, kept: Connection, database: Connection, entry: Entry, leave: Sequence[str], *, dry_run: bool
+) -> Replayed:
+    if entry.customer_id in leave:
+        if not dry_run:
+            await ledger.prepare(database)
+            await ledger.finish(database, entry.deletion_id)
+        return Replayed(entry, 0)
+    held = place.knows_holds and await held_at(kept, entry.customer_id)
+    clock = choose_clock()
+    moved = isinstance(clock, MovedClock)
+    right = Right(entry.window_closed_at, held=held, deletion_id=entry.deletion_id, moved_clock=moved)
+    try:
+        erasure = await erase(Work(database, place.map, entry.customer_id, right, clock, dry_run=dry_run))
+    except RefusedError as refused:
+        return Replayed(entry, total(refused.deleted), str(refused))
+    return Replayed(entry, total(erasure.outcome.deleted))
+
+
+async def check_served(place: Place) -> None:
+    """Raise ``RestoredError`` if *place* may not be served before a replay, ``OperatorError`` if it can't be asked."""
+    async with connected(place.ledger) as kept, connected(place.dsn) as database:
+        await erasures.check_not_restored(kept, database, place.holder)

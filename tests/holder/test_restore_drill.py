@@ -1,0 +1,170 @@
+"""After a restore: what was erased is back, nothing is served from it, a replay erases it again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from typer.testing import CliRunner
+
+from deploy.platform.generate import HERE
+from deploy.platform.scratch import scratch_database
+from shared.clock import system_clock
+from shared.errors import OperatorError
+from shared.events.platform import Erased
+from shared.holder import app as holder
+from shared.holder.commands import app
+from shared.holder.declaration import PostgresHolder
+from shared.holder.erasures import RestoredError
+from shared.holder.perform import Eraser
+from shared.performer import Attempt
+from shared.postgres_tool import postgres_tool
+from shared.settings import read_settings
+from tests.holder.platform_rows import LEAVING, STAYING, everything, others
+from tests.holder.test_holder_perform import DAY, task
+
+if TYPE_CHECKING:
+    from typer.testing import Result
+
+
+def eraser(platform: str, own: str) -> Eraser:
+    """Give the holder's performer, with *own* as its database and so as its ledger."""
+    settings = replace(read_settings(), own_dsns=MappingProxyType({"platform": platform, "holder": own}))
+    database = PostgresHolder("platform-database", DAY, "holder", HERE / "map.yaml", "platform")
+    return Eraser("holder", {"platform-database": database}, settings, moved_clock=False)
+
+
+async def erase(platform: str, own: str) -> None:
+    ended = await eraser(platform, own)(task("platform-database"), Attempt(uuid4(), 1, system_clock))
+    assert isinstance(ended.answer, Erased)
+
+
+@pytest.fixture
+async def restored(dsn: str, postgres: str, tmp_path: Path) -> AsyncIterator[str]:
+    """Dump the platform, erase a customer in it, restore the dump into another database, and give its address."""
+    dump = tmp_path / "platform.dump"
+    _tool("pg_dump", "--format=custom", f"--file={dump}", dsn)
+    await erase(dsn, postgres)
+    async with scratch_database(read_settings().postgres) as restored:
+        _tool("pg_restore", "--no-owner", f"--dbname={restored}", str(dump))
+        yield restored
+
+
+@pytest.fixture(autouse=True)
+def declared(dsn: str, postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let commands find the holder's own database; which platform they find is each test's business."""
+    monkeypatch.setenv("OFFRAMP_HOLDER_DSN", postgres)
+    monkeypatch.setenv("OFFRAMP_PLATFORM_DSN", dsn)
+
+
+def _tool(name: str, *arguments: str) -> None:
+    subprocess.run([str(postgres_tool(name)), *arguments], check=True, capture_output=True)
+
+
+async def replay(*arguments: str) -> Result:
+    result = await asyncio.to_thread(CliRunner().invoke, app, ["replay", *arguments])
+    if isinstance(result.exception, OperatorError):
+        raise result.exception
+    return result
+
+
+async def rows(database: str) -> tuple[object, object]:
+    connection = await asyncpg.connect(database)
+    try:
+        return await everything(connection), await others(connection)
+    finally:
+        await connection.close()
+
+
+async def test_the_drill(restored: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dump, delete, restore, start: refused; replay; clean; and then it starts."""
+    monkeypatch.setenv("OFFRAMP_PLATFORM_DSN", restored)
+    back, without = await rows(restored)
+    with pytest.raises(RestoredError, match="1 deletions are not in it"):
+        await asyncio.to_thread(holder.refuse_if_restored)
+    dry = await replay("--dry-run", "--json")
+    still_back = await rows(restored)
+    result = await replay("--json")
+    everything_now, others_now = await rows(restored)
+    await asyncio.to_thread(holder.refuse_if_restored)
+
+    assert back != without
+    assert still_back == (back, without)
+    assert [(one["customer"], one["refused"]) for one in json.loads(result.output)] == [(LEAVING, None)]
+    assert json.loads(dry.output) == json.loads(result.output)
+    assert result.exit_code == 0
+    assert everything_now == others_now == without
+
+
+async def test_a_holder_that_runs_serves_a_restored_database_no_more(restored: str, postgres: str) -> None:
+    """The next deletion that it is ordered finds it out, whoever's it is."""
+    with pytest.raises(RestoredError):
+        await eraser(restored, postgres)(
+            task("platform-database").model_copy(update={"customer_id": STAYING[0]}), Attempt(uuid4(), 1, system_clock)
+        )
+
+
+async def test_where_nothing_was_restored_a_holder_starts(dsn: str, postgres: str) -> None:
+    """Before the first erasure, and after one."""
+    await asyncio.to_thread(holder.refuse_if_restored)
+    await erase(dsn, postgres)
+    await asyncio.to_thread(holder.refuse_if_restored)
+
+    assert "0 deletions were missing" in (await replay()).output
+
+
+async def test_a_dump_from_the_middle_of_a_deletion_is_older_too(dsn: str, postgres: str) -> None:
+    """What was begun in the dump and finished after it is not finished in it."""
+    await erase(dsn, postgres)
+    connection = await asyncpg.connect(dsn)
+    await connection.execute("update offramp.deletions set finished_at = null")
+    await connection.close()
+
+    with pytest.raises(RestoredError):
+        await asyncio.to_thread(holder.refuse_if_restored)
+
+
+async def test_a_customer_that_has_come_back_is_told_and_left_only_by_name(
+    restored: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The guard objects, so an operator decides; what is decided is kept."""
+    monkeypatch.setenv("OFFRAMP_PLATFORM_DSN", restored)
+    connection = await asyncpg.connect(restored)
+    await connection.execute("update customers set status = 'active' where id = $1", LEAVING)
+    await connection.close()
+    refused = await replay()
+    with pytest.raises(RestoredError):
+        await asyncio.to_thread(holder.refuse_if_restored)
+    left = await replay("--leave", LEAVING)
+    await asyncio.to_thread(holder.refuse_if_restored)
+
+    assert refused.exit_code == 1
+    assert "contract_active" in refused.output
+    assert left.exit_code == 0
+    assert (await rows(restored))[0] != (await rows(restored))[1]
+
+
+async def test_on_a_plain_database_the_ledger_is_another_one(dsn: str, postgres: str) -> None:
+    """Without Kafka or a holder: ``erase --ledger`` writes it, ``erase replay --ledger`` reads it."""
+    plain = ["--map", str(HERE / "map.yaml"), "--dsn", dsn, "--ledger", postgres]
+    erased = await asyncio.to_thread(CliRunner().invoke, app, [*plain, "--customer", LEAVING, "--yes"])
+    connection = await asyncpg.connect(dsn)
+    await connection.execute("drop schema offramp cascade")
+    await connection.execute(
+        "insert into customers (id, name, time_zone, created_at, status) values ('acme', '', 'UTC', now(), 'ended')"
+    )
+    await connection.close()
+    result = await replay(*plain, "--json")
+
+    assert erased.exit_code == 0
+    assert [one["rows"] for one in json.loads(result.output)] == [1]
+    assert await rows(dsn) == ((await rows(dsn))[1],) * 2
