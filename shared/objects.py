@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Self
 
 import aioboto3
@@ -20,6 +20,7 @@ from .upload import MIB, Upload, abort_upload
 _PIECE = 256 * 1024
 # S3's own limit.
 _DELETE_AT_ONCE = 1_000
+_VERSIONS = ("Versions", "DeleteMarkers")
 _CONFIG = Config(
     connect_timeout=5,
     read_timeout=60,
@@ -40,11 +41,33 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
+class Refused:
+    """A version that the store did not delete, and its *code* for why."""
+
+    key: str
+    version: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
 class Swept:
-    """What a deletion took away: versions (delete markers too) and unfinished uploads."""
+    """What a deletion took away: versions (delete markers too) and unfinished uploads; and what was *refused*."""
 
     versions: int
     uploads: int
+    refused: tuple[Refused, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """An object lock on a version: *until* when it may not be deleted (UTC), None without an end: a legal *hold*."""
+
+    until: datetime | None
+    hold: bool
+
+
+async def _may(_: int) -> None:
+    """Let a deletion go on."""
 
 
 class ObjectStore:
@@ -151,7 +174,7 @@ class ObjectStore:
     async def versions(self, bucket: str, prefix: str) -> AsyncIterator[tuple[str, str]]:
         """List (key, version) of every version and delete marker under *prefix*."""
         async for page in self._pages("list_object_versions", bucket, prefix):
-            for item in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
+            for item in (item for kind in _VERSIONS for item in page.get(kind, ())):
                 yield item["Key"], item["VersionId"]
 
     async def unfinished(self, bucket: str, prefix: str) -> AsyncIterator[tuple[str, str]]:
@@ -162,20 +185,47 @@ class ObjectStore:
 
     async def delete_all_versions(self, bucket: str, prefix: str) -> Swept:
         """Delete everything under *prefix*: versions, delete markers, unfinished uploads; *prefix* can't be empty."""
+        swept = await self.sweep(bucket, prefix)
+        for one in swept.refused:
+            raise StoreRefusalError(f"delete s3://{bucket}/{one.key}: {one.code}")
+        return swept
+
+    async def sweep(self, bucket: str, prefix: str, may: Callable[[int], Awaitable[None]] = _may) -> Swept:
+        """Delete as ``delete_all_versions`` does, but go on past what the store refuses; one page is held in memory.
+
+        *may* is asked before each page, with how many are gone; what it raises ends the deletion.
+        """
         if not prefix:
             raise ValueError("an empty prefix would delete the whole bucket")
+        gone, refused = 0, tuple[Refused, ...]()
         uploads = await self.abort_unfinished(bucket, prefix)
-        found = [found async for found in self.versions(bucket, prefix)]
-        for start in range(0, len(found), _DELETE_AT_ONCE):
-            await self._delete(bucket, found[start : start + _DELETE_AT_ONCE])
-        return Swept(len(found), uploads)
+        async for page in self._pages("list_object_versions", bucket, prefix):
+            found = [(item["Key"], item["VersionId"]) for kind in _VERSIONS for item in page.get(kind, ())]
+            if found:
+                await may(gone + uploads)
+                refused += (said := await self._delete(bucket, found))
+                gone += len(found) - len(said)
+        return Swept(gone, uploads, refused)
 
-    async def _delete(self, bucket: str, some: Sequence[tuple[str, str]]) -> None:
-        objects = [{"Key": key, "VersionId": version} for key, version in some]
-        with judged(f"delete from s3://{bucket}"):
-            answer = await self._client.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
-        for error in answer.get("Errors", ()):
-            raise StoreRefusalError(f"delete s3://{bucket}/{error['Key']}: {error['Code']}: {error.get('Message')}")
+    async def lock_of(self, bucket: str, key: str, version: str) -> Lock | None:
+        """Tell which object lock keeps a version from being deleted; None where there is none, or no such version."""
+        try:
+            with judged(f"look at s3://{bucket}/{key}"):
+                found = await self._client.head_object(Bucket=bucket, Key=key, VersionId=version)
+        except ObjectMissingError:
+            return None
+        until, hold = found.get("ObjectLockRetainUntilDate"), found.get("ObjectLockLegalHoldStatus") == "ON"
+        return Lock(until.astimezone(UTC) if until else None, hold) if until or hold else None
+
+    async def _delete(self, bucket: str, some: Sequence[tuple[str, str]]) -> tuple[Refused, ...]:
+        refused: tuple[Refused, ...] = ()
+        for start in range(0, len(some), _DELETE_AT_ONCE):
+            objects = [{"Key": key, "VersionId": version} for key, version in some[start : start + _DELETE_AT_ONCE]]
+            with judged(f"delete from s3://{bucket}"):
+                answer = await self._client.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
+            errors = answer.get("Errors", ())
+            refused += tuple(Refused(error["Key"], error.get("VersionId", ""), error["Code"]) for error in errors)
+        return refused
 
     async def abort_unfinished(self, bucket: str, prefix: str) -> int:
         """Abort every unfinished upload under *prefix*; returns how many there were."""

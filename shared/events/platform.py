@@ -25,6 +25,7 @@ from .vocabulary import (
     Sha256,
     TableCount,
     TableFingerprint,
+    TableName,
     Value,
     Zone,
 )
@@ -215,6 +216,7 @@ class LegalHoldReleased(Event):
 class Erased(Value):
     """The holder deleted everything: *deleted* per table, *remaining* read again afterwards, bystanders compared.
 
+    Of the tables and buckets in *sampled* only some bystanders were compared: those that were counted.
     Rows may have gone in *accounted* batches before the last transaction, in whose snapshot the bystanders were
     compared. Of each of those batches the database's own counters showed that it wrote nothing but its deletes.
     """
@@ -224,18 +226,21 @@ class Erased(Value):
     remaining: tuple[TableCount, ...]
     bystanders: tuple[TableFingerprint, ...]
     accounted: Count = 0
+    sampled: tuple[TableName, ...] = ()
 
 
 class NotErased(Value):
     """The holder did not delete everything, and why.
 
     Nothing is gone, unless *deleted* says what went before the reason came up: then *saved* is what is left of it.
+    What is left may be locked *until* a moment at which it is worth asking again.
     """
 
     kind: Literal["not_erased"] = "not_erased"
     reason: Literal["held", "window_open", "contract_active", "not_declared", "clock", "failed"]
     deleted: tuple[TableCount, ...] = ()
     saved: tuple[TableCount, ...] = ()
+    until: Moment | None = None
 
 
 class DeletionAcknowledged(Event):

@@ -10,10 +10,13 @@ from ..events.vocabulary import TableCount, TableFingerprint
 from .right import RefusedError, Right, check_command, check_still
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection
     from datetime import datetime
 
-    from ..objects import Swept
+    from ..objects import Lock, Swept
+
+# Comparing all of a very large bucket would take many times as long as deleting from it.
+COMPARED = 100_000
 
 
 class Store(Protocol):
@@ -23,8 +26,12 @@ class Store(Protocol):
         """List (key, version) of every version and delete marker."""
         ...
 
-    async def delete_all_versions(self, bucket: str, prefix: str) -> Swept:
-        """Delete every version, delete marker and unfinished upload."""
+    async def sweep(self, bucket: str, prefix: str, may: Callable[[int], Awaitable[None]]) -> Swept:
+        """Delete every version, delete marker and unfinished upload that it may; ask *may* before each page."""
+        ...
+
+    async def lock_of(self, bucket: str, key: str, version: str) -> Lock | None:
+        """Tell which object lock is on a version."""
         ...
 
     async def count_left(self, bucket: str, prefix: str) -> int:
@@ -32,30 +39,60 @@ class Store(Protocol):
         ...
 
 
-async def erase_objects(store: Store, bucket: str, prefix: str, *, right: Right, now: datetime) -> Erased | NotErased:
+async def erase_objects(
+    store: Store, bucket: str, prefix: str, *, right: Right, now: datetime, compared: int = COMPARED
+) -> Erased | NotErased:
     """Delete everything in *bucket* under *prefix*, and count what is left.
 
     Counts are of versions, delete markers and unfinished uploads. Objects can't be rolled back: what was deleted
-    stays so, even if the answer is that it failed. Everybody else's versions that were there before are looked for
-    again afterwards; new ones don't matter. Raises StoreOutageError or
-    StoreRefusalError.
+    stays so, and the answer says how much, even if it is that it failed. Up to *compared* of everybody else's versions
+    that were there before are looked for again afterwards; if there are more the answer calls the bucket sampled.
+    What an object lock keeps is answered with the moment at which the last lock ends; a legal hold on an object is
+    answered as held. Raises StoreOutageError or StoreRefusalError.
     """
     try:
         check_command(right, now)
         _one_customers(prefix)
-        before = await _others(store, bucket, prefix)
-        await check_still(right)
+        before = await _others(store, bucket, prefix, compared)
+        swept = await _sweep(store, bucket, prefix, right)
     except RefusedError as refused:
-        return NotErased(reason=refused.reason)
-    swept = await store.delete_all_versions(bucket, prefix)
+        return refused.answer
     left = await store.count_left(bucket, prefix)
-    after = before & await _others(store, bucket, prefix)
+    after = before & await _others(store, bucket, prefix, compared) if left == 0 else frozenset()
     if left or after != before:
-        return NotErased(reason="failed")
+        return await _failed(store, bucket, swept, left)
     return Erased(
         deleted=(TableCount(table=bucket, rows=swept.versions + swept.uploads),),
         remaining=(TableCount(table=bucket, rows=left),),
         bystanders=(_compared(bucket, before, after),),
+        sampled=(bucket,) if len(before) >= compared else (),
+    )
+
+
+async def _sweep(store: Store, bucket: str, prefix: str, right: Right) -> Swept:
+    async def may(gone: int) -> None:
+        try:
+            await check_still(right)
+        except RefusedError as refused:
+            left = await store.count_left(bucket, prefix)
+            deleted, saved = TableCount(table=bucket, rows=gone), TableCount(table=bucket, rows=left)
+            told = ((deleted,), (saved,)) if gone else ((), ())
+            raise RefusedError(refused.reason, refused.details, *told) from refused
+
+    await may(0)
+    return await store.sweep(bucket, prefix, may)
+
+
+async def _failed(store: Store, bucket: str, swept: Swept, left: int) -> NotErased:
+    locks = [await store.lock_of(bucket, one.key, one.version) for one in swept.refused]
+    held = any(lock and lock.hold for lock in locks)
+    ends = [lock.until for lock in locks if lock and lock.until]
+    return NotErased(
+        reason="held" if held else "failed",
+        deleted=(TableCount(table=bucket, rows=swept.versions + swept.uploads),),
+        saved=(TableCount(table=bucket, rows=left),),
+        # A moment only if every lock has one: before it nothing more can go.
+        until=max(ends) if ends and len(ends) == len(locks) and not held else None,
     )
 
 
@@ -65,10 +102,15 @@ def _one_customers(prefix: str) -> None:
         raise RefusedError("failed", f"the prefix {prefix!r} must name one customer and end with a slash")
 
 
-async def _others(store: Store, bucket: str, prefix: str) -> frozenset[int]:
-    # Eight bytes a version instead of its key: a bucket may hold millions.
-    everything = store.versions(bucket, "")
-    return frozenset([_mark(key, version) async for key, version in everything if not key.startswith(prefix)])
+async def _others(store: Store, bucket: str, prefix: str, most: int) -> frozenset[int]:
+    """Mark the first *most* versions that are not under *prefix*: a number instead of a key, to keep them small."""
+    found: set[int] = set()
+    async for key, version in store.versions(bucket, ""):
+        if not key.startswith(prefix):
+            found.add(_mark(key, version))
+        if len(found) >= most:
+            break
+    return frozenset(found)
 
 
 def _mark(key: str, version: str) -> int:

@@ -16,6 +16,7 @@ from ..events.platform import Erased, NotErased
 from ..events.vocabulary import TableCount
 from ..objects import ObjectStore
 from ..settings import Settings
+from ..store_faults import StoreRefusalError
 from .declaration import Holder, PostgresHolder, S3Holder
 from .erasures import Entry, check_not_restored, record
 from .held import held_at
@@ -73,9 +74,18 @@ class Eraser:
         return answer
 
     async def _objects(self, holder: S3Holder, task: Erase, right: Right, clock: Clock) -> Erased | NotErased:
+        log = _log.bind(customer=task.customer_id, deletion=task.deletion_id, holder=holder.name)
         async with ObjectStore(self.settings.s3) as store:
             prefix = holder.prefix_of(task.customer_id)
-            return await erase_objects(store, holder.bucket, prefix, right=right, now=clock())
+            try:
+                answer = await erase_objects(store, holder.bucket, prefix, right=right, now=clock())
+            except StoreRefusalError as refusal:
+                # Waiting doesn't help, so the answer says that it failed, and the log why.
+                log.error("the store refuses", details=str(refusal))  # noqa: TRY400 - the text says it all
+                return NotErased(reason="failed")
+        if isinstance(answer, NotErased):
+            log.warning("not everything was deleted", reason=answer.reason, locked_until=str(answer.until))
+        return answer
 
     async def _rows(
         self, connection: Connection, holder: PostgresHolder, task: Erase, right: Right, clock: Clock

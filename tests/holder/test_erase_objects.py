@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -14,7 +16,7 @@ from shared.events.platform import Erased, NotErased
 from shared.holder.objects import erase_objects
 from shared.holder.right import Right
 from shared.holder.survey import survey_objects
-from shared.objects import ObjectStore, Swept
+from shared.objects import ObjectStore, Swept, _may
 from shared.settings import read_settings
 from tests.holder.platform_rows import expired
 
@@ -33,8 +35,7 @@ async def bucket(store: ObjectStore) -> AsyncIterator[str]:
     await store.ensure_bucket(bucket)
     for key in ("acme/a.png", "acme/a.png", "acme/b/c.pdf", "acme-east/a.png", "acme.png", "fjord/acme/x.png"):
         await store.put(bucket, key, key.encode())
-    async with store.upload(bucket, "acme/gone.mp4") as upload:
-        await upload.write(b"x")
+    await store._client.create_multipart_upload(Bucket=bucket, Key="acme/gone.mp4")
     yield bucket
     await store.delete_all_versions(bucket, "acme")
     await store.delete_all_versions(bucket, "fjord")
@@ -64,15 +65,18 @@ async def test_every_version_goes_and_the_neighbours_stay(store: ObjectStore, bu
 class Careless(ObjectStore):
     """A store whose deletion takes a neighbour's object as well."""
 
-    async def delete_all_versions(self, bucket: str, prefix: str) -> Swept:
-        await super().delete_all_versions(bucket, "fjord/")
-        return await super().delete_all_versions(bucket, prefix)
+    async def sweep(self, bucket: str, prefix: str, may: Callable[[int], Awaitable[None]] = _may) -> Swept:
+        await super().sweep(bucket, "fjord/")
+        return await super().sweep(bucket, prefix, may)
 
 
 async def test_a_neighbours_object_that_went_too_is_told(bucket: str) -> None:
     """Objects can't be brought back, but nobody is told that all went well."""
     async with Careless(read_settings().s3) as careless:
-        assert await erased(careless, bucket, "acme/") == NotErased(reason="failed")
+        outcome = await erased(careless, bucket, "acme/")
+
+    assert isinstance(outcome, NotErased)
+    assert outcome.reason == "failed"
 
 
 async def test_the_survey_finds_what_is_left(store: ObjectStore, bucket: str) -> None:
@@ -97,3 +101,81 @@ async def test_without_the_right_nothing_is_deleted(store: ObjectStore, bucket: 
     assert await erased(store, bucket, "acme/", early) == NotErased(reason="window_open")
     assert await erased(store, bucket, "acme/", replace(expired(), held=True)) == NotErased(reason="held")
     assert await keys(store, bucket) == before
+
+
+@pytest.fixture
+async def locking(store: ObjectStore) -> AsyncIterator[str]:
+    """Make a bucket with object lock, and in it an object of acme's that is free; nothing may be left locked in it."""
+    bucket = f"t-{uuid4().hex[:12]}"
+    await store._client.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
+    await store.put(bucket, "acme/free", b"x")
+    yield bucket
+    await store.delete_all_versions(bucket, "acme/")
+
+
+async def test_what_is_locked_stays_and_the_answer_says_until_when(store: ObjectStore, locking: str) -> None:
+    """All else goes at once; when the lock has ended, so does the rest."""
+    end = (system_clock() + timedelta(seconds=4)).replace(microsecond=0)
+    for number in (0, 1):
+        lock = {"ObjectLockMode": "COMPLIANCE", "ObjectLockRetainUntilDate": end - timedelta(seconds=number)}
+        await store._client.put_object(Bucket=locking, Key=f"acme/{number}", Body=b"x", **lock)
+    locked = await erased(store, locking, "acme/")
+    while system_clock() <= end:
+        await asyncio.sleep(0.2)
+    after = await erased(store, locking, "acme/")
+
+    assert isinstance(locked, NotErased)
+    assert (locked.reason, locked.until) == ("failed", end)
+    assert [(one.rows, two.rows) for one, two in zip(locked.deleted, locked.saved, strict=True)] == [(1, 2)]
+    assert isinstance(after, Erased)
+
+
+async def test_a_legal_hold_on_an_object_is_answered_as_held(store: ObjectStore, locking: str) -> None:
+    """It has no end, so no moment is named."""
+    await store._client.put_object(Bucket=locking, Key="acme/held", Body=b"x", ObjectLockLegalHoldStatus="ON")
+    outcome = await erased(store, locking, "acme/")
+    [(_, version)] = [found async for found in store.versions(locking, "acme/held")]
+    off = {"Status": "OFF"}
+    await store._client.put_object_legal_hold(Bucket=locking, Key="acme/held", VersionId=version, LegalHold=off)
+
+    assert isinstance(outcome, NotErased)
+    assert (outcome.reason, outcome.until) == ("held", None)
+    assert await keys(store, locking) == ["acme/held"]
+
+
+async def test_a_hold_that_comes_between_two_pages_saves_the_rest(
+    store: ObjectStore, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer says what it came too late for."""
+    pages = store._pages
+
+    async def small(operation: str, bucket: str, prefix: str) -> AsyncIterator[dict[str, Any]]:
+        async for page in pages(operation, bucket, prefix):
+            for kind in ("Versions", "DeleteMarkers", "Uploads"):
+                for item in page.get(kind, ()):
+                    yield {kind: [item]}
+
+    monkeypatch.setattr(store, "_pages", small)
+    asked: list[bool] = []
+
+    async def held_by_the_third_time() -> bool:
+        asked.append(True)
+        return len(asked) > 2
+
+    outcome = await erased(store, bucket, "acme/", replace(expired(), still_held=held_by_the_third_time))
+
+    assert isinstance(outcome, NotErased)
+    assert outcome.reason == "held"
+    # The unfinished upload and one version went before.
+    assert [(one.rows, two.rows) for one, two in zip(outcome.deleted, outcome.saved, strict=True)] == [(2, 2)]
+
+
+async def test_of_a_large_bucket_some_neighbours_are_compared_and_the_answer_says_so(
+    store: ObjectStore, bucket: str
+) -> None:
+    """A sample is never given out as all."""
+    outcome = await erase_objects(store, bucket, "acme/", right=expired(), now=system_clock(), compared=2)
+
+    assert isinstance(outcome, Erased)
+    assert outcome.sampled == (bucket,)
+    assert [one.rows_before for one in outcome.bystanders] == [2]

@@ -123,6 +123,14 @@ async def test_a_hold_that_came_during_the_deletion_stops_it(eraser: Eraser, dat
     assert await everything(database) == before
 
 
+async def test_a_bucket_that_refuses_is_answered(eraser: Eraser) -> None:
+    """Waiting doesn't help there, so nobody is left waiting for an answer."""
+    gone = S3Holder("media", DAY, "holder", "t-no-such-bucket", f"{CUSTOMER}/")
+    ended = await replace(eraser, holders={"media": gone})(task("media"), Attempt(uuid4(), 1, system_clock))
+
+    assert ended.answer == NotErased(reason="failed")
+
+
 async def test_a_map_that_cant_be_read_deletes_nothing(eraser: Eraser, database: Database) -> None:
     """A missing map is answered, and the operator finds the sentence in the log."""
     before = await everything(database)
