@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing, closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +21,8 @@ from .faults import NothingLeftError, RowsDisagreeError
 from .media import INDEX, MediaIndex, Tally, add_media, index_resource
 from .names import SafeNames
 from .sink import Sink
-from .snapshot import Connect, Shown, Snapshot, snapshot
+from .snapshot import Shown, Snapshot, snapshot
+from .witness import Connect
 
 ALL_FORMATS = tuple(FORMATS.values())
 
@@ -85,8 +86,8 @@ async def build(
             order.map.buckets[0].name, "the map names a bucket, no object store is given", "Give one"
         )
     async with sink:
-        shown, media = await _Build(sources, order, sink, progress).run()
-    stored, counts = sink.stored, tuple(TableCount(table=one.table.name, rows=one.rows) for one in shown)
+        rows, media = await _Build(sources, order, sink, progress).run()
+    stored, counts = sink.stored, tuple(TableCount(table=table, rows=count) for table, count in rows.items())
     whole = stored.place, stored.size, stored.sha256, counts
     return ArchiveReport(*whole, media.objects, media.size, order.now, order.map.sha256)
 
@@ -109,17 +110,26 @@ class _Build:
         self._files: list[TableFile] = []
         self._size = 0
 
-    async def run(self) -> tuple[tuple[Shown, ...], Tally]:
+    async def run(self) -> tuple[Mapping[str, int], Tally]:
         order = self._order
         with closing(self._archive), closing(MediaIndex()) as index:
-            await self._archive.open_bag()
             async with snapshot(self._sources.connect, order.map, order.customer) as rows:
-                shown, keys = await rows.shown(), await rows.foreign_keys()
-                for one in shown:
+                await self._archive.open_bag()
+                keys = await rows.foreign_keys()
+                for one in await rows.shown():
                     await self._table(rows, one)
+                counts = await rows.witness.counts()
+            self._compare(counts)
             await self._media(index)
-            await self._describe(shown, keys, index)
-        return shown, index.tally
+            await self._describe(counts, keys, index)
+        return counts, index.tally
+
+    def _compare(self, counts: Mapping[str, int]) -> None:
+        for file in self._files:
+            table, records = file.shown.table.name, file.written.records
+            if records != counts[table]:
+                says = f"{records} records were written as {file.format.name}, the snapshot has {counts[table]} rows"
+                raise RowsDisagreeError(table, says, "Report this: the archive would not be complete")
 
     async def _table(self, rows: Snapshot, shown: Shown) -> None:
         for format in self._order.formats:  # noqa: A001 - the domain's word
@@ -130,18 +140,15 @@ class _Build:
         name = self._names.path(format.folder, f"{table.category}/{table.name}.{format.suffix}")
 
         def passed(file: File) -> None:
-            if file.records:
-                file.expect(file.size // file.records * shown.rows)
-            self._tell(f"{table.name} {format.name}", file.records, shown.rows, file.size)
+            total = rows.witness.known.get(table.name)
+            if file.records and total is not None:
+                file.expect(file.size // file.records * total)
+            self._tell(f"{table.name} {format.name}", file.records, total, file.size)
 
         async with self._archive.file(f"data/{name}", counter=format.counter(), passed=passed) as file:
             await rows.copy(shown, format, file.write)
-        written = file.done()
-        self._size += written.size
-        if written.records != shown.rows:
-            says = f"{written.records} records were written as {format.name} where the snapshot has {shown.rows} rows"
-            raise RowsDisagreeError(table.name, says, "Report this: the archive would not be complete")
-        return TableFile(shown, format, written)
+        self._size += file.done().size
+        return TableFile(shown, format, file.done())
 
     def _tell(self, stage: str, done: int, total: int | None, size: int) -> None:
         self._progress(Progress(stage, done, total, self._size + size))
@@ -155,7 +162,7 @@ class _Build:
                 async for tally in tallies:
                     self._tell(bucket.name, tally.objects, None, tally.size)
 
-    async def _describe(self, shown: Sequence[Shown], keys: Sequence[ForeignKey], index: MediaIndex) -> None:
+    async def _describe(self, counts: Mapping[str, int], keys: Sequence[ForeignKey], index: MediaIndex) -> None:
         order = self._order
         counter = FORMATS["csv"].counter()
         written = await self._archive.add(INDEX, index.lines(), counter)
@@ -163,7 +170,7 @@ class _Build:
         resources.append(descriptor.resource("media", written, index_resource()))
         package = descriptor.package(f"{order.map.system}-export", order.now, resources)
         await self._archive.add(descriptor.PATH, [package])
-        await self._archive.add(readme.PATH, [readme.readme(order.map, shown, index.tally, self._name, order.now)])
+        await self._archive.add(readme.PATH, [readme.readme(order.map, counts, index.tally, self._name, order.now)])
         await self._archive.close_bag(self._info())
 
     def _info(self) -> dict[str, str]:
