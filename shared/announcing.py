@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Literal, NamedTuple
@@ -18,8 +17,7 @@ class _Call(NamedTuple):
     days: int
 
 
-@dataclass(frozen=True, slots=True)
-class Deadline:
+class Deadline(NamedTuple):
     """Something of *subject* (a contract, a customer) that is possible up to and including *last_day* in *zone*.
 
     *days*: how many days before it to tell the customer; each at the start of its day. *told_at*: when the customer
