@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from shared.announcing import Deadline, DeadlineName, announcement, next_call
-from shared.days import local_day
+from shared.days import first_moment_after, local_day
 from shared.events.event import Event
 from shared.events.notice import DeadlineApproaching
 from shared.events.platform import CustomerInformed
@@ -47,12 +47,15 @@ def next_moment(known: ContractState, now: datetime, policy: NoticePolicy) -> da
     return moment
 
 
-def promised(known: ContractState, policy: NoticePolicy, now: datetime) -> ContractState:
-    """Remember that the customer was told by an answer when its contract ends."""
-    told = known.told
-    for deadline in deadlines(known, policy, now):
-        told = _promised(told, deadline.name, deadline.due_at)
-    return replace(known, told=told)
+def told_by_answer(known: ContractState) -> ContractState:
+    """Remember that the customer was told by an answer when its contract ends, in place of what it was told before.
+
+    With notice given, the deadline for it is nothing to be told of any more.
+    """
+    if not isinstance(known, Leaving):
+        return replace(known, told=replace(known.told, promises=())) if known.told.promises else known
+    due_at = first_moment_after(known.last_day, known.terms.zone)
+    return replace(known, told=replace(known.told, promises=(Promise(_end_name(known), due_at),)))
 
 
 def changes(
@@ -119,13 +122,20 @@ def _running(known: Running, before: AnnounceBefore) -> tuple[Deadline, ...]:
 
 def _leaving(known: Leaving, before: AnnounceBefore) -> Deadline:
     terms = known.terms
-    name: DeadlineName = "transition_end" if known.notice.ground in WITH_TRANSITION else "period_end"
+    name = _end_name(known)
     days = before.transition_end if name == "transition_end" else before.period_end
     return Deadline(terms.contract_id, name, known.last_day, terms.zone, days, _told_at(known, name))
 
 
+def _end_name(known: Leaving) -> DeadlineName:
+    return "transition_end" if known.notice.ground in WITH_TRANSITION else "period_end"
+
+
 def _told_at(known: ContractState, name: DeadlineName) -> datetime | None:
-    return next((one.told_at for one in known.told.promises if one.deadline == name), None)
+    for promise in known.told.promises:
+        if promise.deadline == name:
+            return promise.told_at
+    return None
 
 
 def _promised(told: Told, name: DeadlineName, due_at: datetime) -> Told:

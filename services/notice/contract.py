@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from shared.contracts import covers, ending_of
+from shared.contracts import covers, ending_of, later
 from shared.days import first_moment_after
 from shared.events.event import Event
 from shared.events.notice import Announced, Basis, ContractTerminated
@@ -26,26 +26,26 @@ _MOST_STANDBY = 20
 class Facts(NamedTuple):
     """What was heard of one contract, in whatever order: how it stands follows from this alone.
 
-    *since*: when its *terms* were heard. *over*: its latest end. *undone_until*: see ``Running``.
+    *since*: when its *terms* were heard. *overs*: every end of it that was told. *undone_until*: see ``Running``.
     """
 
     terms: Terms
     since: datetime
     notices: tuple[Notice, ...] = ()
-    over: Over | None = None
+    overs: tuple[Over, ...] = ()
     undone_until: datetime | None = None
     told: Told = NOTHING_TOLD
 
 
-def facts_of(known: ContractState, terms: Terms, since: datetime) -> Facts:
-    """Give what was heard of a contract so far, under *terms* since a moment."""
-    if isinstance(known, Running):
-        return Facts(terms, since, (), known.earlier, known.undone_until, known.told)
-    if isinstance(known, Leaving):
-        notices = (known.notice, *known.standby)
-        return Facts(terms, since, notices, known.earlier, known.undone_until, known.told)
-    over = Over(known.ending, known.basis)
-    return Facts(terms, since, notices_of(known), over, known.undone_until, known.told)
+def facts_of(known: ContractState, terms: Terms, since: datetime, notices: tuple[Notice, ...] | None = None) -> Facts:
+    """Give what was heard of a contract so far, under *terms* since a moment; or with other *notices*, if given."""
+    kept = notices_of(known) if notices is None else notices
+    return Facts(terms, since, kept, overs_of(known), known.undone_until, known.told)
+
+
+def overs_of(known: ContractState) -> tuple[Over, ...]:
+    """Give every end of the contract that was told."""
+    return (*known.earlier, Over(known.ending, known.basis)) if isinstance(known, Ended) else known.earlier
 
 
 def notices_of(known: ContractState) -> tuple[Notice, ...]:
@@ -57,25 +57,42 @@ def notices_of(known: ContractState) -> tuple[Notice, ...]:
 
 def standing(facts: Facts, now: datetime, policy: NoticePolicy) -> ContractState:
     """Tell how a contract stands by *facts*: an end that covers it ends it, unless it ends before by itself."""
-    over = facts.over
-    if over is None or not covered(over, facts.terms):
+    over = _latest([one for one in facts.overs if covered(one, facts.terms)]) if facts.overs else None
+    if over is None:
         return _going(facts, now, policy)
     if over.ending.terminated_at > now:
         going = _going(facts, now, policy)
         end = final_end(going)
         if end is not None and end < over.ending.terminated_at:
             return going
-    return ended(facts, over, policy)
+    return _ended(facts, over, now, policy)
 
 
-def ended(facts: Facts, over: Over, policy: NoticePolicy) -> Ended:
-    """Give the contract as ended by *over*, with the notice that counted, if one did."""
+def _latest(overs: list[Over]) -> Over | None:
+    found: Over | None = None
+    for one in overs:
+        if found is None or later(found.ending, one.ending) != found.ending:
+            found = one
+    return found
+
+
+def _ended(facts: Facts, over: Over, now: datetime, policy: NoticePolicy) -> Ended:
     terms = facts.terms
-    counting, *others = _sorted(facts, policy) or (None,)
+    # What was taken back in vain is still told.
+    counting, *others = _sorted(facts._replace(undone_until=None), now, policy) or (None,)
+    standby = tuple(one for one in others if one is not None)[:_MOST_STANDBY]
+    earlier = tuple(one for one in facts.overs if one is not over)[-_MOST_STANDBY:]
     return Ended(
-        terms.contract_id, over.ending, over.basis, terms, facts.since, counting,
-        tuple(one for one in others if one is not None)[:_MOST_STANDBY], facts.told, facts.undone_until,
+        terms.contract_id, over.ending, over.basis, terms, facts.since, counting, standby, facts.told, earlier,
+        facts.undone_until,
     )  # fmt: skip
+
+
+def still_unknown(known: Ended, over: Over) -> Ended:
+    """Take *over* into what is known of a contract that was never registered here; the latest of its ends counts."""
+    overs = (*overs_of(known), over)
+    last = _latest([*overs]) or over
+    return replace(known, ending=last.ending, basis=last.basis, earlier=tuple(one for one in overs if one is not last))
 
 
 def ends_at(known: Running | Leaving) -> datetime | None:
@@ -122,6 +139,12 @@ def covered(over: Over, terms: Terms) -> bool:
     return covers(over.ending, terms.period_start, terms.first_end, terms.zone, terms.revision)
 
 
+def over_until(overs: tuple[Over, ...], terms: Terms, now: datetime) -> datetime | None:
+    """Tell when the last of the times before the one under *terms* was over: what was received until then is past."""
+    past = [one.ending.terminated_at for one in overs if one.ending.terminated_at <= now and not covered(one, terms)]
+    return max(past, default=None)
+
+
 def terminates_at(notice: Notice, reckoned: Dates, terms: Terms, since: datetime) -> datetime:
     """Give the end that *notice* leads to.
 
@@ -134,24 +157,23 @@ def terminates_at(notice: Notice, reckoned: Dates, terms: Terms, since: datetime
 
 
 def _going(facts: Facts, now: datetime, policy: NoticePolicy) -> Running | Leaving:
-    terms, since, _, over, undone_until, told = facts
-    counting, *others = _sorted(facts, policy) or (None,)
+    terms, since, _, overs, undone_until, told = facts
+    counting, *others = _sorted(facts, now, policy) or (None,)
     if counting is None:
-        return Running(terms, since, period_at(terms, now), told, over, undone_until)
+        return Running(terms, since, period_at(terms, now), told, overs, undone_until)
     reckoned = dates(terms, counting, policy)
     at = terminates_at(counting, reckoned, terms, since)
     standby = tuple(one for one in others if one is not None)[:_MOST_STANDBY]
-    return Leaving(terms, since, counting, reckoned.last_day, at, standby, told, over, undone_until)
+    return Leaving(terms, since, counting, reckoned.last_day, at, standby, told, overs, undone_until)
 
 
-def _sorted(facts: Facts, policy: NoticePolicy) -> list[Notice | None]:
+def _sorted(facts: Facts, now: datetime, policy: NoticePolicy) -> list[Notice | None]:
     """Give the notices that weren't taken back, nor about a time that is over; the one with the earliest end first."""
-    terms, over = facts.terms, facts.over
-    notices = facts.notices
+    notices, begins = facts.notices, over_until(facts.overs, facts.terms, now)
     if facts.undone_until is not None:
         notices = tuple(one for one in notices if one.received_at > facts.undone_until)
-    if over is not None and not covered(over, terms):
-        notices = tuple(one for one in notices if one.received_at >= over.ending.terminated_at)
+    if begins is not None:
+        notices = tuple(one for one in notices if one.received_at >= begins)
     if len(notices) <= 1:
         return [*notices]
     return [*sorted(notices, key=lambda one: (_end(one, facts, policy), one.received_at, one.notice_id))]
@@ -171,8 +193,9 @@ def _over(customer_id: str, known: Running | Leaving, end: datetime) -> tuple[En
     notice, standby = (known.notice, known.standby) if isinstance(known, Leaving) else (None, ())
     over = Over(ending_of(terminated), terminated.basis)
     follows = Ended(
-        terms.contract_id, over.ending, over.basis, terms, known.since, notice, standby, known.told, known.undone_until
-    )
+        terms.contract_id, over.ending, over.basis, terms, known.since, notice, standby, known.told, known.earlier,
+        known.undone_until,
+    )  # fmt: skip
     return follows, (terminated,)
 
 

@@ -8,10 +8,10 @@ from typing import Any, TypeAlias
 
 from msgspec.structs import replace
 
-from shared.contracts import ending_of, later
+from shared.contracts import ending_of
 from shared.decision import Decided, Decision, Domain, Ignored, Input, Overdue, Premature, Woke
 from shared.events.event import Event
-from shared.events.notice import ContractTerminated
+from shared.events.notice import ContractTerminated, WithdrawalAccepted
 from shared.events.platform import (
     ContractRegistered,
     CustomerInformed,
@@ -21,9 +21,9 @@ from shared.events.platform import (
 )
 
 from . import prolonging, withdrawing
-from .announcements import announce, changes, informed, next_moment, promised
+from .announcements import announce, changes, informed, next_moment, told_by_answer
 from .calendar import Terms, period_at
-from .contract import at_end, facts_of, notices_of, standing
+from .contract import at_end, facts_of, notices_of, overs_of, standing, still_unknown
 from .judging import FLAWS, accepted, earlier_receipt, flaw, heard, judged, objection, rejected, unheard, with_notice
 from .policy import NoticePolicy
 from .states import Answer, ContractState, Ended, Known, Leaving, Over, Running, States, Unknown
@@ -96,8 +96,11 @@ def notice_withdrawn(state: Known, event: NoticeWithdrawn, now: datetime, policy
     known, answer = _find(state, event.contract_id), _answer(state, event.contract_id, event.notice_id)
     if known is None or (answer is None and all(one.notice_id != event.notice_id for one in notices_of(known))):
         return Premature("the notice is not known yet", now + policy.unknown_notice_wait)
-    follows, events = withdrawing.withdrawn(known, event, now, policy)
-    return _changed(state, follows, now, policy, events)
+    follows, said = withdrawing.withdrawn(known, event, now, policy)
+    # The answer tells the date, so no change of it has to be announced.
+    undone = isinstance(said, WithdrawalAccepted) or (answer is not None and answer.reason in FLAWS)
+    told = _answered(state, event, "withdrawn") if undone else state
+    return Decided(_with(told, follows, now, policy), (said,))
 
 
 def transition_prolonged(
@@ -105,12 +108,12 @@ def transition_prolonged(
 ) -> Decision[State]:
     """Let the transition of a switch last longer, if the law lets the one who asks (EU Data Act, art. 25(4), (5))."""
     known, answer = _find(state, event.contract_id), _answer(state, event.contract_id, event.notice_id)
-    if known is None or known.terms is None or answer is None:
+    if known is None or known.terms is None or answer is None or answer.reason in FLAWS:
         return Premature("the notice is not known yet", now + policy.unknown_notice_wait)
     follows, events = prolonging.prolonged(known, known.terms, event, now, policy)
     if not events:
         return Ignored("the prolongation was answered already")
-    return _changed(state, follows, now, policy, events)
+    return Decided(_with(state, follows, now, policy), events)
 
 
 def contract_terminated(
@@ -120,12 +123,12 @@ def contract_terminated(
     known, over = _find(state, event.contract_id), Over(ending_of(event), event.basis)
     if known is None:
         return Decided(_with(state, Ended(event.contract_id, over.ending, over.basis), now, policy))
-    before = Over(known.ending, known.basis) if isinstance(known, Ended) else known.earlier
-    if before is not None and later(before.ending, over.ending) == before.ending:
+    before = overs_of(known)
+    if any(one.ending == over.ending for one in before):
         return Ignored("known to be over")
     if known.terms is None:
-        return Decided(_with(state, replace(known, ending=over.ending, basis=over.basis), now, policy))
-    facts = facts_of(known, known.terms, known.since or now)._replace(over=over)
+        return Decided(_with(state, still_unknown(known, over), now, policy))
+    facts = facts_of(known, known.terms, known.since or now)._replace(overs=(*before, over))
     return _changed(state, standing(facts, now, policy), now, policy)
 
 
@@ -183,15 +186,17 @@ def _judge(
 ) -> Decision[State]:
     notice, reckoned = judged(terms, heard(event, now, policy), policy)
     follows = with_notice(known, terms, notice, now, policy)
-    reason = objection(known, follows, notice, reckoned)
+    reason = objection(known, follows, notice, reckoned, now)
     answer: Event = (
         accepted(event, terms, follows, notice, reckoned)
         if reason is None
         else rejected(event, terms, follows, reason, policy, now)
     )
+    told = _answered(state, event, reason)
     if isinstance(follows, Leaving) and follows.notice is notice:
-        follows = promised(follows, policy, now)
-    return _changed(_answered(state, event, reason), follows, now, policy, (answer,))
+        # The answer tells the new date, so no change of it has to be announced.
+        return Decided(_with(told, told_by_answer(follows), now, policy), (answer,))
+    return _changed(told, follows, now, policy, (answer,))
 
 
 def _told_again(
@@ -247,7 +252,7 @@ def _answer(state: Known, contract_id: str, notice_id: str) -> Answer | None:
     return None
 
 
-def _answered(state: Known, event: NoticeReceived, reason: str | None) -> Known:
+def _answered(state: Known, event: NoticeReceived | NoticeWithdrawn, reason: str | None) -> Known:
     answer = Answer(event.contract_id, event.notice_id, reason)
     others = [one for one in state.answered if one.notice_id != event.notice_id or one.contract_id != event.contract_id]
     return replace(state, answered=(*others, answer)[-_MOST_ANSWERED:])

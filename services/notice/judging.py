@@ -12,7 +12,7 @@ from shared.events.notice import NoticeAccepted, NoticeRejected
 from shared.events.platform import NoticeReceived
 
 from .calendar import Terms
-from .contract import covered, facts_of, final_end, notices_of, standing
+from .contract import facts_of, final_end, notices_of, over_until, standing
 from .grounds.dates import Dates
 from .grounds.table import dates
 from .policy import NoticePolicy
@@ -47,9 +47,8 @@ def with_notice(
     known: ContractState, terms: Terms, notice: Notice, now: datetime, policy: NoticePolicy
 ) -> ContractState:
     """Take *notice* into what was heard; the same notice by a second channel counts from its earlier receipt."""
-    facts = facts_of(known, terms, _since(known, now))
-    others = tuple(one for one in facts.notices if one.notice_id != notice.notice_id)
-    return standing(facts._replace(notices=(*others, notice)), now, policy)
+    others = [one for one in notices_of(known) if one.notice_id != notice.notice_id]
+    return standing(facts_of(known, terms, known.since or now, (*others, notice)), now, policy)
 
 
 def earlier_receipt(known: ContractState, event: NoticeReceived, now: datetime) -> Notice | None:
@@ -58,14 +57,16 @@ def earlier_receipt(known: ContractState, event: NoticeReceived, now: datetime) 
     received_at = min(event.received_at, now)
     if told is None or received_at >= told.received_at:
         return None
-    return replace(told, received_at=received_at)
+    return replace(told, received_at=received_at, ground=event.ground)
 
 
-def objection(known: ContractState, follows: ContractState, notice: Notice, reckoned: Dates) -> Objection | None:
+def objection(
+    known: ContractState, follows: ContractState, notice: Notice, reckoned: Dates, now: datetime
+) -> Objection | None:
     """Tell why *notice*, which led from *known* to *follows*, doesn't end the contract as it asks; None if it does."""
     if _undone(known, notice):
         return "withdrawn"
-    if _after_the_end(known, notice):
+    if _after_the_end(known, notice, now):
         return "contract_ended"
     if notice is not counting_notice(follows):
         return "already_given"
@@ -130,18 +131,13 @@ def unheard(event: NoticeReceived, policy: NoticePolicy, *, ended: bool) -> Noti
     )
 
 
-def _since(known: ContractState, now: datetime) -> datetime:
-    return known.since or now
-
-
 def _undone(known: ContractState, notice: Notice) -> bool:
     return known.undone_until is not None and notice.received_at <= known.undone_until
 
 
-def _after_the_end(known: ContractState, notice: Notice) -> bool:
+def _after_the_end(known: ContractState, notice: Notice, now: datetime) -> bool:
     """Tell whether the contract was over when the notice came; or its time under an earlier revision is over now."""
     if isinstance(known, Ended):
         return notice.received_at >= known.ending.terminated_at
-    if known.earlier is None or covered(known.earlier, known.terms):
-        return False
-    return notice.received_at < known.earlier.ending.terminated_at
+    begins = over_until(known.earlier, known.terms, now) if known.earlier else None
+    return begins is not None and notice.received_at < begins

@@ -12,6 +12,7 @@ from shared.events.event import Event
 from shared.events.notice import ProlongationAccepted, ProlongationRejected
 from shared.events.platform import TransitionProlonged
 
+from .announcements import told_by_answer
 from .calendar import Terms, counting_day
 from .contract import final_end, notices_of
 from .grounds.dates import Dates
@@ -19,7 +20,7 @@ from .grounds.switching import Refusal, clock_of, counting, last_day_by_provider
 from .grounds.table import WITH_TRANSITION, dates
 from .judging import with_notice
 from .policy import NoticePolicy
-from .states import ContractState, Notice, Prolongation
+from .states import ContractState, Ended, Notice, Prolongation
 
 Reason: TypeAlias = Literal["unknown_notice", "no_transition"] | Refusal
 # Each side may once; a few more are kept, since they may have been made before those that were read first.
@@ -35,13 +36,15 @@ def prolonged(
         return known, (_refused(event, "no_transition"),)
     if any(one.prolongation_id == event.prolongation_id for one in notice.prolongations):
         return known, ()
-    end = final_end(known)
-    if end is not None and min(event.prolonged_at, now) >= end:
-        return known, (_refused(event, "too_late"),)
-    one = Prolongation(
-        event.prolongation_id, event.by.kind, event.until, counting_day(min(event.prolonged_at, now), terms.zone)
-    )
-    return _taken(known, terms, notice, one, event, now, policy)
+    made_on = counting_day(min(event.prolonged_at, now), terms.zone)
+    one = Prolongation(event.prolongation_id, event.by.kind, event.until, made_on)
+    longer = replace(notice, prolongations=(*notice.prolongations, one)[:_MOST])
+    # Kept even if it is refused: it may have been made before another one that was read first.
+    follows = with_notice(known, terms, longer, now, policy)
+    if isinstance(follows, Ended) and follows.ending.terminated_at <= now:
+        return follows, (_refused(event, "too_late"),)
+    refused = _objection(terms, longer, one, event, policy)
+    return (follows, (refused,)) if refused else (told_by_answer(follows), (_accepted(event, terms, follows),))
 
 
 def unheard(event: TransitionProlonged) -> ProlongationRejected:
@@ -49,27 +52,17 @@ def unheard(event: TransitionProlonged) -> ProlongationRejected:
     return _refused(event, "unknown_notice")
 
 
-def _taken(
-    known: ContractState,
-    terms: Terms,
-    notice: Notice,
-    one: Prolongation,
-    event: TransitionProlonged,
-    now: datetime,
-    policy: NoticePolicy,
-) -> tuple[ContractState, tuple[Event, ...]]:
-    longer = replace(notice, prolongations=(*notice.prolongations, one)[:_MOST])
-    clock, received = clock_of(policy.rules_of(notice.rules)), counting_day(notice.received_at, terms.zone)
-    begins, first_end = _transition(dates(terms, replace(notice, prolongations=()), policy))
+def _objection(
+    terms: Terms, longer: Notice, one: Prolongation, event: TransitionProlonged, policy: NoticePolicy
+) -> ProlongationRejected | None:
+    clock, received = clock_of(policy.rules_of(longer.rules)), counting_day(longer.received_at, terms.zone)
+    begins, first_end = _transition(dates(terms, replace(longer, prolongations=()), policy))
     kept = counting(received, begins, first_end, longer.prolongations, clock)
     if one in kept:
-        follows = with_notice(known, terms, longer, now, policy)
-        return follows, (_accepted(event, terms, follows),)
-    ends = kept[-1].until if kept else first_end
-    reason = refusal(one, received, begins, ends, kept, clock) or "too_late"
+        return None
+    reason = refusal(one, received, begins, kept[-1].until if kept else first_end, kept, clock) or "too_late"
     at_most = last_day_by_provider(begins, clock) if one.by == "provider" else None
-    # It may turn out to have been made before another one that was read first, so it is kept.
-    return with_notice(known, terms, longer, now, policy), (_refused(event, reason, at_most),)
+    return _refused(event, reason, at_most)
 
 
 def _transition(reckoned: Dates) -> tuple[date, date]:

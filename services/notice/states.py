@@ -78,7 +78,7 @@ class Over(Struct, frozen=True):
 class Running(Struct, frozen=True, tag_field="kind", tag="running", omit_defaults=True):
     """Nobody gave notice: the contract ends with its *period*, or goes on, as its terms say.
 
-    *since*: when these terms were heard; nothing ends before we knew of it. *earlier*: the end of an earlier time
+    *since*: when these terms were heard; nothing ends before we knew of it. *earlier*: ends of earlier times
     under this contract. *undone_until*: whatever notice was received until then was taken back.
     """
 
@@ -86,7 +86,7 @@ class Running(Struct, frozen=True, tag_field="kind", tag="running", omit_default
     since: datetime
     period: int = 0
     told: Told = NOTHING_TOLD
-    earlier: Over | None = None
+    earlier: tuple[Over, ...] = ()
     undone_until: datetime | None = None
 
 
@@ -94,7 +94,7 @@ class Leaving(Struct, frozen=True, tag_field="kind", tag="leaving", omit_default
     """Notice was given: the contract goes on until *terminates_at*, after *last_day*, and no further.
 
     *standby*: further notices; one of them counts if it leads to an earlier end, or the first turns out undone.
-    *earlier*: as in ``Running``, or an end that another service decided on, which is still to come, and comes later.
+    *earlier*: as in ``Running``, or an end that another service decided on, which would come later.
     """
 
     terms: Terms
@@ -104,7 +104,7 @@ class Leaving(Struct, frozen=True, tag_field="kind", tag="leaving", omit_default
     terminates_at: datetime
     standby: tuple[Notice, ...] = ()
     told: Told = NOTHING_TOLD
-    earlier: Over | None = None
+    earlier: tuple[Over, ...] = ()
     undone_until: datetime | None = None
 
 
@@ -122,6 +122,7 @@ class Ended(Struct, frozen=True, tag_field="kind", tag="ended", omit_defaults=Tr
     notice: Notice | None = None
     standby: tuple[Notice, ...] = ()
     told: Told = NOTHING_TOLD
+    earlier: tuple[Over, ...] = ()
     undone_until: datetime | None = None
 
 

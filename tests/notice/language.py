@@ -13,11 +13,16 @@ from shared.events.event import Event
 from shared.events.notice import ContractTerminated
 from shared.events.platform import (
     AutomaticRenewal,
+    ByCustomer,
+    ByProvider,
     CalendarDays,
     ContractRegistered,
     NoRenewal,
     NoticeReceived,
     NoticeWithdrawn,
+    OpenEnded,
+    TransitionProlonged,
+    UntilFurtherNotice,
     Vouched,
 )
 from tests.casework import Casework, at
@@ -33,8 +38,11 @@ def casework(now: datetime = START) -> Casework:
 
 
 def contract(**changes: Any) -> ContractRegistered:
-    """Register a contract for the year 2026 with 30 days of notice, not prolonged."""
-    months, days = changes.pop("months", 0), changes.pop("notice_days", 30)
+    """Register a contract for the year 2026 with 30 days of notice, not prolonged.
+
+    *months*, *notice_days*, *open_ended* and *then* (the notice of a contract that goes on, in days) are short words.
+    """
+    days, renewal = changes.pop("notice_days", 30), _renewal(changes)
     values: dict[str, Any] = {
         "customer_id": "acme",
         "contract_id": "c1",
@@ -42,7 +50,7 @@ def contract(**changes: Any) -> ContractRegistered:
         "period_start": date(2026, 1, 1),
         "period_end": date(2026, 12, 31),
         "time_zone": "Europe/Stockholm",
-        "renewal": AutomaticRenewal(months=months) if months else NoRenewal(),
+        "renewal": renewal,
         "notice": CalendarDays(days=days),
         "notice_channels": ("email", "letter"),
         "authority": Vouched(),
@@ -50,10 +58,33 @@ def contract(**changes: Any) -> ContractRegistered:
     return ContractRegistered(**{**values, **changes})
 
 
+def _renewal(changes: dict[str, Any]) -> Any:
+    months, then = changes.pop("months", 0), changes.pop("then", None)
+    if changes.pop("open_ended", False):
+        changes["period_end"] = None
+        return OpenEnded()
+    if then is not None:
+        return UntilFurtherNotice(notice=CalendarDays(days=then))
+    return AutomaticRenewal(months=months) if months else NoRenewal()
+
+
 def notice(received_at: str = "2026-10-01T12:00", notice_id: str = "n1", **changes: Any) -> NoticeReceived:
     """Give notice by e-mail."""
     values: dict[str, Any] = {"customer_id": "acme", "contract_id": "c1", "channel": "email"}
     return NoticeReceived(**{**values, **changes}, notice_id=notice_id, received_at=at(received_at))
+
+
+def prolongation(by: str, until: date, prolonged_at: datetime, name: str = "p1") -> TransitionProlonged:
+    """Prolong the transition after the notice n1."""
+    return TransitionProlonged(
+        customer_id="acme",
+        contract_id="c1",
+        notice_id="n1",
+        prolongation_id=name,
+        by=ByCustomer() if by == "customer" else ByProvider(reason="volume"),
+        until=until,
+        prolonged_at=prolonged_at,
+    )
 
 
 def withdrawal(withdrawn_at: str, notice_id: str = "n1") -> NoticeWithdrawn:

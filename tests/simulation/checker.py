@@ -14,13 +14,23 @@ from shared.decision import Fact
 from shared.events.envelope import Record, Unreadable, read
 from shared.events.event import Event
 from shared.events.exporter import ExportFailed, ExportReady, ExportRefused
-from shared.events.notice import ContractTerminated, NoticeAccepted, NoticeRejected
+from shared.events.notice import (
+    ContractTerminated,
+    DeadlineApproaching,
+    NoticeAccepted,
+    NoticeRejected,
+    ProlongationAccepted,
+    ProlongationRejected,
+    WithdrawalAccepted,
+    WithdrawalRejected,
+)
 from shared.events.platform import (
     ContractRegistered,
     ExportRequested,
     LegalHoldPlaced,
     LegalHoldReleased,
     NoticeReceived,
+    TransitionProlonged,
 )
 from shared.events.retention import AccountClosed, DeletionRequested
 from shared.identity import inbox_key
@@ -62,6 +72,7 @@ class Checker:
     ready: dict[str, str] = field(default_factory=dict)
     closed: set[str] = field(default_factory=set)
     accepted: set[str] = field(default_factory=set)
+    announced: set[tuple[str, str]] = field(default_factory=set)
     violation: ViolationError | None = None
 
     # -- what happens
@@ -160,6 +171,13 @@ class Checker:
                     f"{event.customer_id}: terminated before its period's end",
                 )
                 self.must(at <= now + _SKEW, f"{event.customer_id}: terminated in the future")
+                self._evidence(event)
+            case DeadlineApproaching():
+                self._announced(event)
+            case WithdrawalAccepted(notice_id=asked) | WithdrawalRejected(notice_id=asked):
+                self._answered(f"withdrawal of {asked}")
+            case ProlongationAccepted(prolongation_id=asked) | ProlongationRejected(prolongation_id=asked):
+                self._answered(asked)
             case DeletionRequested():
                 self._command(event, database)
             case AccountClosed():
@@ -168,6 +186,19 @@ class Checker:
     def _answered(self, asked: str) -> None:
         self.answers[asked] += 1
         self.must(self.answers[asked] == 1, f"{asked}: answered twice")
+
+    def _announced(self, event: DeadlineApproaching) -> None:
+        name = (event.customer_id, event.announcement_id)
+        self.must(name not in self.announced, f"{name}: announced twice")
+        self.announced.add(name)
+        # A change is told by whoever hears of it, and so by the clock of that worker.
+        planned = event.change is None
+        self.must(not planned or self.world.now() < event.due_at + _SKEW, f"{name}: announced when it had passed")
+
+    def _evidence(self, event: ContractTerminated) -> None:
+        for one in event.announced:
+            name = (event.customer_id, one.announcement_id)
+            self.must(name in self.announced, f"{name}: offered as evidence, and never announced")
 
     def _archive(self, event: ExportReady) -> None:
         platform = self.world.platform
@@ -267,7 +298,8 @@ class Checker:
         ensure(found == expected, f"{name}: buried {sorted(found)}, not {sorted(expected)}")
 
     def _answered_all(self) -> None:
-        for kind, name in ((NoticeReceived, "notice_id"), (ExportRequested, "request_id")):
+        kinds = (NoticeReceived, "notice_id"), (ExportRequested, "request_id"), (TransitionProlonged, "prolongation_id")
+        for kind, name in kinds:
             for fact in self.published[kind].values():
                 asked = getattr(fact.event, name)
                 ensure(self.answers[asked] == 1, f"{asked}: {self.answers[asked]} answers")

@@ -12,20 +12,27 @@ from shared.events.event import Event
 from shared.events.notice import ContractTerminated
 from shared.events.platform import (
     AutomaticRenewal,
+    ByCustomer,
+    ByProvider,
     CalendarDays,
     ContractRegistered,
     ExportRequested,
+    Ground,
     LegalHoldPlaced,
     LegalHoldReleased,
     NoRenewal,
     NoticeReceived,
     NoticeWithdrawn,
+    OpenEnded,
+    TransitionProlonged,
+    UntilFurtherNotice,
     Vouched,
 )
 
 START = datetime(2026, 1, 10, tzinfo=UTC)
 ZONES = ("Europe/Stockholm", "UTC", "America/New_York", "Pacific/Auckland", "Asia/Kolkata")
 CHANNELS = ("email", "letter")
+GROUNDS: tuple[Ground, ...] = ("switch", "on_premises", "erasure")
 # What has to have become of the customer at the end.
 Fate: TypeAlias = Literal["closed", "untouched", "either"]
 
@@ -51,17 +58,28 @@ def moment(day: float) -> datetime:
     return START + timedelta(milliseconds=round(day * 86_400_000))
 
 
-def _contract(rng: Random, story: Story, end: float, *, renews: bool, revision: int = 1, start: float = -300) -> None:
+def _contract(
+    rng: Random,
+    story: Story,
+    end: float | None,
+    *,
+    renews: bool,
+    revision: int = 1,
+    start: float = -300,
+    renewal: AutomaticRenewal | UntilFurtherNotice | OpenEnded | None = None,
+    heard: float | None = None,
+) -> None:
+    first = rng.uniform(0, 1) if revision == 1 else start
     story.at(
-        rng.uniform(0, 1) if revision == 1 else start,
+        first if heard is None else heard,
         ContractRegistered(
             customer_id=story.customer_id,
             contract_id=f"{story.customer_id}-main",
             revision=revision,
             period_start=moment(start).date(),
-            period_end=moment(end).date(),
+            period_end=None if end is None else moment(end).date(),
             time_zone=rng.choice(ZONES) if revision == 1 else _zone(story),
-            renewal=AutomaticRenewal(months=12) if renews else NoRenewal(),
+            renewal=renewal or (AutomaticRenewal(months=12) if renews else NoRenewal()),
             notice=CalendarDays(days=30),
             notice_channels=CHANNELS,
             authority=Vouched(),
@@ -73,13 +91,21 @@ def _zone(story: Story) -> str:
     return next(event.time_zone for _, event in story.events if isinstance(event, ContractRegistered))
 
 
-def _notice(rng: Random, story: Story, day: float, contract: str = "main", notice_id: str = "n1") -> str:
+def _notice(
+    rng: Random,
+    story: Story,
+    day: float,
+    contract: str = "main",
+    notice_id: str = "n1",
+    ground: Ground = "non_renewal",
+) -> str:
     heard = NoticeReceived(
         customer_id=story.customer_id,
         contract_id=f"{story.customer_id}-{contract}",
         notice_id=f"{story.customer_id}-{notice_id}",
         channel=rng.choice(CHANNELS),
         received_at=moment(day),
+        ground=ground,
     )
     # Publishing takes a while, and sometimes overtakes the contract's own news.
     story.at(day + rng.choice([0, 0.01, 0.3]), heard)
@@ -187,8 +213,78 @@ def comes_back(rng: Random, story: Story, end: float) -> None:
     story.fate = "untouched"
 
 
+def breach_to_come(rng: Random, story: Story, end: float) -> None:
+    """Hear weeks ahead of the day on which another service ends the contract."""
+    _contract(rng, story, 400, renews=True)
+    story.at(
+        end - 30,
+        ContractTerminated(
+            customer_id=story.customer_id,
+            contract_id=f"{story.customer_id}-main",
+            basis="other",
+            period_end=moment(end).date(),
+            terminated_at=moment(end),
+            time_zone=_zone(story),
+        ),
+    )
+
+
+def until_further_notice(rng: Random, story: Story, end: float) -> None:
+    """Give notice of a contract that has no end, or none any more."""
+    own = UntilFurtherNotice(notice=CalendarDays(days=14))
+    open_ended = rng.random() < 0.5
+    _contract(rng, story, None if open_ended else end - 20, renews=True, renewal=OpenEnded() if open_ended else own)
+    _notice(rng, story, end - rng.uniform(1, 15))
+
+
+def late_for_a_month(rng: Random, story: Story, end: float) -> None:
+    """Give notice too late, which stands for the next month's end."""
+    _contract(rng, story, end, renews=True, renewal=AutomaticRenewal(months=1))
+    _notice(rng, story, rng.uniform(end - 29, end - 1))
+
+
+def switches(rng: Random, story: Story, end: float) -> None:
+    """Leave by the Data Act: to another provider, whose transition may be prolonged, or with everything erased."""
+    _contract(rng, story, 400, renews=True)
+    day, ground = rng.uniform(1, end - 30), rng.choice(GROUNDS)
+    notice = _notice(rng, story, day, ground=ground)
+    if rng.random() < 0.5:
+        asked = day + rng.uniform(0.5, 40)
+        story.at(
+            asked,
+            TransitionProlonged(
+                customer_id=story.customer_id,
+                contract_id=f"{story.customer_id}-main",
+                notice_id=notice,
+                prolongation_id=f"{notice}-p1",
+                by=rng.choice([ByCustomer(), ByProvider(reason="volume")]),
+                until=moment(day + rng.uniform(50, 80)).date(),
+                prolonged_at=moment(asked),
+            ),
+        )
+    story.works_until = day + 25
+
+
+def moved(rng: Random, story: Story, end: float) -> None:
+    """Have the period shortened or prolonged after the notice."""
+    _contract(rng, story, end, renews=True)
+    _notice(rng, story, rng.uniform(0, end - 34))
+    heard = rng.uniform(end - 34, end - 2)
+    _contract(rng, story, end + rng.uniform(-1, 20), renews=True, revision=2, heard=heard)
+    story.works_until = end - 3
+
+
+def told_twice(rng: Random, story: Story, end: float) -> None:
+    """Send the same notice by two channels."""
+    _contract(rng, story, end, renews=True)
+    day = rng.uniform(0, end - 40)
+    for _ in range(2):
+        _notice(rng, story, day + rng.uniform(0, 5))
+
+
 PLOTS: tuple[Callable[[Random, Story, float], None], ...] = (
     leaves, leaves_renewing, late, stays, held, held_for_good, breach, withdrawn, comes_back,
+    breach_to_come, until_further_notice, late_for_a_month, switches, moved, told_twice,
 )  # fmt: skip
 
 
