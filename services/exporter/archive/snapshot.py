@@ -14,6 +14,7 @@ from asyncpg.pool import PoolConnectionProxy
 from services.exporter.formats import Format
 from shared.datamap import live
 from shared.datamap.columns import ForeignKey, LiveColumn
+from shared.datamap.meaning import shown
 from shared.datamap.model import DataMap, Table
 from shared.datamap.ownership import owned_by, relation
 
@@ -57,7 +58,7 @@ class Snapshot:
         return tuple([await self._shown(table, columns[table.name]) for table in self._map.tables])
 
     async def _shown(self, table: Table, columns: tuple[LiveColumn, ...]) -> Shown:
-        kept = tuple(column for column in columns if column.name not in table.left_out)
+        kept = shown(table, columns)
         if not kept:
             raise NothingLeftError(table.name, "the map leaves out every column", "Exempt the table, or show a column")
         rows = await self._connection.fetchval(f"select count(*) {self._rows(table)}", self._customer)
