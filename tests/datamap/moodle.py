@@ -1,4 +1,4 @@
-"""A Moodle database as it is: 494 tables without one foreign key, restored from a dump that lies beside the repository."""
+"""A Moodle database as it is: 494 tables without one foreign key, restored from a dump beside the repository."""
 
 from __future__ import annotations
 
