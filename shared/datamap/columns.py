@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from .names import quoted
+
 
 @dataclass(frozen=True, slots=True)
 class LiveColumn:
@@ -12,7 +14,8 @@ class LiveColumn:
 
     *key_position* counts from 1 in the primary key; *unique* is true where the column alone tells rows apart.
     *base* is the type under a domain and without length, *carried* is false where its value lies elsewhere or belongs
-    to an extension, so that no format can carry it as it is.
+    to an extension, so that no format can carry it as it is. A column that an export adds has *sql*, over the row
+    ``t``, and is the *meaning_of* another.
     """
 
     name: str
@@ -24,11 +27,18 @@ class LiveColumn:
     generated: bool = False
     base: str = ""
     carried: bool = True
+    sql: str | None = None
+    meaning_of: str | None = None
 
     @property
     def comparable(self) -> str:
         """Give the type's family: types of one family compare with each other without a cast."""
         return _FAMILIES.get(self.base or self.type, self.base or self.type)
+
+
+def selected(column: LiveColumn) -> str:
+    """Give the SQL that selects *column* of the row ``t``, under its own name."""
+    return f"t.{quoted(column.name)}" if column.sql is None else f"{column.sql} as {quoted(column.name)}"
 
 
 _FAMILIES = {

@@ -25,7 +25,6 @@ Kind = Literal[
     "foreign_key_not_indexed",
     "unowned_rows",
     "unknown_type",
-    "several_customers",
 ]
 
 

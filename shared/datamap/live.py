@@ -32,6 +32,11 @@ async def tables(connection: Connection) -> frozenset[str]:
     return frozenset(row["name"] for row in await connection.fetch(TABLES))
 
 
+async def schemas(connection: Connection) -> tuple[str, ...]:
+    """Name every schema in which there is a table."""
+    return tuple(sorted({parts(name)[0] for name in await tables(connection)}))
+
+
 async def columns(connection: Connection, map: DataMap) -> Mapping[str, tuple[LiveColumn, ...]]:  # noqa: A002
     """Give the columns of each declared table that exists, in the table's order."""
     return await columns_of(connection, [table.name for table in map.tables])

@@ -44,7 +44,7 @@ class WrittenChoice(Written):
 class WrittenExpression(Written):
     """The meaning is SQL of the value."""
 
-    sql: Annotated[str, StringConstraints(pattern=r"\{value\}")]
+    sql: Annotated[str, StringConstraints(pattern=r"\{(value|row)\}")]
 
 
 class WrittenReference(Written):

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 from services.exporter.formats import Format
 from shared.datamap import live
 from shared.datamap.columns import ForeignKey, LiveColumn
+from shared.datamap.meaning import shown
 from shared.datamap.model import DataMap, Table
 
 from .faults import MapDisagreesError, NothingLeftError
@@ -68,7 +69,7 @@ class Snapshot:
 
 
 def _shown(table: Table, columns: tuple[LiveColumn, ...]) -> Shown:
-    kept = tuple(column for column in columns if column.name not in table.left_out)
+    kept = shown(table, columns)
     if not kept:
         raise NothingLeftError(table.name, "the map leaves out every column", "Exempt the table, or show a column")
     key = sorted((column.key_position, column.name) for column in columns if column.key_position)

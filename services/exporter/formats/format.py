@@ -6,8 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from shared.datamap.columns import LiveColumn
-from shared.datamap.ownership import quoted
+from shared.datamap.columns import LiveColumn, selected
 
 Described = dict[str, Any]
 
@@ -70,7 +69,7 @@ class Format(Protocol):
 
 def listed(columns: Sequence[LiveColumn]) -> str:
     """Name *columns* in SQL, of the alias ``t``."""
-    return ", ".join(f"t.{quoted(column.name)}" for column in columns)
+    return ", ".join(map(selected, columns))
 
 
 def kind_of(column: LiveColumn) -> str | None:

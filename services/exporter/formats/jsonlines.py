@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from shared.datamap.columns import LiveColumn
+from shared.datamap.columns import LiveColumn, selected
 from shared.datamap.ownership import quoted
 
 from .format import Described, bare, kind_of
@@ -78,4 +78,4 @@ def _on_one_line(column: LiveColumn) -> str:
     name = quoted(column.name)
     if column.type in {"json", "json[]"}:
         return f"translate(t.{name}::text, E'\\n\\r', '  ')::{column.type} as {name}"
-    return f"t.{name}"
+    return selected(column)
