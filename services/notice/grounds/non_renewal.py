@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import date, timedelta
 from functools import lru_cache
 
+from msgspec.structs import replace
+
 from shared.events.notice import Step
 
 from ..calendar import Terms, end_of, period_on
@@ -14,12 +16,17 @@ from .dates import Dates, counted_back, counted_on, months_on
 _DAY = timedelta(days=1)
 
 
-@lru_cache(maxsize=16384)
 def non_renewal(terms: Terms, received: date, *, kept: bool = False) -> Dates:
     """Reckon the days of a notice that counts for the day *received*.
 
     *kept*: it was found in time once, and stays so, whatever the days for notice are by a later revision.
     """
+    # Contracts that differ in nothing that is counted share one reckoning: there are many of them, and few of these.
+    return _reckoned(replace(terms, contract_id="", revision=0, channels=(), givers=None), received, kept)
+
+
+@lru_cache(maxsize=16384)
+def _reckoned(terms: Terms, received: date, kept: bool) -> Dates:  # noqa: FBT001 - a part of the cache's key
     end = end_of(terms, period := period_on(terms, received))
     if end is None:
         return _open(terms.open_notice or terms.notice, received)
