@@ -20,7 +20,7 @@ from .catalogue import EVENTS, INSTRUCTIONS
 from .event import Event, Instruction
 from .reasons import reason
 from .strict_json import NotStrictJSONError, dump, parse
-from .versions import VersionError, read_former, schema_name, version_of
+from .versions import VersionError, read_any, read_former, schema_name, version_of
 from .vocabulary import iso
 
 M = TypeVar("M", Event, Instruction)
@@ -233,8 +233,10 @@ def _read_as(model: type[M], schema: object, data: object) -> M:
     if not isinstance(data, dict):
         raise Unreadable("data: must be an object")
     try:
-        # No schema named, as one writes by hand: the first version, which whoever wrote it once will have meant.
-        version = 1 if schema is None else model.version if schema == schema_name(model) else version_of(schema, model)
+        if schema is None:
+            # As one writes by hand, and as tools do that were written when another version was today's.
+            return read_any(model, data, dump(data))
+        version = model.version if schema == schema_name(model) else version_of(schema, model)
         if version == model.version:
             # model_validate_json without its 0.3 µs of checks for arguments that aren't given.
             current: M = model.__pydantic_validator__.validate_json(dump(data))

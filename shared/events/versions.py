@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeAlias, TypeVar
 
+from pydantic import ValidationError
+
 from . import former
 from .catalogue import EVENTS
 from .event import Event, Instruction
@@ -62,6 +64,41 @@ def all_versions() -> dict[tuple[str, int], type[Event]]:
     """List the model of every event and version, old and new."""
     today = {(name, model.version): model for name, model in EVENTS.items()}
     return today | {key: former.model for key, former in FORMER.items()}
+
+
+def read_any(model: type[M], data: Mapping[str, Any], text: bytes, formers: Formers = FORMER) -> M:
+    """Read *data*, as *text*, that doesn't say of which version it is: today's if it fits that, else the latest it fits.
+
+    Raises pydantic's ``ValidationError`` of the version that it fits best, and ``VersionError`` where an older one, all
+    of whose fields these are, would mean something else by them.
+    """
+    older = [version for version in range(model.version - 1, 0, -1) if (model.type(), version) in formers]
+    try:
+        today: M = model.__pydantic_validator__.validate_json(text)
+    except ValidationError as fault:
+        return _read_older(model, text, formers, older, fault)
+    for version in older:
+        known = formers[model.type(), version].model.model_fields
+        if data.keys() <= known.keys() and _means_else(today, version, text, formers):
+            raise VersionError(f"needed, since version {version} means something else by the same fields")
+    return today
+
+
+def _read_older(model: type[M], text: bytes, formers: Formers, older: list[int], fault: ValidationError) -> M:
+    faults = [fault]
+    for version in older:
+        try:
+            return read_former(model, version, text, formers)
+        except ValidationError as another:
+            faults.append(another)
+    raise min(faults, key=ValidationError.error_count)
+
+
+def _means_else(today: M, version: int, text: bytes, formers: Formers) -> bool:
+    try:
+        return read_former(type(today), version, text, formers) != today
+    except ValidationError:
+        return False
 
 
 def read_former(model: type[M], version: int, data: bytes, formers: Formers = FORMER) -> M:

@@ -311,7 +311,7 @@ def test_a_version_that_is_not_known_is_turned_down(schema: object, reason: str)
     assert why(record(ENVELOPE | {"dataschema": schema})) == reason
 
 
-def test_without_a_schema_the_first_version_is_meant() -> None:
+def test_without_a_schema_todays_version_is_meant() -> None:
     """Somebody who writes by hand names no schema, in all three ways."""
     envelope = {name: value for name, value in ENVELOPE.items() if name != "dataschema"}
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, ValidationError
 from shared.events.compatibility import breaches
 from shared.events.documents import schema_of, schemas
 from shared.events.event import Event
-from shared.events.versions import Former, VersionError, read_former
+from shared.events.versions import Former, VersionError, read_any, read_former
 from shared.events.vocabulary import Code, Count, Positive, Ref, Value
 
 BASELINE = Path(__file__).parents[2] / "docs/events/schemas"
@@ -230,3 +230,21 @@ def test_a_version_without_its_model_is_said_to_be_unreadable() -> None:
     """It is never read as another version."""
     with pytest.raises(VersionError, match="version 1 can no longer be read"):
         read_former(DoorClosed, 1, b"{}", {})
+
+
+def test_plain_data_is_the_latest_version_that_it_fits() -> None:
+    """Data that names no version is today's if it can be, and else what the latest older version makes of it."""
+    today = {"customer_id": "acme", "door": "front", "times": 4, "closed_times": 5}
+    second = {"customer_id": "acme", "door": "front", "times": 4}
+
+    assert read_any(DoorClosed, today, json.dumps(today).encode(), FORMERS).closed_times == 5
+    assert read_any(DoorClosed, second, json.dumps(second).encode(), FORMERS).closed_times == 4
+
+
+def test_plain_data_that_could_mean_two_things_asks_for_its_version() -> None:
+    """Where an older version has the very same fields and meant something else by them, nothing is guessed."""
+    doubled = {("DoorClosed", 2): Former(DoorClosed, lambda old: old.model_copy(update={"times": old.times * 2}))}
+    data = {"customer_id": "acme", "door": "front", "times": 4, "closed_times": 5}
+
+    with pytest.raises(VersionError, match="version 2 means something else"):
+        read_any(DoorClosed, data, json.dumps(data).encode(), doubled)

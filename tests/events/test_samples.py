@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from shared.events.catalogue import INSTRUCTIONS
 from shared.events.envelope import Record, read, read_instruction, write
@@ -39,6 +40,14 @@ def test_a_sample_of_the_newest_version_is_written_again_as_it_was(sample: Path)
 
     if envelope["dataschema"].endswith(f":v{type(fact.event).version}"):
         assert json.loads(write(fact)[0]) == envelope
+
+
+@pytest.mark.parametrize("sample", [one for one in WRITTEN if one.parent.name not in INSTRUCTIONS], ids=str)
+def test_the_data_alone_is_the_same_event(sample: Path) -> None:
+    """A tool that writes plain JSON is understood, whichever version was the newest when it was written."""
+    data = json.dumps(json.loads((SAMPLES / sample).read_text())["data"]).encode()
+
+    assert read(replace(arrived(sample), value=data)).event == read(arrived(sample)).event
 
 
 @pytest.mark.parametrize("sample", [one for one in WRITTEN if one.parent.name in INSTRUCTIONS], ids=str)
