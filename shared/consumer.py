@@ -156,8 +156,11 @@ class Consumer:
         except (CommitFailedError, IllegalStateError):
             # A rebalance: another worker reads these again, and the inbox knows them.
             _log.info("offsets not committed, the partitions went to another worker")
-        # The other reader may have carried out more meanwhile.
-        self._done = {where: offset for where, offset in self._done.items() if done.get(where, offset) != offset}
+        # The other reader may have carried out more meanwhile, also of partitions that we knew nothing of.
+        assigned = self._kafka.assignment()
+        self._done = {
+            where: offset for where, offset in self._done.items() if where in assigned and done.get(where) != offset
+        }
 
     async def _obey_switch(self) -> None:
         paused = await self._switches.paused()

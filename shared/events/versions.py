@@ -67,7 +67,7 @@ def all_versions() -> dict[tuple[str, int], type[Event]]:
 
 
 def read_any(model: type[M], data: Mapping[str, Any], text: bytes, formers: Formers = FORMER) -> M:
-    """Read *data*, as *text*, that doesn't say its version: as today's if it fits that, else as the latest that it fits.
+    """Read *data*, as *text*, that says no version: as today's if it fits, else as the latest that it fits.
 
     Raises pydantic's ``ValidationError`` of the version that it fits best, and ``VersionError`` where an older one, all
     of whose fields these are, would mean something else by them.

@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError, KafkaConnectionError, KafkaError
+from msgspec.structs import replace
 
 from shared.consumer import Consumer
 from shared.fates import DATABASE_OUTAGES
@@ -142,6 +143,24 @@ async def test_offsets_at_the_end(pool: asyncpg.Pool) -> None:
     await one.run()
 
     assert kafka.committed == {EARNED: 4, BROKEN: 2}
+
+
+async def test_offsets_of_both_readers(pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one reader carries out while the other one's offsets are being committed is committed too."""
+    kafka = kafka_with_news()
+    one, commit = consumer(pool, kafka), kafka.commit
+
+    async def meanwhile(offsets: dict[TopicPartition, int]) -> None:
+        monkeypatch.setattr(kafka, "commit", commit)
+        kafka.say(replace(record_of(fact(Earned(customer_id="b", amount=1)), 0), partition=1))
+        await one.turn(1)
+        await commit(offsets)
+
+    monkeypatch.setattr(kafka, "commit", meanwhile)
+    await one.turn(0)
+    await one.turn(0)
+
+    assert kafka.committed == {EARNED: 3, BROKEN: 1, TopicPartition("Earned", 1): 1}
 
 
 async def test_offsets_of_a_partition_that_went(pool: asyncpg.Pool) -> None:
