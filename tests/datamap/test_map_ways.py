@@ -186,6 +186,34 @@ async def test_a_row_is_whose_its_way_says(database: Database, way: str) -> None
         assert await found(database, goes_with(data_map, things), customer) == whose[customer] - others
 
 
+INDEXED = (
+    "a column",
+    "a column with a template",
+    "a composite key",
+    "the beginning of a text",
+    "a part of a text",
+    "any part of a text",
+    "an element that is the customer's own id",
+    "a value inside jsonb",
+)
+
+
+@pytest.mark.parametrize("way", INDEXED)
+async def test_the_index_that_the_check_names_serves_the_way(database: Database, way: str) -> None:
+    """With the index that the check asks for, a customer's rows are found by it and not by reading the table."""
+    data_map, _ = await prepared(database, way)
+    things = data_map.table("things")
+    (missing,) = [one for one in await check(database, data_map) if one.place.startswith("things.")]
+    await database.execute(missing.remedy.removeprefix("Run: "))
+    await database.execute("set enable_seqscan = off")
+    which = owned_by(data_map, things, customer="'a'")
+    plan = await database.fetch(f"explain select id from things as t where {which}")
+
+    assert missing.kind == "owner_not_indexed"
+    assert not any("Seq Scan on things" in row[0] for row in plan)
+    assert await found(database, owned_by(data_map, things), "a")
+
+
 async def test_a_shared_row_goes_with_the_last_of_its_customers(database: Database) -> None:
     """As long as one of a row's customers is still there it stays, for each it is exported, and then it goes."""
     data_map, _ = await prepared(database, "either of two columns")
