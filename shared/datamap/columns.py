@@ -78,7 +78,8 @@ class Index:
 class Schema:
     """A live schema: all *tables*, the *columns* and *indexes* of those that were asked for, and all foreign *keys*.
 
-    *partitioned* tables can't have their index made without a lock.
+    *partitioned* tables can't have their index made without a lock. The rows of *derived* ones, materialised views, are
+    copies of others' and can't be deleted.
     """
 
     tables: Collection[str]
@@ -86,6 +87,7 @@ class Schema:
     keys: tuple[ForeignKey, ...]
     indexes: Mapping[str, tuple[Index, ...]]
     partitioned: Collection[str] = ()
+    derived: Collection[str] = ()
 
     def column(self, table: str, name: str) -> LiveColumn | None:
         """Give one column, or ``None`` where it doesn't exist."""

@@ -74,8 +74,13 @@ async def schema(connection: Connection, names: Collection[str] | None = None) -
         columns=await columns_of(connection, wanted),
         keys=await foreign_keys(connection),
         indexes=await indexes(connection, wanted),
-        partitioned=frozenset(row["name"] for row in await connection.fetch(PARTITIONED)),
+        partitioned=await _of_kind(connection, "p"),
+        derived=await _of_kind(connection, "m"),
     )
+
+
+async def _of_kind(connection: Connection, kind: str) -> frozenset[str]:
+    return frozenset(row["name"] for row in await connection.fetch(OF_KIND, kind))
 
 
 async def check(connection: Connection, map: DataMap) -> tuple[Finding, ...]:  # noqa: A002
@@ -151,8 +156,8 @@ TABLES = f"""
        and n.nspname !~ '^pg_'
 """
 
-PARTITIONED = f"""
-    select {NAME} as name from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind = 'p'
+OF_KIND = f"""
+    select {NAME} as name from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind::text = $1
 """
 
 # A type under its domains and arrays; what only an extension can write, and what lies outside the table (a large

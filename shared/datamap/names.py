@@ -9,6 +9,7 @@ _PART = r'(?:"(?:[^"]|"")+"|[^".]+)'
 PATTERN = rf"^{_PART}(\.{_PART})?$"
 PATTERN_OF_COLUMN = rf"^{_PART}(\.{_PART}){{1,2}}$"
 PUBLIC = "public"
+LONGEST_REPORTED = 127
 
 
 def quoted(identifier: str) -> str:
@@ -53,6 +54,12 @@ def table_and_column(name: str) -> tuple[str, str]:
     """Take a ``table.column`` apart."""
     *table, column = split(name)
     return named(*parts(".".join(quoted(part) for part in table))), column
+
+
+def reported(name: str) -> str:
+    """Write *name* so that an event can carry it: what is not in its alphabet becomes ``$`` and hexadecimal digits."""
+    plain = re.sub(r"[^A-Za-z0-9_.$-]", lambda odd: f"${ord(odd[0]):x}", name)[:LONGEST_REPORTED]
+    return plain if re.match(r"[A-Za-z_]", plain) else f"_{plain}"[:LONGEST_REPORTED]
 
 
 def _written(part: str) -> str:

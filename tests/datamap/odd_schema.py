@@ -40,6 +40,7 @@ SCHEMA = """
     alter table ring_a add foreign key (b_id) references ring_b;
     create index on ring_a (b_id); create index on ring_a (user_id); create index on ring_b (a_id);
     create view everybody as select * from users;
+    create materialized view copies as select id, customer_id from users;
 
     insert into customers values
         ('00000000-0000-0000-0000-00000000000a', 'Acme', null, '{"a": 1}', 12.5),

@@ -6,10 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from shared.clock import system_clock
 from shared.datamap.live import check
 from shared.datamap.model import MapError, parse
 from shared.datamap.names import relation
 from shared.datamap.ownership import about, goes_with, owned_by, owned_by_another, owned_by_somebody
+from shared.events.platform import Erased
+from shared.holder.rows import erase_rows
+from shared.holder.survey import survey_rows
+from tests.holder.platform_rows import expired
 
 if TYPE_CHECKING:
     import asyncpg
@@ -186,6 +191,34 @@ async def test_a_row_is_whose_its_way_says(database: Database, way: str) -> None
         assert await found(database, goes_with(data_map, things), customer) == whose[customer] - others
 
 
+INDEXED = (
+    "a column",
+    "a column with a template",
+    "a composite key",
+    "the beginning of a text",
+    "a part of a text",
+    "any part of a text",
+    "an element that is the customer's own id",
+    "a value inside jsonb",
+)
+
+
+@pytest.mark.parametrize("way", INDEXED)
+async def test_the_index_that_the_check_names_serves_the_way(database: Database, way: str) -> None:
+    """With the index that the check asks for, a customer's rows are found by it and not by reading the table."""
+    data_map, _ = await prepared(database, way)
+    things = data_map.table("things")
+    (missing,) = [one for one in await check(database, data_map) if one.place.startswith("things.")]
+    await database.execute(missing.remedy.removeprefix("Run: "))
+    await database.execute("set enable_seqscan = off")
+    which = owned_by(data_map, things, customer="'a'")
+    plan = await database.fetch(f"explain select id from things as t where {which}")
+
+    assert missing.kind == "owner_not_indexed"
+    assert not any("Seq Scan on things" in row[0] for row in plan)
+    assert await found(database, owned_by(data_map, things), "a")
+
+
 async def test_a_shared_row_goes_with_the_last_of_its_customers(database: Database) -> None:
     """As long as one of a row's customers is still there it stays, for each it is exported, and then it goes."""
     data_map, _ = await prepared(database, "either of two columns")
@@ -196,6 +229,19 @@ async def test_a_shared_row_goes_with_the_last_of_its_customers(database: Databa
     assert before == {4}
     assert await found(database, owned_by(data_map, things), "a") == {1, 4}
     assert await found(database, goes_with(data_map, things), "a") == {1, 4}
+
+
+async def test_a_deletion_leaves_what_others_have_too(database: Database) -> None:
+    """Really deleted: with one customer only its own rows go, with the last one the rest, and each is clean after."""
+    data_map, _ = await prepared(database, "either of two columns")
+    left = []
+    for customer in ("a", "b"):
+        outcome = await erase_rows(database, data_map, customer, right=expired(), now=system_clock())
+        assert isinstance(outcome, Erased)
+        assert (await survey_rows(database, data_map, customer)).clean
+        left.append(await found(database, "true"))
+
+    assert left == [{1, 2, 3}, {2, 3}]
 
 
 async def test_what_leads_through_a_shared_row_is_shared_too(database: Database) -> None:

@@ -11,6 +11,7 @@ from datetime import datetime
 from services.exporter.formats import FORMATS, Format
 from shared.datamap.columns import ForeignKey
 from shared.datamap.model import DataMap
+from shared.datamap.names import reported
 from shared.events.vocabulary import TableCount, iso
 from shared.objects import ObjectStore
 
@@ -87,7 +88,8 @@ async def build(
         )
     async with sink:
         rows, media = await _Build(sources, order, sink, progress).run()
-    stored, counts = sink.stored, tuple(TableCount(table=table, rows=count) for table, count in rows.items())
+    counts = tuple(TableCount(table=reported(table), rows=count) for table, count in rows.items())
+    stored = sink.stored
     whole = stored.place, stored.size, stored.sha256, counts
     return ArchiveReport(*whole, media.objects, media.size, order.now, order.map.sha256)
 

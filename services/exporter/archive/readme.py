@@ -55,8 +55,8 @@ def _left_out(map: DataMap) -> Iterator[str]:  # noqa: A002
 
 def _exempt(map: DataMap) -> Iterator[str]:  # noqa: A002
     yield "Tables that hold no customer's data"
-    yield from (f"  {table}: {why}" for table, why in map.exempt.items())
-    yield from () if map.exempt else ("  none",)
+    yield from (f"  {table}: {why}" for table, why in map.without_owner.items())
+    yield from () if map.without_owner else ("  none",)
     yield ""
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 Kind = Literal["rows", "schema", "database"]
 # Where all rows are one customer's anyway, a weaker guess about a person is no question.
 WORTH_ASKING = 0.45
+DERIVED = "a materialised view: its rows are copies and can't be deleted; exempt it if it is refreshed after deletions"
 _TYPES = {"text", "uuid", "integer", "bigint", "smallint", "numeric", "character varying", "character", "citext"}
 
 
@@ -97,7 +98,8 @@ async def propose(
 async def _proposed(connection: Connection, seen: Seen, name: str) -> Proposed:
     columns = seen.schema.columns[name]
     rest = await _rest(connection, seen, name, columns)
-    way, sure, why, undecided = await _way(connection, seen, name)
+    derived = name in seen.schema.derived
+    way, sure, why, undecided = ({}, 0.0, "", DERIVED) if derived else await _way(connection, seen, name)
     entry = {"category": category(name, common_prefix(seen.schema.columns)), **way, **rest}
     return Proposed(seen.wanted.short(name), entry, why, sure, undecided, seen.sizes[name])
 

@@ -96,7 +96,7 @@ async def _judged(connection: Connection, one: Candidate, sizes: dict[str, Size]
     named = one.column.name, one.to, one.key.name
     rows = sizes[one.table].rows
     seen = (
-        await contained(connection, one.table, *named, rows=rows)
+        await contained(connection, one.table, *named, size=sizes[one.table])
         if rows and sizes[one.to].rows
         else Contained(0, 0, 0.0)
     )

@@ -32,10 +32,14 @@ class Contained:
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How large a table is: *rows* as the server estimates them or as far as it was counted, and *bytes*."""
+    """How large a table is: *rows* as the server estimates them or as far as it was counted, and *bytes*.
+
+    Of a foreign table no pages can be sampled, so that it is not *paged*.
+    """
 
     rows: int
     bytes: int
+    paged: bool = True
 
 
 async def sizes(connection: Connection, tables: Sequence[str]) -> dict[str, Size]:
@@ -45,7 +49,7 @@ async def sizes(connection: Connection, tables: Sequence[str]) -> dict[str, Size
         some = tables[start : start + _BATCH]
         query = " union all ".join(_size_of(name) for name in some)
         for row in await connection.fetch(query):
-            found[row["name"]] = Size(max(row["counted"], row["estimated"]), row["bytes"])
+            found[row["name"]] = Size(max(row["counted"], row["estimated"]), row["bytes"], row["paged"])
     return found
 
 
@@ -53,10 +57,10 @@ def _size_of(name: str) -> str:
     return SIZE.format(name=literal(name), relation=relation(name), quoted=literal(relation(name)))
 
 
-async def contained(connection: Connection, table: str, column: str, to: str, key: str, *, rows: int) -> Contained:
-    """Sample some 2,000 of the *rows* of *column*, look for their values among the *key* of *to*; 0 and '' are none."""
+async def contained(connection: Connection, table: str, column: str, to: str, key: str, *, size: Size) -> Contained:
+    """Sample some 2,000 values of *column*, and look for them among the *key* of *to*; 0 and '' are none."""
     query = CONTAINED.format(
-        relation=relation(table), column=quoted(column), to=relation(to), key=quoted(key), some=_some(rows)
+        relation=relation(table), column=quoted(column), to=relation(to), key=quoted(key), some=_some(size)
     )
     row = await connection.fetchrow(query)
     if row is None:
@@ -64,9 +68,11 @@ async def contained(connection: Connection, table: str, column: str, to: str, ke
     return Contained(row["values"], row["found"], float(row["filled"] or 0))
 
 
-def _some(rows: int) -> str:
+def _some(size: Size) -> str:
     """Take pages from all over a large table; the first rows of a log are about its first days only."""
-    return f"tablesample system ({100 * _SAMPLE / rows:.6f}) repeatable (0)" if rows > 2 * _SAMPLE else ""
+    if not size.paged or size.rows <= 2 * _SAMPLE:
+        return ""
+    return f"tablesample system ({100 * _SAMPLE / size.rows:.6f}) repeatable (0)"
 
 
 async def secrets(connection: Connection, table: str, columns: Sequence[LiveColumn]) -> frozenset[str]:
@@ -126,7 +132,8 @@ def keys_of(schema: Schema, table: str) -> tuple[LiveColumn, ...]:
 
 SIZE = """
     (select {name}::text as name, (select count(*) from (select from {relation} limit 1000) as s) as counted,
-            greatest(c.reltuples, 0)::bigint as estimated, pg_total_relation_size(c.oid) as bytes
+            greatest(c.reltuples, 0)::bigint as estimated, pg_total_relation_size(c.oid) as bytes,
+            c.relkind <> 'f' as paged
        from pg_class c where c.oid = {quoted}::regclass)
 """
 
