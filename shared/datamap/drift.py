@@ -105,6 +105,16 @@ def _vanished_meanings(table: Table, schema: Schema) -> Iterator[Finding]:
                     says = f"its meaning is read from {coding.table}.{name}, which does not exist"
                     place = f"{table.name}.{column}"
                     yield Finding("vanished_column", place, says, "Correct where the meaning is, or take it out.")
+            yield from _meaning_compares(table, column, coding, schema)
+
+
+def _meaning_compares(table: Table, column: str, coding: Lookup | Choice, schema: Schema) -> Iterator[Finding]:
+    here = schema.column(table.name, column if isinstance(coding, Lookup) else coding.via)
+    there = schema.column(coding.table, coding.key)
+    if here and there and here.comparable != there.comparable:
+        says = f"its meaning compares {here.name} ({here.type}) with {coding.table}.{there.name} ({there.type})"
+        place = f"{table.name}.{column}"
+        yield Finding("path_type", place, says, "Write the meaning as sql: that looks it up with a cast.")
 
 
 def _column(table: Table, column: LiveColumn) -> Iterator[Finding]:

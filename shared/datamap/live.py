@@ -226,6 +226,7 @@ INDEXES = f"""
 """
 
 # A partial index doesn't serve the check that Postgres makes for each deleted row.
+# A partition's own key is told of its table.
 FOREIGN_KEYS = f"""
     with named as (
         select c.oid, {NAME} as name
@@ -246,8 +247,8 @@ FOREIGN_KEYS = f"""
            ) as indexed,
            k.condeferrable as deferrable
       from pg_constraint k
-      join named child on child.oid = k.conrelid
-      join named parent on parent.oid = k.confrelid
+      join named child on child.oid = coalesce(pg_partition_root(k.conrelid), k.conrelid)
+      join named parent on parent.oid = coalesce(pg_partition_root(k.confrelid), k.confrelid)
      where k.contype = 'f' and k.conparentid = 0
      order by child.name, k.conname
 """

@@ -54,7 +54,7 @@ def meaning(coding: Coding, value: str, alias: str) -> str:
             cases = " ".join(f"when {literal(code)} then {literal(text)}" for code, text in texts.items())
             return f"(case {value}::text {cases} end)"
         case Lookup(table, key, text):
-            return _looked_up(f"k.{quoted(text)}::text", table, key, f"{value}::text")
+            return _looked_up(f"k.{quoted(text)}::text", table, key, value)
         case Expression(sql):
             return f"(\n{sql.replace('{value}', value).replace('{row}', quoted(alias))}\n)::text"
         case Choice():
@@ -62,7 +62,8 @@ def meaning(coding: Coding, value: str, alias: str) -> str:
 
 
 def _looked_up(text: str, table: str, key: str, value: str) -> str:
-    return f"(select {text} from {relation(table)} as k where k.{quoted(key)}::text = {value} limit 1)"
+    # No cast on either side, so that the key's index serves each row.
+    return f"(select {text} from {relation(table)} as k where k.{quoted(key)} = {value} limit 1)"
 
 
 def _chosen(coding: Choice, value: str, alias: str) -> str:
@@ -72,5 +73,4 @@ def _chosen(coding: Choice, value: str, alias: str) -> str:
     # A value that is no number has no option; a bare cast would fail on it.
     number = f"(substring({value}::text from '^[0-9]{{1,9}}$'))::int - {coding.first - 1}"
     chosen = f"(string_to_array({lists}, {literal(coding.separator)}))[{number}]"
-    via = f"{quoted(alias)}.{quoted(coding.via)}::text"
-    return _looked_up(chosen, coding.table, coding.key, via)
+    return _looked_up(chosen, coding.table, coding.key, f"{quoted(alias)}.{quoted(coding.via)}")

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .columns import LiveColumn
 
-# Whole words of a name; "key" alone is no secret, since most keys only tell rows apart.
+# At the end of a name, run together with other words or not; "key" alone is no secret, since most keys only tell
+# rows apart.
 _NAMES = re.compile(
-    r"(^|_)(pass(word|wd|phrase|code)?|pwd|passwordhash|secret|client_?secret|shared_?secret|salt|otp|totp|pin_?code"
-    r"|(api|private|access|secret|signing|encryption)_?key|(access|refresh|auth|api|reset|bearer|session|csrf|id|"
-    r"verification|confirmation|invitation|remember|activation)_?token|token|tokens|credentials?|sesskey|session_?key"
-    r"|sessdata|mfa_?secret|recovery_?codes?|certificate_?key|(password|passwd|pwd)_?(hash|digest)"
-    r"|encrypted_?password|hashed_?password)($|_?\d+$|_(hash|hashed|digest|enc|encrypted)$)"
+    r"(pass(word|wd|phrase|code)|pwd|secret|salt|token|credentials?|sess(ion)?_?(key|id|data)|hacp_?session"
+    r"|(api|private|access|secret|signing|encryption|master|share|data|enrol+ment|certificate)_?key"
+    r"|(^|_)(pass|otp|totp|pin|pin_?code|tokens|sid|recovery_?codes?)"
+    r"|(password|passwd|pwd)_?(hash|digest|history)?)"
+    r"(_?\d+|_?(hash|hashed|digest|enc|encrypted))?$"
 )
 _TABLES = re.compile(r"(^|_)(private_?keys?|secrets?|tokens?|credentials?|sessions?|password_?(history|resets?))($|_)")
 _IN_SUCH_TABLES = re.compile(r"^(value|data|token|key|hash|sid|payload|secret|password|code)$")

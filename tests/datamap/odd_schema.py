@@ -32,6 +32,7 @@ SCHEMA = """
     create table events_2025 partition of events for values from ('2025-01-01') to ('2026-01-01');
     create table events_2026 partition of events for values from ('2026-01-01') to ('2027-01-01');
     create index on events (user_id);
+    alter table events_2026 add foreign key (user_id) references users on delete cascade;
     create table notes (id int primary key, notable_type text, notable_id text, body text);
     create index on notes (notable_id);
     create table countries (code char(2) primary key, name text);

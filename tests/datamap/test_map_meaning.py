@@ -82,6 +82,15 @@ async def test_a_coded_value_is_shown_with_its_meaning(database: Database) -> No
     assert [one["position"] for one in meanings] == ["1,2", None, None]
 
 
+async def test_a_meaning_that_cannot_be_looked_up_is_a_finding(database: Database) -> None:
+    """Where a value and the key of its meaning don't compare, the check says so before an export fails."""
+    await database.execute(SCHEMA)
+    await database.execute("alter table questions alter id type text; alter table colours drop name")
+    found = {(one.kind, one.place) for one in await check(database, parse(MAP, "codes.yaml")) if one.stops}
+
+    assert found == {("path_type", "customers.answer"), ("vanished_column", "customers.colour")}
+
+
 async def test_what_is_left_out_may_have_a_meaning_and_nothing_else(database: Database) -> None:
     """The column itself is in no query; its meaning only says what the map lets it say."""
     await database.execute(SCHEMA)
