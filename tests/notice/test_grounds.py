@@ -133,7 +133,7 @@ def test_a_call_and_then_a_letter() -> None:
     ],
 )
 def test_by_the_data_act(ground: Any, ends: date, law: str) -> None:
-    """A customer may leave in the middle of a period: after notice and transition, or, for erasure, after notice alone."""
+    """A customer may leave in the middle of a period: after notice and transition; for erasure after notice alone."""
     work = casework(at("2026-06-08T12:00"))
     work.tell(contract(months=12), notice("2026-06-08T12:00", ground=ground))
     work.until(at("2027-06-01T00:00"))
