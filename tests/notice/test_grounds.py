@@ -364,3 +364,104 @@ def test_a_period_that_had_ended() -> None:
     work.until(work.now + timedelta(days=1))
 
     assert work.one(ContractTerminated).terminated_at == at("2027-03-01T12:00")
+
+
+def test_erasure_goes_beyond_a_period_that_is_renewed() -> None:
+    """Erasure alone isn't cut off by the end of a period after which the contract would have gone on."""
+    work = casework(at("2026-12-15T12:00"))
+    work.tell(contract(months=12), notice("2026-12-15T12:00", ground="erasure"))
+
+    assert work.one(NoticeAccepted).period_end == date(2027, 1, 14)
+
+
+def test_the_reckoning_of_what_ends_sooner_by_itself() -> None:
+    """Erasure of a contract that ends before is reckoned by the contract; a late open notice by the first open day."""
+    sooner, late = casework(at("2026-12-15T12:00")), casework(at("2026-12-10T12:00"))
+    sooner.tell(contract(), notice("2026-12-15T12:00", ground="erasure"))
+    late.tell(contract(then=14), notice("2026-12-10T12:00"))
+
+    last, first = sooner.one(NoticeAccepted).because[-1], late.one(NoticeRejected).because[-1]
+    assert (last.rule, last.start, last.count, last.result) == ("contract", date(2026, 12, 31), 0, date(2026, 12, 31))
+    assert (first.start, first.count, first.result) == (date(2026, 12, 31), 1, date(2027, 1, 1))
+
+
+@pytest.mark.parametrize("latest_first", [True, False])
+def test_two_ends_of_a_contract_that_was_never_registered(*, latest_first: bool) -> None:
+    """Of several ends the latest counts, in whatever order they are read, and the contract is taken on as over."""
+    work = casework()
+    ends = [breach("2026-05-01T00:00", date(2026, 4, 30)), breach("2026-04-01T00:00", date(2026, 3, 31))]
+    work.tell(*(ends if latest_first else ends[::-1]))
+    unregistered = work.state.contracts[0]
+    work.tell(contract(months=12))
+
+    assert unregistered.ending.terminated_at == at("2026-05-01T00:00")
+    assert isinstance(work.state.contracts[0], Ended)
+    assert work.state.contracts[0].ending == unregistered.ending
+
+
+def test_a_notice_for_a_contract_of_which_only_the_end_is_known() -> None:
+    """It waits for the contract, and is then told that this had ended; told again, it gets no second answer."""
+    work = casework()
+    work.tell(breach("2026-05-01T00:00"), notice("2026-05-20T12:00"))
+    work.until(work.now + timedelta(days=2))
+    work.tell(notice("2026-05-20T12:00"))
+    work.until(work.now + timedelta(days=2))
+
+    rejected = work.one(NoticeRejected)
+    assert (rejected.reason, rejected.rules) == ("contract_ended", POLICY.rules)
+    assert work.state.answered[0].reason == "contract_ended"
+
+
+def test_withdrawals_in_any_order() -> None:
+    """Of two withdrawals the later one says how far notices are undone."""
+    for order in (1, -1):
+        work = casework(at("2026-10-20T00:00"))
+        work.tell(contract(months=12), notice(), notice("2026-10-02T12:00", "n2"), notice("2026-10-05T12:00", "n3"))
+        both = [withdrawal("2026-10-03T00:00"), withdrawal("2026-10-09T00:00", "n3")]
+        work.tell(*both[::order])
+
+        assert isinstance(work.state.contracts[0], Running)
+        assert work.state.contracts[0].undone_until == at("2026-10-09T00:00")
+
+
+def test_a_withdrawal_dated_before_its_notice() -> None:
+    """Whatever its sender's clock says, a withdrawal undoes the notice that it names."""
+    work = casework(at("2026-10-10T00:00"))
+    work.tell(contract(months=12), notice(), withdrawal("2026-09-30T00:00"))
+
+    assert work.one(WithdrawalAccepted)
+    assert isinstance(work.state.contracts[0], Running)
+
+
+def test_a_withdrawn_notice_stays_withdrawn() -> None:
+    """Told again by another channel, a notice that was taken back counts no more, nor one first told in a bad form."""
+    given, called = casework(at("2026-10-10T00:00")), casework(at("2026-10-10T00:00"))
+    given.tell(
+        contract(months=12), notice(), withdrawal("2026-10-02T00:00"), notice("2026-10-03T12:00", channel="letter")
+    )
+    called.tell(contract(months=12), notice(channel="phone"), withdrawal("2026-10-02T00:00"))
+    called.tell(notice("2026-10-03T12:00", channel="letter"))
+
+    assert isinstance(given.state.contracts[0], Running)
+    assert isinstance(called.state.contracts[0], Running)
+    assert [work.state.answered[0].reason for work in (given, called)] == ["withdrawn", "withdrawn"]
+
+
+def test_a_withdrawal_after_the_end_undoes_for_the_time_to_come() -> None:
+    """Refused for the contract that is over, a withdrawal still keeps what was given before it from ending it anew."""
+    work = casework(at("2026-10-10T00:00"))
+    work.tell(contract(), notice())
+    work.until(at("2027-01-10T00:00"))
+    work.tell(notice("2027-01-05T00:00", "n2"), withdrawal("2027-01-08T00:00", "n2"))
+    work.tell(contract(revision=2, period_start=date(2027, 1, 1), period_end=date(2027, 12, 31), months=12))
+
+    assert work.one(WithdrawalRejected).reason == "contract_ended"
+    assert isinstance(work.state.contracts[0], Running)
+
+
+def test_a_bad_form_does_not_date_a_notice() -> None:
+    """A call before the letter doesn't make the letter's notice earlier."""
+    work = casework(at("2026-12-10T00:00"))
+    work.tell(contract(months=12), notice("2026-12-03T12:00"), notice("2026-11-20T12:00", channel="phone"))
+
+    assert work.state.contracts[0].last_day == date(2027, 12, 31)
