@@ -57,9 +57,19 @@ def _answered(event: DeletionAcknowledged) -> str:
     return f"{event.holder}: {what}"
 
 
+def _told_of(event: DeadlineApproaching) -> str:
+    change = "" if event.change is None else f" {event.change} to" if event.change == "moved" else f" {event.change}:"
+    return f"told: {event.deadline.replace('_', ' ')}{change or ' on'} {event.due_at:%d %b}"
+
+
+def _rejected(event: NoticeRejected) -> str:
+    what = "stands for" if event.stands_until else "can leave after"
+    return f"notice {event.reason.replace('_', ' ')}; {what} {event.earliest_end}"
+
+
 _WORDS: dict[type[Event], Callable[[Any], str]] = {
     NoticeAccepted: lambda event: f"leaves after {event.period_end}",
-    NoticeRejected: lambda event: f"notice {event.reason}; can leave after {event.earliest_end}",
+    NoticeRejected: _rejected,
     ContractTerminated: lambda event: f"contract over ({event.basis})",
     ExportReady: lambda event: f"export: {sum(one.rows for one in event.tables):,} rows, {event.media.rows} files",
     ExportRefused: _refused,
@@ -69,7 +79,7 @@ _WORDS: dict[type[Event], Callable[[Any], str]] = {
     DeletionAcknowledged: _answered,
     DeletionStalled: lambda event: f"deletion stalled: {event.reason}",
     AccountClosed: lambda event: f"account closed, {event.rows_deleted:,} deleted, certificate signed",
-    DeadlineApproaching: lambda event: f"told: {event.deadline.replace('_', ' ')} on {event.due_at:%d %b}",
+    DeadlineApproaching: _told_of,
 }
 
 

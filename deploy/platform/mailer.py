@@ -49,12 +49,18 @@ class Marked(Outcome):
 
 
 class Account(Struct, frozen=True, tag_field="kind", tag="account"):
-    """What the platform remembers of one customer: its contracts, and what it was told of."""
+    """What the platform remembers of one customer: its contracts, and what it was told of.
+
+    *ends_at*: when the last contract will be over, if that is decided and still to come.
+    """
 
     contracts: Contracts = ()
     revision: int = 0
     telling: tuple[str, ...] = ()
     told: tuple[str, ...] = ()
+    customer_id: str = ""
+    status: Literal["active", "ended"] = "active"
+    ends_at: datetime | None = None
 
 
 Reaction: TypeAlias = Callable[[Account, Any, datetime], Decision[Account]]
@@ -68,7 +74,7 @@ def domain() -> Domain[Account, None]:
         initial=Account(),
         consumes=(DeadlineApproaching, ContractRegistered, ContractTerminated),
         decide=decide,
-        wakes_at=lambda _: None,
+        wakes_at=lambda account: account.ends_at,
         policy=None,
         tasks=(Inform, Mark),
     )
@@ -77,7 +83,7 @@ def domain() -> Domain[Account, None]:
 def decide(state: Account, given: Input, now: datetime, _: None) -> Decision[Account]:
     """Decide what follows from *given*."""
     if isinstance(given, Woke):
-        return Ignored("the mailer has no dates of its own")
+        return _with_contracts(state, state.contracts, state.customer_id, now)
     event: Event = given.event if isinstance(given, Overdue) else given
     return REACTIONS[type(event)](state, event, now)
 
@@ -105,14 +111,14 @@ def informed(state: Account, event: Informed, now: datetime) -> Decision[Account
     return Decided(replace(state, telling=telling, told=(*state.told, event.announcement_id)), (answer,))
 
 
-def contract_registered(state: Account, event: ContractRegistered, _: datetime) -> Decision[Account]:
+def contract_registered(state: Account, event: ContractRegistered, now: datetime) -> Decision[Account]:
     """Know a contract; an account that had ended may be active again."""
-    return _with_contracts(state, registered(state.contracts, event), event.customer_id)
+    return _with_contracts(state, registered(state.contracts, event), event.customer_id, now)
 
 
-def contract_terminated(state: Account, event: ContractTerminated, _: datetime) -> Decision[Account]:
-    """End the account with its last contract (P2)."""
-    return _with_contracts(state, terminated(state.contracts, event), event.customer_id)
+def contract_terminated(state: Account, event: ContractTerminated, now: datetime) -> Decision[Account]:
+    """End the account with its last contract, and not before that is over (P2)."""
+    return _with_contracts(state, terminated(state.contracts, event), event.customer_id, now)
 
 
 def marked(_: Account, __: Marked, ___: datetime) -> Decision[Account]:
@@ -120,21 +126,25 @@ def marked(_: Account, __: Marked, ___: datetime) -> Decision[Account]:
     return Ignored("as ordered")
 
 
-def _with_contracts(state: Account, contracts: Contracts | None, customer_id: str) -> Decision[Account]:
+def _with_contracts(state: Account, contracts: Contracts | None, customer_id: str, now: datetime) -> Decision[Account]:
     if contracts is None:
         return Ignored("known already")
-    news = replace(state, contracts=contracts)
-    if _status(state.contracts) == _status(contracts):
+    ends_at = _ends_at(contracts)
+    status: Literal["active", "ended"] = "ended" if ends_at is not None and ends_at <= now else "active"
+    awaited = ends_at if status == "active" else None
+    news = replace(state, contracts=contracts, customer_id=customer_id, status=status, ends_at=awaited)
+    if status == state.status:
         return Decided(news)
     news = replace(news, revision=state.revision + 1)
-    task = Mark(customer_id=customer_id, status=_status(contracts), revision=news.revision)
+    task = Mark(customer_id=customer_id, status=status, revision=news.revision)
     return Decided(news, tasks=(task,))
 
 
-def _status(contracts: Contracts) -> Literal["active", "ended"]:
-    """Call an account without any contract active: it is not what is unknown that ends it."""
-    over = bool(contracts) and not any(contract.active for contract in contracts)
-    return "ended" if over else "active"
+def _ends_at(contracts: Contracts) -> datetime | None:
+    """Tell when the last contract is over; None while one goes on, or none is known: the unknown ends no account."""
+    if any(contract.active for contract in contracts):
+        return None
+    return max((one.ending.terminated_at for one in contracts if one.ending is not None), default=None)
 
 
 REACTIONS: dict[type[Event], Reaction] = {

@@ -86,11 +86,21 @@ def _running(known: Running, _: NoticePolicy) -> Iterator[Explained]:
 
 
 def _leaving(known: Leaving, policy: NoticePolicy) -> Iterator[Explained]:
+    yield from _missed_or_pointless(known)
     yield from _by_notice(known.terms, known.notice, dates(known.terms, known.notice, policy), policy)
     for other in known.standby:
         yield _in_reserve(other, known.notice)
     late = "the notice or its contract was heard of"
     yield from _end(known.terms.zone, known.last_day, known.terminates_at, late)
+
+
+def _missed_or_pointless(known: Leaving) -> Iterator[Explained]:
+    """Tell the deadline for notice that doesn't matter any more to whoever leaves on another ground."""
+    terms, notice = known.terms, known.notice
+    period = period_at(terms, notice.received_at)
+    end, last = end_of(terms, period), last_day_for_notice(terms, period)
+    if notice.ground != "non_renewal" and end is not None and last is not None:
+        yield rule_told(terms, end, last, applies=False)
 
 
 def _ended(known: Ended, policy: NoticePolicy) -> Iterator[Explained]:

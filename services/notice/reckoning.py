@@ -15,6 +15,7 @@ from .workdays import Rule as DayRule
 from .workdays import holiday_name, skipped
 
 _LONGEST = 31
+_PROLONGED_BY = {"art_25_4": "the provider", "art_25_5": "the customer"}
 CLAUSES: Mapping[str, Rule] = {
     "contract": "contract",
     "p1": "P1",
@@ -34,6 +35,9 @@ def reckoned(step: Step, terms: Terms, rules: RuleSet, *, applies: bool) -> Expl
         return days_of(terms, period, step.result)
     unit = {"calendar_days": "day", "working_days": f"working day in {step.country}", "months": "month"}[step.unit]
     way = "before" if step.direction == "back" else "after"
+    if step.rule in _PROLONGED_BY:
+        because = f"{_PROLONGED_BY[step.rule]} prolonged it from {day(step.start)} to {day(step.result)}"
+        return Explained(step.figure, step.result, CLAUSES[step.rule], because, _inputs(step, terms), applies)
     left_out = _left_out(step.skipped, DayRule(0, step.country, rules.categories(step.country or "")))
     because = f"{counted(step.count, unit)} {way} {day(step.start)}: {day(step.result)}{left_out}"
     return Explained(step.figure, step.result, CLAUSES[step.rule], because, _inputs(step, terms), applies)

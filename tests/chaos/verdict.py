@@ -14,7 +14,14 @@ from tests.scenarios.scene import Scene
 from tests.scenarios.waits import until
 
 TOPICS = tuple(kind.type() for kind in INPUTS)
-OUTPUTS = ("NoticeAccepted", "NoticeRejected", "ContractTerminated", "DeadlineApproaching")
+OUTPUTS = (
+    "NoticeAccepted",
+    "NoticeRejected",
+    "WithdrawalAccepted",
+    "WithdrawalRejected",
+    "ContractTerminated",
+    "DeadlineApproaching",
+)
 
 
 async def all_read(scene: Scene) -> None:

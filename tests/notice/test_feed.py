@@ -12,7 +12,7 @@ from icalendar import Calendar
 from services.notice.explain import explain
 from services.notice.feed import feed
 from tests.casework import Casework, at
-from tests.notice.language import POLICY, breach, casework, contract, notice, withdrawal
+from tests.notice.language import POLICY, breach, casework, contract, notice, prolongation, withdrawal
 
 Entry = dict[str, str]
 
@@ -234,3 +234,19 @@ def test_nobody_is_named() -> None:
     text = written(work).decode()
     assert not re.search("ORGANIZER|ATTENDEE|CONTACT|mailto:|@", text)
     assert datetime.fromisoformat(by_the_letter(written(work))[0]["DTSTAMP"]) == at("2026-10-10")
+
+
+def test_a_switch_cancels_the_deadline() -> None:
+    """Whoever leaves by law needs no deadline for notice any more; the end that it has is moved with the transition."""
+    work, calendar = casework(at("2026-06-08T12:00")), Imported()
+    work.tell(contract(months=12))
+    calendar.take(written(work))
+    work.tell(notice("2026-06-08T12:00", ground="switch"))
+    calendar.take(written(work))
+    work.tell(prolongation("customer", date(2026, 9, 30), at("2026-06-08T12:00")))
+    calendar.take(written(work))
+
+    assert calendar.dates() == {
+        "Cancelled: Last day for notice: contract c1": (date(2026, 12, 1), "CANCELLED"),
+        "Last day of service: contract c1": (date(2026, 9, 30), "CONFIRMED"),
+    }

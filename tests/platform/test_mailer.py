@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime, timedelta
 
 from deploy.platform.mailer import Inform, Informed, Mark, domain
 from shared.decision import Task
@@ -36,13 +36,13 @@ def contract(contract_id: str, *, revision: int = 1, year: int = 2026) -> Contra
     )
 
 
-def end(contract_id: str) -> ContractTerminated:
+def end(contract_id: str, terminated_at: datetime = NOW) -> ContractTerminated:
     return ContractTerminated(
         customer_id="acme",
         contract_id=contract_id,
         basis="expiry",
         period_end=date(2026, 12, 31),
-        terminated_at=NOW,
+        terminated_at=terminated_at,
         time_zone="Europe/Stockholm",
     )
 
@@ -93,3 +93,15 @@ def test_a_customer_that_comes_back_is_active_again() -> None:
     work.tell(contract("one"), end("one"), contract("one", revision=2, year=2027))
 
     assert marks(work) == [("ended", 1), ("active", 2)]
+
+
+def test_an_end_to_come_restricts_nothing() -> None:
+    """An end that another service decided on ahead ends the account on its day, and not when it is told (P2)."""
+    work = casework()
+    work.tell(contract("one"), end("one", NOW + timedelta(days=20)))
+    work.until(NOW + timedelta(days=20) - timedelta(microseconds=1))
+    before = marks(work)
+    work.until(NOW + timedelta(days=20))
+
+    assert before == []
+    assert marks(work) == [("ended", 1)]
