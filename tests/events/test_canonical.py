@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.decision import Fact
@@ -31,6 +31,7 @@ def long(record: Record) -> Fact | str:
         return error.reason
 
 
+@settings(deadline=None)
 @given(any_fact())
 def test_what_we_write_takes_the_short_way(fact: Fact) -> None:
     """Every event that we write is read the short way, as the long way reads it."""
@@ -39,6 +40,7 @@ def test_what_we_write_takes_the_short_way(fact: Fact) -> None:
     assert short(record) == long(record) == fact
 
 
+@settings(deadline=None)
 @given(any_fact())
 def test_headers_follow_from_the_value(fact: Fact) -> None:
     """An event's headers need not be kept: its value tells them."""
@@ -64,6 +66,7 @@ def spoilt(draw: st.DrawFn) -> Record:
     return Record(**(parts | {name: tuple(ways[name]) if name == "headers" else ways[name] for name in changed}))
 
 
+@settings(deadline=None)
 @given(spoilt())
 def test_nothing_else_gets_in(record: Record) -> None:
     """Whatever was changed, the short way takes nothing that the long way would turn down or read otherwise."""
