@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing, closing
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.exporter.formats import FORMATS, Format
+from services.exporter.formats import ALL, FORMATS, Format, Whole
 from shared.datamap.columns import ForeignKey
 from shared.datamap.model import DataMap
 from shared.events.vocabulary import TableCount, iso
 from shared.objects import ObjectStore
 
-from . import descriptor, readme
+from . import descriptor, index, readme
 from .archive import Archive, File
 from .descriptor import TableFile
 from .faults import NothingLeftError, RowsDisagreeError
+from .index import Contents, Language, Listed
 from .media import INDEX, MediaIndex, Tally, add_media, index_resource
 from .names import SafeNames
 from .sink import Sink
 from .snapshot import Connect, Shown, Snapshot, snapshot
+from .source import Files, Source
 
-ALL_FORMATS = tuple(FORMATS.values())
+ALL_FORMATS = tuple(ALL.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +38,17 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to archive: *customer*'s data by *map* in *formats*, under the name *export_id*, as of *now* (UTC)."""
+    """What to archive: *customer*'s data by *map* in *formats*, under the name *export_id*, as of *now* (UTC).
+
+    *language* is that of index.html.
+    """
 
     customer: str
     export_id: str
     map: DataMap
     now: datetime
-    formats: Sequence[Format] = ALL_FORMATS
+    formats: Sequence[Format | Whole] = ALL_FORMATS
+    language: Language = "en"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,23 +113,43 @@ class _Build:
         self._archive = Archive(sink, self._name, order.now)
         self._names = SafeNames()
         self._files: list[TableFile] = []
+        self._listed: list[Listed] = []
         self._size = 0
 
     async def run(self) -> tuple[tuple[Shown, ...], Tally]:
         order = self._order
-        with closing(self._archive), closing(MediaIndex()) as index:
+        with closing(self._archive), closing(MediaIndex()) as media:
             await self._archive.open_bag()
             async with snapshot(self._sources.connect, order.map, order.customer) as rows:
                 shown, keys = await rows.shown(), await rows.foreign_keys()
                 for one in shown:
                     await self._table(rows, one)
-            await self._media(index)
-            await self._describe(shown, keys, index)
-        return shown, index.tally
+                await self._together(Source(rows, shown, keys, order.map, order.now))
+            await self._media(media)
+            await self._describe(shown, keys, media)
+        return shown, media.tally
 
     async def _table(self, rows: Snapshot, shown: Shown) -> None:
         for format in self._order.formats:  # noqa: A001 - the domain's word
-            self._files.append(await self._table_as(rows, shown, format))
+            if not isinstance(format, Whole):
+                self._files.append(await self._table_as(rows, shown, format))
+
+    async def _together(self, source: Source) -> None:
+        for whole in self._order.formats:
+            if isinstance(whole, Whole):
+                files = Files(self._archive, self._names, whole, self._passed)
+                self._compare(whole, source.tables, await whole.write(source, files))
+                self._listed += files.listed
+
+    def _passed(self, stage: str, file: File) -> None:
+        self._tell(stage, file.records, None, file.size)
+
+    def _compare(self, whole: Whole, tables: Sequence[Shown], written: Mapping[str, int]) -> None:
+        for shown in tables:
+            name = shown.table.name
+            if name in written and written[name] != shown.rows:
+                says = f"{written[name]} records were written as {whole.name} where the snapshot has {shown.rows} rows"
+                raise RowsDisagreeError(name, says, "Report this: the archive would not be complete")
 
     async def _table_as(self, rows: Snapshot, shown: Shown, format: Format) -> TableFile:  # noqa: A002
         table = shown.table
@@ -155,16 +181,23 @@ class _Build:
                 async for tally in tallies:
                     self._tell(bucket.name, tally.objects, None, tally.size)
 
-    async def _describe(self, shown: Sequence[Shown], keys: Sequence[ForeignKey], index: MediaIndex) -> None:
+    async def _describe(self, shown: Sequence[Shown], keys: Sequence[ForeignKey], media: MediaIndex) -> None:
         order = self._order
         counter = FORMATS["csv"].counter()
-        written = await self._archive.add(INDEX, index.lines(), counter)
+        written = await self._archive.add(INDEX, media.lines(), counter)
         resources = [descriptor.table_resource(file, self._files, keys) for file in self._files]
         resources.append(descriptor.resource("media", written, index_resource()))
         package = descriptor.package(f"{order.map.system}-export", order.now, resources)
         await self._archive.add(descriptor.PATH, [package])
-        await self._archive.add(readme.PATH, [readme.readme(order.map, shown, index.tally, self._name, order.now)])
+        await self._archive.add(readme.PATH, [readme.readme(order.map, shown, media.tally, self._name, order.now)])
+        await self._archive.add(index.PATH, [index.page(self._contents(shown, media.tally), order.language)])
         await self._archive.close_bag(self._info())
+
+    def _contents(self, shown: Sequence[Shown], media: Tally) -> Contents:
+        order = self._order
+        rows = {one.table.name: one.rows for one in shown}
+        tables = (Listed(one.format.name, one.written.path, one.shown.table.name) for one in self._files)
+        return Contents(order.customer, order.map, order.now, self._name, rows, (*tables, *self._listed), media)
 
     def _info(self) -> dict[str, str]:
         order = self._order

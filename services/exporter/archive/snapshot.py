@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -60,11 +60,12 @@ class Snapshot:
         kept = tuple(column for column in columns if column.name not in table.left_out)
         if not kept:
             raise NothingLeftError(table.name, "the map leaves out every column", "Exempt the table, or show a column")
-        rows = await self._connection.fetchval(f"select count(*) {self._rows(table)}", self._customer)
+        rows = await self._connection.fetchval(f"select count(*) {self.rows(table)}", self._customer)
         key = sorted((column.key_position, column.name) for column in columns if column.key_position)
         return Shown(table, kept, rows, tuple(name for _, name in key))
 
-    def _rows(self, table: Table) -> str:
+    def rows(self, table: Table) -> str:
+        """Give what follows ``select …``: the customer's rows of *table* as ``t``, the customer being ``$1``."""
         return f"from {relation(table.name)} as t where {owned_by(self._map, table, 't')}"
 
     async def foreign_keys(self) -> tuple[ForeignKey, ...]:
@@ -73,14 +74,25 @@ class Snapshot:
 
     async def copy(self, shown: Shown, format: Format, receive: Receive) -> None:  # noqa: A002 - the domain's word
         """Stream the customer's rows of one table, in *format*, to *receive*, which may make the database wait."""
+        await self.stream(format.select(shown.columns, self.rows(shown.table)), format.options, receive)
+
+    async def stream(self, query: str, options: Mapping[str, Any], receive: Receive) -> None:
+        """Stream what *query*, with the customer as ``$1``, gives under COPY's *options* to *receive*."""
 
         async def gather(piece: bytes) -> None:
             await receive(piece)
             if len(piece) < _WORTH_WAKING_FOR:
                 await asyncio.sleep(_PAUSE)
 
-        query = format.select(shown.columns, self._rows(shown.table))
-        await self._connection.copy_from_query(query, self._customer, output=gather, **format.options)
+        await self._connection.copy_from_query(query, self._customer, output=gather, **options)
+
+    async def catalogue(self, query: str, *arguments: object) -> list[asyncpg.Record]:
+        """Read Postgres' own catalogue, in which every name comes with its schema."""
+        path = await self._connection.fetchval("select current_setting('search_path')")
+        await self._connection.execute("set local search_path = ''")
+        found = await self._connection.fetch(query, *arguments)
+        await self._connection.execute("select set_config('search_path', $1, true)", path)
+        return found
 
 
 @asynccontextmanager
@@ -102,6 +114,7 @@ SETTINGS = """
     set local datestyle = 'ISO, YMD';
     set local intervalstyle = 'iso_8601';
     set local bytea_output = 'hex';
+    set local lc_monetary = 'C';
     set local extra_float_digits = 1;
     set local row_security = off;
     set local statement_timeout = 0;
