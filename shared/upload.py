@@ -54,6 +54,7 @@ class Upload:
         self._part_bytes = part_bytes
         self._slots = asyncio.Semaphore(in_flight)
         self._id = ""
+        self._beginning: asyncio.Task[None] | None = None
         self._pieces: list[bytes | memoryview] = []
         self._filled = 0
         self._tasks: list[asyncio.Task[dict[str, Any]]] = []
@@ -72,14 +73,26 @@ class Upload:
         return self._stored
 
     async def __aenter__(self) -> Self:
-        """Begin the upload, after dropping any that an earlier attempt at the same key left unfinished."""
+        """Begin the upload, after dropping any that an earlier attempt at the same key left unfinished.
+
+        The store's answer is waited for by the first ``write``, so that the writer can prepare meanwhile.
+        """
+        self._beginning = asyncio.create_task(self._begin())
+        return self
+
+    async def _begin(self) -> None:
         with judged(f"begin the upload of {self._place}"):
             await self._drop_earlier()
             begun = await self._client.create_multipart_upload(
                 **self._at, ChecksumAlgorithm="SHA256", ContentType="application/octet-stream"
             )
         self._id = begun["UploadId"]
-        return self
+
+    async def _begun(self) -> None:
+        if self._beginning is None:
+            raise RuntimeError("an upload is written to inside its block")
+        # Not cancelled with the writer, or an upload that the store has just begun would stay without a name.
+        await asyncio.shield(self._beginning)
 
     async def _drop_earlier(self) -> None:
         bucket, key = self._at["Bucket"], self._at["Key"]
@@ -100,7 +113,9 @@ class Upload:
             await self._abandon(error)
 
     async def write(self, data: bytes) -> None:
-        """Add *data*; waits while too many parts are under way; raises what a part ran into."""
+        """Add *data*; waits while too many parts are under way; raises what the beginning or a part ran into."""
+        if not self._id:
+            await self._begun()
         rest = memoryview(data)
         while rest:
             room = self._room()
@@ -153,6 +168,7 @@ class Upload:
         return {"PartNumber": number, "ETag": sent["ETag"], "ChecksumSHA256": checksum}
 
     async def _complete(self) -> None:
+        await self._begun()
         if self._filled or not self._tasks:
             await self._send()
         parts = await asyncio.gather(*self._tasks)
@@ -178,6 +194,9 @@ class Upload:
             cause.add_note(f"the unfinished upload may still take up space: {trouble}")
 
     async def _erase(self) -> None:
+        await asyncio.gather(self._begun(), return_exceptions=True)
+        if not self._id:
+            return
         await abort_upload(self._client, self._at["Bucket"], self._at["Key"], self._id)
         if self._completing:
             # The answer may be lost though the object is there: what was not reported must not exist.

@@ -12,6 +12,8 @@ Column = Annotated[str, StringConstraints(min_length=1, max_length=63)]
 # A table in the schema "public", or schema.table.
 _NAME = r"[A-Za-z_][A-Za-z0-9_$-]{0,62}"
 TableId = Annotated[str, StringConstraints(pattern=rf"^{_NAME}(\.{_NAME})?$")]
+# A table whose rows are papers: each is exported as a file to read and to print, too.
+Paper = Literal["certificate", "report"]
 Category = Literal["user", "course", "report"]
 KeyType = Literal["text", "uuid", "integer", "bigint"]
 CUSTOMER = "{customer}"
@@ -52,6 +54,7 @@ class WrittenTable(Written):
         Discriminator(lambda owner: _shape(owner, "path", WrittenPath, "<path>", "<column>")),
     ]
     leave_out: dict[Column, Words] = Field(default_factory=dict)
+    document: Paper | None = None
 
 
 class WrittenExemption(Written):

@@ -11,7 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from ..errors import OperatorError
-from .document import CUSTOMER, Category, KeyType, WrittenColumn, WrittenMap, WrittenTable, read_yaml
+from .document import CUSTOMER, Category, KeyType, Paper, WrittenColumn, WrittenMap, WrittenTable, read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,12 +53,16 @@ class ByPath:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table with customers' rows; *left_out* are columns that no export shows, each with its reason."""
+    """A table with customers' rows; *left_out* are columns that no export shows, each with its reason.
+
+    *document* says that each row is a paper, exported as a file to read and to print as well.
+    """
 
     name: str
     category: Category
     owner: ByColumn | ByPath
     left_out: Mapping[str, str]
+    document: Paper | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +152,8 @@ def _validated(document: object, file: str) -> WrittenMap:
 
 
 def _table(name: str, written: WrittenTable) -> Table:
-    return Table(name, written.category, _owner(written), MappingProxyType(dict(written.leave_out)))
+    left_out = MappingProxyType(dict(written.leave_out))
+    return Table(name, written.category, _owner(written), left_out, written.document)
 
 
 def _owner(written: WrittenTable) -> ByColumn | ByPath:

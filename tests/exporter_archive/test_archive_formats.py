@@ -15,7 +15,7 @@ from archive_school import School
 from hypothesis import given
 from hypothesis import strategies as some
 
-from services.exporter.archive.snapshot import Shown, snapshot
+from services.exporter.archive.snapshot import snapshot
 from services.exporter.formats import FORMATS, Format
 from services.exporter.formats.csv import CsvRecords
 from services.exporter.formats.jsonlines import Lines
@@ -58,16 +58,17 @@ async def append(pieces: list[bytes], piece: bytes) -> None:
     pieces.append(piece)
 
 
-async def written(school: School, format: Format) -> tuple[bytes, int, Shown]:
-    """Write the zoo in *format*; gives the bytes, the records counted, what was shown."""
+async def written(school: School, format: Format) -> tuple[bytes, int, int]:
+    """Write the zoo in *format*; gives the bytes, the records counted in them, and the witness' count."""
     pieces: list[bytes] = []
     async with snapshot(school.connect, school.map, "acme") as rows:
         shown = next(one for one in await rows.shown() if one.table.name == "zoo")
         await rows.copy(shown, format, partial(append, pieces))
+        counted = (await rows.witness.counts())["zoo"]
     counter = format.counter()
     for piece in pieces:
         counter.feed(piece)
-    return b"".join(pieces), counter.records, shown
+    return b"".join(pieces), counter.records, counted
 
 
 @pytest.fixture
@@ -79,9 +80,9 @@ async def zoo(school: School) -> School:
 @pytest.mark.parametrize("name", FORMATS)
 async def test_what_was_written_reads_back_as_it_was(zoo: School, name: str) -> None:
     """NULL and empty text, control characters, large numbers, moments, bytes, JSON, arrays: all come back equal."""
-    body, records, shown = await written(zoo, FORMATS[name])
+    body, records, counted = await written(zoo, FORMATS[name])
 
-    assert records == shown.rows == 4
+    assert records == counted == 4
     async with zoo.connect() as connection:
         await READERS[name](connection, body)
         before = await connection.fetch(ROWS.format(table="zoo"))

@@ -95,7 +95,7 @@ class Torn(JsonLines):
 
 @pytest.mark.parametrize("faulty", [Forgetful(), Torn()], ids=["too few", "too many"])
 async def test_other_records_than_rows_fail_the_export(school: School, faulty: Csv | JsonLines) -> None:
-    """The snapshot's own count is the judge of what each format wrote."""
+    """The witness' count is the judge of what each format wrote."""
     await fails(school, RowsDisagreeError, "users" if isinstance(faulty, Csv) else "customers", formats=(faulty,))
 
 
@@ -189,7 +189,7 @@ class Meddling(FileSink):
 
     async def write(self, data: bytes) -> None:
         self._writes += 1
-        # The first write is bagit.txt, before the snapshot; the second one the first table.
+        # The first write is bagit.txt, in the snapshot already; the second one the first table.
         if self._writes == 2:
             await self._school.run("""
                 insert into users values (4, 'acme', 'late@acme.test', null, 'x', null, true, null, null);
@@ -204,6 +204,46 @@ async def test_all_tables_are_of_one_moment(school: School, tmp_path: Path) -> N
     report = await build(school.sources, school.order(), Meddling(tmp_path / "a.zip", school))
 
     assert {one.table: one.rows for one in report.tables} == {"customers": 1, "users": 2, "notes": 3}
+
+
+async def test_the_witness_counts_the_rows_of_the_same_moment(school: School) -> None:
+    """What comes after the snapshot and before its witness is neither in the archive nor in the count."""
+    sessions = 0
+
+    @asynccontextmanager
+    async def connect() -> AsyncIterator[asyncpg.Connection]:
+        nonlocal sessions
+        sessions += 1
+        if sessions == 2:
+            await school.run(
+                "insert into users values (4, 'acme', 'late@acme.test', null, 'x', null, true, null, null)"
+            )
+        async with school.connect() as connection:
+            yield connection
+
+    report = await build(Sources(connect, school.store), school.order(), upload(school))
+
+    assert sessions == 2
+    assert {one.table: one.rows for one in report.tables} == {"customers": 1, "users": 2, "notes": 3}
+
+
+async def test_no_archive_without_a_witness(school: School) -> None:
+    """An export whose rows nobody else could count is no export."""
+    sessions = 0
+
+    @asynccontextmanager
+    async def connect() -> AsyncIterator[asyncpg.Connection]:
+        nonlocal sessions
+        sessions += 1
+        if sessions == 2:
+            raise ConnectionRefusedError
+        async with school.connect() as connection:
+            yield connection
+
+    with pytest.raises(ConnectionRefusedError):
+        await build(Sources(connect, school.store), school.order(), upload(school))
+
+    assert await left(school) == 0
 
 
 async def test_rows_that_a_policy_would_hide_fail_the_export(school: School) -> None:

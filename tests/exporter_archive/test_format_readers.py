@@ -17,7 +17,10 @@ from lxml import etree
 from python_calamine import CalamineWorkbook
 
 from services.exporter.archive.build import build
+from services.exporter.archive.faults import RowsDisagreeError
 from services.exporter.archive.sink import FileSink
+from services.exporter.archive.snapshot import Shown
+from services.exporter.archive.source import Source
 from services.exporter.formats import WHOLE
 
 FOLDER = Path(__file__).parent
@@ -136,6 +139,24 @@ def same(held: str | None, shown: Any) -> bool:
     if len(held.encode("utf-16-le")) // 2 > 32767:
         return f"[{len(held)} characters, too long for a cell: see csv/user/" in shown
     return held == unescaped(shown)
+
+
+@pytest.mark.parametrize("name", ["sql", "xml", "xlsx", "documents"])
+async def test_a_format_that_loses_rows_fails_the_export(
+    school: School, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """What a format says it wrote has to be what the snapshot holds, or there is no archive."""
+    whole = Source.rows
+
+    def all_but_some(source: Source, shown: Shown) -> str:
+        lost = " and t.id::text <> '1'" if shown.table.name == "users" else ""
+        return whole(source, shown) + lost
+
+    monkeypatch.setattr(Source, "rows", all_but_some)
+    with pytest.raises(RowsDisagreeError, match=f"as {name}"):
+        await archived(school, tmp_path, name)
+
+    assert not list(tmp_path.iterdir())
 
 
 async def test_another_reader_sees_the_same_sheets(cells: School, tmp_path: Path) -> None:

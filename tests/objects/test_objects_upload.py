@@ -87,6 +87,18 @@ async def test_what_an_earlier_attempt_left_is_dropped(store: ObjectStore, bucke
     assert [key async for key, _ in store.unfinished(bucket, "acme/")] == ["acme/ab"]
 
 
+async def test_a_beginning_that_the_store_refuses_is_told_at_the_first_write(store: ObjectStore) -> None:
+    """Nothing need be filled before the writer learns that there is no such bucket."""
+
+    async def write_once(upload: Upload) -> None:
+        async with upload:
+            with pytest.raises(StoreRefusalError, match="begin the upload"):
+                await upload.write(b"a")
+
+    with pytest.raises(StoreRefusalError, match="begin the upload"):
+        await write_once(store.upload("no-such-bucket", "acme/a"))
+
+
 class Meddler:
     """The store's client, but one of its methods does something else."""
 
@@ -127,6 +139,26 @@ async def test_a_part_that_fails_stops_the_upload(
 
     with pytest.raises(fate, match="send part 1"):
         await write(meddled(store, bucket, "upload_part", fail), 100)
+
+    assert await nothing_is_there(store, bucket)
+
+
+async def test_an_upload_cancelled_while_it_begins_leaves_nothing(store: ObjectStore, bucket: str) -> None:
+    """What the store has just begun is dropped too, though nobody knew its name yet."""
+    begun, answered = asyncio.Event(), asyncio.Event()
+
+    async def create(**named: Any) -> Any:
+        answer = await store._client.create_multipart_upload(**named)
+        begun.set()
+        await answered.wait()
+        return answer
+
+    task = asyncio.create_task(write(meddled(store, bucket, "create_multipart_upload", create), 1))
+    await begun.wait()
+    task.cancel()
+    asyncio.get_running_loop().call_later(0.05, answered.set)
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
     assert await nothing_is_there(store, bucket)
 

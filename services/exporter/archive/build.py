@@ -10,20 +10,23 @@ from datetime import datetime
 
 from services.exporter.formats import ALL, FORMATS, Format, Whole
 from shared.datamap.columns import ForeignKey
-from shared.datamap.model import DataMap
+from shared.datamap.document import Category
+from shared.datamap.model import Bucket, DataMap, Table
 from shared.events.vocabulary import TableCount, iso
 from shared.objects import ObjectStore
 
-from . import descriptor, index, readme
+from . import descriptor, page, readme
 from .archive import Archive, File
+from .asked import EVERYTHING
 from .descriptor import TableFile
 from .faults import NothingLeftError, RowsDisagreeError
-from .index import Contents, Language, Listed
 from .media import INDEX, MediaIndex, Tally, add_media, index_resource
 from .names import SafeNames
+from .page import Contents, Language, Listed
 from .sink import Sink
-from .snapshot import Connect, Shown, Snapshot, snapshot
+from .snapshot import Shown, Snapshot, snapshot
 from .source import Files, Source
+from .witness import Connect
 
 ALL_FORMATS = tuple(ALL.values())
 
@@ -40,7 +43,7 @@ class Sources:
 class Order:
     """What to archive: *customer*'s data by *map* in *formats*, under the name *export_id*, as of *now* (UTC).
 
-    *language* is that of index.html.
+    *language* is that of the page for whoever opens the archive; *scope* names the categories that were asked for.
     """
 
     customer: str
@@ -49,6 +52,11 @@ class Order:
     now: datetime
     formats: Sequence[Format | Whole] = ALL_FORMATS
     language: Language = "en"
+    scope: frozenset[Category] = EVERYTHING
+
+    def asks_for(self, part: Table | Bucket) -> bool:
+        """Tell whether *part* of the map is in the scope."""
+        return part.category in self.scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +99,8 @@ async def build(
             order.map.buckets[0].name, "the map names a bucket, no object store is given", "Give one"
         )
     async with sink:
-        shown, media = await _Build(sources, order, sink, progress).run()
-    stored, counts = sink.stored, tuple(TableCount(table=one.table.name, rows=one.rows) for one in shown)
+        rows, media = await _Build(sources, order, sink, progress).run()
+    stored, counts = sink.stored, tuple(TableCount(table=table, rows=count) for table, count in rows.items())
     whole = stored.place, stored.size, stored.sha256, counts
     return ArchiveReport(*whole, media.objects, media.size, order.now, order.map.sha256)
 
@@ -114,60 +122,66 @@ class _Build:
         self._names = SafeNames()
         self._files: list[TableFile] = []
         self._listed: list[Listed] = []
+        self._records: list[tuple[str, str, int]] = []
         self._size = 0
 
-    async def run(self) -> tuple[tuple[Shown, ...], Tally]:
+    async def run(self) -> tuple[Mapping[str, int], Tally]:
         order = self._order
-        with closing(self._archive), closing(MediaIndex()) as media:
-            await self._archive.open_bag()
+        with closing(self._archive), closing(MediaIndex()) as index:
             async with snapshot(self._sources.connect, order.map, order.customer) as rows:
-                shown, keys = await rows.shown(), await rows.foreign_keys()
+                await self._archive.open_bag()
+                keys = await rows.foreign_keys()
+                shown = [one for one in await rows.shown() if order.asks_for(one.table)]
                 for one in shown:
                     await self._table(rows, one)
                 await self._together(Source(rows, shown, keys, order.map, order.now))
-            await self._media(media)
-            await self._describe(shown, keys, media)
-        return shown, media.tally
+                counted = await rows.witness.counts()
+                counts = {one.table.name: counted[one.table.name] for one in shown}
+            self._compare(counts)
+            await self._media(index)
+            await self._describe(counts, keys, index)
+        return counts, index.tally
+
+    def _compare(self, counts: Mapping[str, int]) -> None:
+        for table, format, records in self._records:  # noqa: A001 - the domain's word
+            if records != counts[table]:
+                says = f"{records} records were written as {format}, the snapshot has {counts[table]} rows"
+                raise RowsDisagreeError(table, says, "Report this: the archive would not be complete")
 
     async def _table(self, rows: Snapshot, shown: Shown) -> None:
         for format in self._order.formats:  # noqa: A001 - the domain's word
             if not isinstance(format, Whole):
-                self._files.append(await self._table_as(rows, shown, format))
+                file = await self._table_as(rows, shown, format)
+                self._files.append(file)
+                self._listed.append(Listed(format.name, file.written.path, shown.table.name))
+                self._records.append((shown.table.name, format.name, file.written.records))
 
     async def _together(self, source: Source) -> None:
         for whole in self._order.formats:
             if isinstance(whole, Whole):
                 files = Files(self._archive, self._names, whole, self._passed)
-                self._compare(whole, source.tables, await whole.write(source, files))
+                records = await whole.write(source, files)
                 self._listed += files.listed
+                self._size += files.size
+                self._records += ((table, whole.name, count) for table, count in records.items())
 
-    def _passed(self, stage: str, file: File) -> None:
-        self._tell(stage, file.records, None, file.size)
-
-    def _compare(self, whole: Whole, tables: Sequence[Shown], written: Mapping[str, int]) -> None:
-        for shown in tables:
-            name = shown.table.name
-            if name in written and written[name] != shown.rows:
-                says = f"{written[name]} records were written as {whole.name} where the snapshot has {shown.rows} rows"
-                raise RowsDisagreeError(name, says, "Report this: the archive would not be complete")
+    def _passed(self, stage: str, done: int, size: int) -> None:
+        self._tell(stage, done, None, size)
 
     async def _table_as(self, rows: Snapshot, shown: Shown, format: Format) -> TableFile:  # noqa: A002
         table = shown.table
         name = self._names.path(format.folder, f"{table.category}/{table.name}.{format.suffix}")
 
         def passed(file: File) -> None:
-            if file.records:
-                file.expect(file.size // file.records * shown.rows)
-            self._tell(f"{table.name} {format.name}", file.records, shown.rows, file.size)
+            total = rows.witness.known.get(table.name)
+            if file.records and total is not None:
+                file.expect(file.size // file.records * total)
+            self._tell(f"{table.name} {format.name}", file.records, total, file.size)
 
         async with self._archive.file(f"data/{name}", counter=format.counter(), passed=passed) as file:
             await rows.copy(shown, format, file.write)
-        written = file.done()
-        self._size += written.size
-        if written.records != shown.rows:
-            says = f"{written.records} records were written as {format.name} where the snapshot has {shown.rows} rows"
-            raise RowsDisagreeError(table.name, says, "Report this: the archive would not be complete")
-        return TableFile(shown, format, written)
+        self._size += file.done().size
+        return TableFile(shown, format, file.done())
 
     def _tell(self, stage: str, done: int, total: int | None, size: int) -> None:
         self._progress(Progress(stage, done, total, self._size + size))
@@ -176,28 +190,23 @@ class _Build:
         store = self._sources.objects
         if store is None:
             return
-        for bucket in self._order.map.buckets:
+        for bucket in filter(self._order.asks_for, self._order.map.buckets):
             async with aclosing(add_media(self._archive, store, bucket, self._order.customer, index)) as tallies:
                 async for tally in tallies:
                     self._tell(bucket.name, tally.objects, None, tally.size)
 
-    async def _describe(self, shown: Sequence[Shown], keys: Sequence[ForeignKey], media: MediaIndex) -> None:
+    async def _describe(self, counts: Mapping[str, int], keys: Sequence[ForeignKey], index: MediaIndex) -> None:
         order = self._order
         counter = FORMATS["csv"].counter()
-        written = await self._archive.add(INDEX, media.lines(), counter)
+        written = await self._archive.add(INDEX, index.lines(), counter)
         resources = [descriptor.table_resource(file, self._files, keys) for file in self._files]
         resources.append(descriptor.resource("media", written, index_resource()))
         package = descriptor.package(f"{order.map.system}-export", order.now, resources)
         await self._archive.add(descriptor.PATH, [package])
-        await self._archive.add(readme.PATH, [readme.readme(order.map, shown, media.tally, self._name, order.now)])
-        await self._archive.add(index.PATH, [index.page(self._contents(shown, media.tally), order.language)])
+        await self._archive.add(readme.PATH, [readme.readme(order.map, counts, index.tally, self._name, order.now)])
+        contents = Contents(order.customer, order.map, order.now, self._name, counts, self._listed, index.tally)
+        await self._archive.add(page.PATH, [page.written(contents, order.language)])
         await self._archive.close_bag(self._info())
-
-    def _contents(self, shown: Sequence[Shown], media: Tally) -> Contents:
-        order = self._order
-        rows = {one.table.name: one.rows for one in shown}
-        tables = (Listed(one.format.name, one.written.path, one.shown.table.name) for one in self._files)
-        return Contents(order.customer, order.map, order.now, self._name, rows, (*tables, *self._listed), media)
 
     def _info(self) -> dict[str, str]:
         order = self._order
@@ -208,4 +217,5 @@ class _Build:
             "Source-Customer": order.customer,
             "Snapshot-At": iso(order.now),
             "Data-Map-Sha256": order.map.sha256,
+            "Scope": ", ".join(sorted(order.scope)),
         }

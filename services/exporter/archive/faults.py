@@ -44,3 +44,9 @@ class UnwritableError(ArchiveError):
     """The place of the archive can't be written to."""
 
     code = "unwritable"
+
+
+class UnknownError(ArchiveError):
+    """A format or a kind of data was asked for that there is not."""
+
+    code = "unknown"

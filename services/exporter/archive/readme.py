@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from shared.datamap.model import DataMap
 from shared.events.vocabulary import iso
 
 from .media import Tally
-from .snapshot import Shown
 
 PATH = "data/README.txt"
 
 
-def readme(map: DataMap, shown: Sequence[Shown], media: Tally, name: str, moment: datetime) -> bytes:  # noqa: A002
+def readme(map: DataMap, counts: Mapping[str, int], media: Tally, name: str, moment: datetime) -> bytes:  # noqa: A002
     """Write the README of the archive *name*."""
-    parts = (_what(map, moment), _tables(shown), _media(map, media), _left_out(map), _exempt(map), _how(name))
+    parts = (_what(map, moment), _tables(map, counts), _media(map, media), _left_out(map), _exempt(map), _how(name))
     return "\n".join(line for part in parts for line in part).encode()
 
 
@@ -24,7 +23,8 @@ def _what(map: DataMap, moment: datetime) -> Iterator[str]:  # noqa: A002
     yield f"All data of one customer in the system {map.system}, as it was at {iso(moment)}."
     yield "Everything was read in one transaction, so the tables fit together."
     yield ""
-    yield "data/csv, data/json   the tables, each in every format"
+    yield "index.html            all that is here, in a browser; begin there"
+    yield "data/csv, data/json   the tables, one by one; the further folders under data: in more formats"
     yield "data/datapackage.json what each column is and how the tables join (Frictionless Data Package)"
     yield "data/media            files, as they are; data/media.csv says which is which"
     yield ""
@@ -34,9 +34,11 @@ def _what(map: DataMap, moment: datetime) -> Iterator[str]:  # noqa: A002
     yield ""
 
 
-def _tables(shown: Sequence[Shown]) -> Iterator[str]:
+def _tables(map: DataMap, counts: Mapping[str, int]) -> Iterator[str]:  # noqa: A002
     yield "Tables"
-    yield from (f"  {one.table.name} ({one.table.category}): {one.rows} rows" for one in shown)
+    for table in map.tables:
+        found = f"{counts[table.name]} rows" if table.name in counts else "not asked for"
+        yield f"  {table.name} ({table.category}): {found}"
     yield ""
 
 

@@ -1,26 +1,23 @@
-"""One customer's rows at one moment: one read-only transaction in which the map is checked and rows are counted."""
+"""One customer's rows at one moment: one read-only transaction in which the map is checked, counted by a witness."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import asyncpg
-from asyncpg.pool import PoolConnectionProxy
 
 from services.exporter.formats import Format
 from shared.datamap import live
 from shared.datamap.columns import ForeignKey, LiveColumn
 from shared.datamap.model import DataMap, Table
-from shared.datamap.ownership import owned_by, relation
 
 from .faults import MapDisagreesError, NothingLeftError
+from .witness import SETTINGS, Connect, Connection, Witness, called, rows_of
 
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
-Connect: TypeAlias = "Callable[[], AbstractAsyncContextManager[Connection]]"
 Receive: TypeAlias = Callable[[bytes], Coroutine[Any, Any, None]]
 
 
@@ -32,41 +29,29 @@ _WORTH_WAKING_FOR = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A table with the columns that the archive shows of it, how many rows the snapshot holds, and its primary key.
+    """A table with the columns that the archive shows of it, and its primary key.
 
     *key* names all columns of the key, in its order, also those that are not shown.
     """
 
     table: Table
     columns: tuple[LiveColumn, ...]
-    rows: int
     key: tuple[str, ...]
 
 
 class Snapshot:
     """The open transaction; everything read through it is of one moment."""
 
-    def __init__(self, connection: Connection, map: DataMap, customer: str) -> None:  # noqa: A002 - the domain's word
+    def __init__(self, connection: Connection, map: DataMap, customer: str, witness: Witness) -> None:  # noqa: A002
         self._connection = connection
         self._map = map
         self._customer = customer
+        self.witness = witness
 
     async def shown(self) -> tuple[Shown, ...]:
-        """Count the customer's rows of every declared table."""
+        """Tell what the archive shows of every declared table."""
         columns = await live.columns(self._connection, self._map)
-        return tuple([await self._shown(table, columns[table.name]) for table in self._map.tables])
-
-    async def _shown(self, table: Table, columns: tuple[LiveColumn, ...]) -> Shown:
-        kept = tuple(column for column in columns if column.name not in table.left_out)
-        if not kept:
-            raise NothingLeftError(table.name, "the map leaves out every column", "Exempt the table, or show a column")
-        rows = await self._connection.fetchval(f"select count(*) {self.rows(table)}", self._customer)
-        key = sorted((column.key_position, column.name) for column in columns if column.key_position)
-        return Shown(table, kept, rows, tuple(name for _, name in key))
-
-    def rows(self, table: Table) -> str:
-        """Give what follows ``select …``: the customer's rows of *table* as ``t``, the customer being ``$1``."""
-        return f"from {relation(table.name)} as t where {owned_by(self._map, table, 't')}"
+        return tuple(_shown(table, columns[table.name]) for table in self._map.tables)
 
     async def foreign_keys(self) -> tuple[ForeignKey, ...]:
         """Give the database's foreign keys."""
@@ -75,6 +60,10 @@ class Snapshot:
     async def copy(self, shown: Shown, format: Format, receive: Receive) -> None:  # noqa: A002 - the domain's word
         """Stream the customer's rows of one table, in *format*, to *receive*, which may make the database wait."""
         await self.stream(format.select(shown.columns, self.rows(shown.table)), format.options, receive)
+
+    def rows(self, table: Table) -> str:
+        """Give what follows ``select …``: the customer's rows of *table* as ``t``, the customer being ``$1``."""
+        return rows_of(self._map, table)
 
     async def stream(self, query: str, options: Mapping[str, Any], receive: Receive) -> None:
         """Stream what *query*, with the customer as ``$1``, gives under COPY's *options* to *receive*."""
@@ -95,6 +84,14 @@ class Snapshot:
         return found
 
 
+def _shown(table: Table, columns: tuple[LiveColumn, ...]) -> Shown:
+    kept = tuple(column for column in columns if column.name not in table.left_out)
+    if not kept:
+        raise NothingLeftError(table.name, "the map leaves out every column", "Exempt the table, or show a column")
+    key = sorted((column.key_position, column.name) for column in columns if column.key_position)
+    return Shown(table, kept, tuple(name for _, name in key))
+
+
 @asynccontextmanager
 async def snapshot(connect: Connect, map: DataMap, customer: str) -> AsyncIterator[Snapshot]:  # noqa: A002
     """Open the snapshot; raises MapDisagreesError before anything is read if the map and the schema don't agree."""
@@ -104,19 +101,9 @@ async def snapshot(connect: Connect, map: DataMap, customer: str) -> AsyncIterat
         if stops:
             says = "; ".join(f"{found.place}: {found.says}" for found in stops)
             raise MapDisagreesError(stops[0].place, f"the data map and the database disagree: {says}", stops[0].remedy)
-        yield Snapshot(connection, map, customer)
+        async with called(Witness(map, customer), connect, await connection.fetchval(EXPORTED)) as witness:
+            yield Snapshot(connection, map, customer, witness)
 
 
-# Values must not look different because of how a server was set up. With row_security off a policy
-# that would hide rows is an error and not a short table.
-SETTINGS = """
-    set local timezone = 'UTC';
-    set local datestyle = 'ISO, YMD';
-    set local intervalstyle = 'iso_8601';
-    set local bytea_output = 'hex';
-    set local lc_monetary = 'C';
-    set local extra_float_digits = 1;
-    set local row_security = off;
-    set local statement_timeout = 0;
-    set local idle_in_transaction_session_timeout = 0;
-"""
+# name: what lets another session see what this one does, for as long as this transaction is open
+EXPORTED = "select pg_export_snapshot()"

@@ -13,8 +13,8 @@ from shared.datamap.columns import ForeignKey
 from shared.datamap.model import DataMap
 
 from .archive import Archive, File
-from .index import Listed
 from .names import SafeNames
+from .page import Listed
 from .snapshot import Receive, Shown, Snapshot
 
 
@@ -38,26 +38,42 @@ class Source:
 
 
 class Files:
-    """Where one whole format writes to: files below its own folder; *told* hears of each file now and then."""
+    """Where one whole format writes to: files below its own folder; *told* hears of stage, records and bytes."""
 
-    def __init__(self, archive: Archive, names: SafeNames, whole: Whole, told: Callable[[str, File], None]) -> None:
+    def __init__(self, archive: Archive, names: SafeNames, whole: Whole, told: Callable[[str, int, int], None]) -> None:
         self._archive = archive
         self._names = names
         self._whole = whole
         self._told = told
         self.listed: list[Listed] = []
+        self.size = 0
 
     @asynccontextmanager
     async def file(
-        self, path: str, *, counter: Counter | None = None, packed: bool = False, table: str | None = None
+        self,
+        path: str,
+        *,
+        counter: Counter | None = None,
+        packed: bool = False,
+        table: str | None = None,
+        listed: bool = True,
     ) -> AsyncIterator[File]:
-        """Write the file at *path* inside the block; *packed*: deflate is of no use; *table*: all that it holds."""
+        """Write the file at *path* inside the block; *packed*: deflate is of no use; *table*: all that it holds.
+
+        *listed*: the page names it; where there are many, name their folder by ``lists``.
+        """
         whole = self._whole
         name = f"data/{self._names.path(whole.folder, path)}"
 
         def passed(file: File) -> None:
-            self._told(f"{path} {whole.name}", file)
+            self._told(f"{path} {whole.name}", file.records, self.size + file.size)
 
         async with self._archive.file(name, counter=counter, packed=packed, passed=passed) as file:
             yield file
-        self.listed.append(Listed(whole.name, name, table))
+        self.size += file.size
+        if listed:
+            self.listed.append(Listed(whole.name, name, table))
+
+    def lists(self, folder: str, table: str) -> None:
+        """Let the page name the *folder* that holds many files of *table*."""
+        self.listed.append(Listed(self._whole.name, f"data/{self._whole.folder}/{folder}", table))

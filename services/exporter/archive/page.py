@@ -12,8 +12,8 @@ from urllib.parse import quote
 from shared.datamap.model import DataMap
 from shared.events.vocabulary import iso
 
-from .index_words import WORDS, Words
 from .media import Tally
+from .page_words import WORDS, Words
 
 PATH = "index.html"
 Language: TypeAlias = Literal["en", "sv"]
@@ -41,7 +41,7 @@ class Contents:
     media: Tally
 
 
-def page(contents: Contents, language: Language) -> bytes:
+def written(contents: Contents, language: Language) -> bytes:
     """Write the page in *language*."""
     words = WORDS[language]
     parts = (_head(contents, words, language), _tables(contents, words), _together(contents, words))

@@ -52,19 +52,19 @@ _ENGLISH = Words(
     formats="The formats, and what they are good for",
     of_formats=MappingProxyType(
         {
-            "csv": "Text with commas, for spreadsheets and for the import into other systems. Import it as text rather"
+            "csv": "Text with commas, for spreadsheets and for the import into a new system. Import it as text rather"
             " than opening it with a double click, since a cell may begin with =.",
             "jsonlines": "One row a line, for programmers.",
             "documents": "One line for each person or course with everything that belongs to it, for programmers.",
             "xml": "For systems that read XML; the .xsd beside each file says what is in it.",
-            "xlsx": "Workbooks for Excel, LibreOffice and others, a sheet for each table. The sheet “About” says what a"
-            " spreadsheet can't hold.",
+            "xlsx": "Workbooks for Excel, LibreOffice and the like, a sheet for each table. The sheet “About” says what"
+            " a spreadsheet can't hold.",
             "sql": "For a PostgreSQL database: psql restores it with keys and all.",
             "pdf": "To read and to print: certificates and reports.",
             "docx": "Reports, for Word and LibreOffice.",
         }
     ),
-    media="Pictures, films and other files",
+    media="Pictures, films and further files",
     some_media="{count} files with {size} bytes, unchanged, in the folder data/media. {listed} says which is which.",
     no_media="There are none. {listed} is an empty list.",
     left_out="What is not here, and why",

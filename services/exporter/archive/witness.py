@@ -1,0 +1,87 @@
+"""The witness: another session that sees the same snapshot and counts its rows, while the first one reads them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TypeAlias
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+from shared.datamap.model import DataMap, Table
+from shared.datamap.ownership import owned_by, relation
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+Connect: TypeAlias = "Callable[[], AbstractAsyncContextManager[Connection]]"
+
+
+class Witness:
+    """Counts by statements of its own, so that what the reading lost is missed; *known* fills as it goes on."""
+
+    def __init__(self, map: DataMap, customer: str) -> None:  # noqa: A002 - the domain's word
+        self._map = map
+        self._customer = customer
+        self._looking: asyncio.Task[None] | None = None
+        self.known: dict[str, int] = {}
+
+    async def counts(self) -> Mapping[str, int]:
+        """Wait until the rows of every declared table are counted; raises what the counting ran into."""
+        if self._looking is None:
+            raise RuntimeError("nobody called the witness")
+        await self._looking
+        return self.known
+
+    def call(self, connect: Connect, snapshot_id: str) -> None:
+        """Begin to count in the exported snapshot *snapshot_id*."""
+        self._looking = asyncio.create_task(self._look(connect, snapshot_id))
+
+    async def _look(self, connect: Connect, snapshot_id: str) -> None:
+        async with connect() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+            # The server's own id, and no parameter of a statement.
+            await connection.execute(f"set transaction snapshot '{snapshot_id}'")
+            await connection.execute(SETTINGS + ALONE)
+            for table in self._map.tables:
+                query = f"select count(*) {rows_of(self._map, table)}"
+                self.known[table.name] = await connection.fetchval(query, self._customer)
+
+    async def dismiss(self) -> None:
+        """Stop the counting that is under way."""
+        if self._looking is not None:
+            self._looking.cancel()
+            # What it ran into is told by counts(), or by what stopped the export.
+            await asyncio.gather(self._looking, return_exceptions=True)
+
+
+@asynccontextmanager
+async def called(witness: Witness, connect: Connect, snapshot_id: str) -> AsyncIterator[Witness]:
+    """Let *witness* count inside the block."""
+    witness.call(connect, snapshot_id)
+    try:
+        yield witness
+    finally:
+        await witness.dismiss()
+
+
+def rows_of(map: DataMap, table: Table) -> str:  # noqa: A002 - the domain's word
+    """Give what follows ``select …``: the customer's rows of *table* as ``t``, the customer being ``$1``."""
+    return f"from {relation(table.name)} as t where {owned_by(map, table, 't')}"
+
+
+# Values must not look different because of how a server was set up. With row_security off a policy
+# that would hide rows is an error and not a short table.
+SETTINGS = """
+    set local timezone = 'UTC';
+    set local datestyle = 'ISO, YMD';
+    set local intervalstyle = 'iso_8601';
+    set local bytea_output = 'hex';
+    set local lc_monetary = 'C';
+    set local extra_float_digits = 1;
+    set local row_security = off;
+    set local statement_timeout = 0;
+    set local idle_in_transaction_session_timeout = 0;
+"""
+
+# The counting runs beside the reading, so it may take its time but not the cores.
+ALONE = "set local max_parallel_workers_per_gather = 0;"
