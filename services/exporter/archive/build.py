@@ -10,14 +10,15 @@ from datetime import datetime
 
 from services.exporter.formats import FORMATS, Format
 from shared.datamap.columns import ForeignKey
-from shared.datamap.model import DataMap
+from shared.datamap.model import Bucket, DataMap
 from shared.events.vocabulary import TableCount, iso
 from shared.objects import ObjectStore
 
-from . import descriptor, readme
+from . import completeness, descriptor, readme, verifying
 from .archive import Archive, File
+from .completeness import Complete, compared
 from .descriptor import TableFile
-from .faults import NothingLeftError, RowsDisagreeError
+from .faults import NothingLeftError
 from .media import INDEX, MediaIndex, Tally, add_media, index_resource
 from .names import SafeNames
 from .sink import Sink
@@ -82,14 +83,17 @@ async def build(
     Raises ArchiveError (somebody must change something), StoreError, or asyncpg's errors; then *sink* holds nothing.
     """
     if order.map.buckets and sources.objects is None:
-        raise NothingLeftError(
-            order.map.buckets[0].name, "the map names a bucket, no object store is given", "Give one"
-        )
+        raise _no_store(order.map.buckets[0])
     async with sink:
-        rows, media = await _Build(sources, order, sink, progress).run()
-    stored, counts = sink.stored, tuple(TableCount(table=table, rows=count) for table, count in rows.items())
+        complete = await _Build(sources, order, sink, progress).run()
+    stored, media = sink.stored, complete.media
+    counts = tuple(TableCount(table=table, rows=rows) for table, rows in complete.counts.items())
     whole = stored.place, stored.size, stored.sha256, counts
     return ArchiveReport(*whole, media.objects, media.size, order.now, order.map.sha256)
+
+
+def _no_store(bucket: Bucket) -> NothingLeftError:
+    return NothingLeftError(bucket.name, "the map names a bucket, no object store is given", "Give one")
 
 
 def bag_name(export_id: str) -> str:
@@ -110,7 +114,7 @@ class _Build:
         self._files: list[TableFile] = []
         self._size = 0
 
-    async def run(self) -> tuple[Mapping[str, int], Tally]:
+    async def run(self) -> Complete:
         order = self._order
         with closing(self._archive), closing(MediaIndex()) as index:
             async with snapshot(self._sources.connect, order.map, order.customer) as rows:
@@ -119,17 +123,10 @@ class _Build:
                 for one in await rows.shown():
                     await self._table(rows, one)
                 counts = await rows.witness.counts()
-            self._compare(counts)
-            await self._media(index)
-            await self._describe(counts, keys, index)
-        return counts, index.tally
-
-    def _compare(self, counts: Mapping[str, int]) -> None:
-        for file in self._files:
-            table, records = file.shown.table.name, file.written.records
-            if records != counts[table]:
-                says = f"{records} records were written as {file.format.name}, the snapshot has {counts[table]} rows"
-                raise RowsDisagreeError(table, says, "Report this: the archive would not be complete")
+            objects = await self._media(index)
+            complete = compared(order.map, order.formats, self._files, counts, objects)
+            await self._describe(complete, keys, index)
+        return complete
 
     async def _table(self, rows: Snapshot, shown: Shown) -> None:
         for format in self._order.formats:  # noqa: A001 - the domain's word
@@ -153,25 +150,31 @@ class _Build:
     def _tell(self, stage: str, done: int, total: int | None, size: int) -> None:
         self._progress(Progress(stage, done, total, self._size + size))
 
-    async def _media(self, index: MediaIndex) -> None:
-        store = self._sources.objects
-        if store is None:
-            return
-        for bucket in self._order.map.buckets:
-            async with aclosing(add_media(self._archive, store, bucket, self._order.customer, index)) as tallies:
-                async for tally in tallies:
-                    self._tell(bucket.name, tally.objects, None, tally.size)
+    async def _media(self, index: MediaIndex) -> Mapping[str, Tally]:
+        return {bucket.name: await self._objects(bucket, index) for bucket in self._order.map.buckets}
 
-    async def _describe(self, counts: Mapping[str, int], keys: Sequence[ForeignKey], index: MediaIndex) -> None:
-        order = self._order
-        counter = FORMATS["csv"].counter()
-        written = await self._archive.add(INDEX, index.lines(), counter)
+    async def _objects(self, bucket: Bucket, index: MediaIndex) -> Tally:
+        store, found = self._sources.objects, Tally()
+        if store is None:
+            raise _no_store(bucket)
+        async with aclosing(add_media(self._archive, store, bucket, self._order.customer, index)) as tallies:
+            async for found in tallies:
+                self._tell(bucket.name, found.objects, None, found.size)
+        return found
+
+    async def _describe(self, complete: Complete, keys: Sequence[ForeignKey], index: MediaIndex) -> None:
+        order, archive = self._order, self._archive
+        written = await archive.add(INDEX, index.lines(), FORMATS["csv"].counter())
         resources = [descriptor.table_resource(file, self._files, keys) for file in self._files]
         resources.append(descriptor.resource("media", written, index_resource()))
         package = descriptor.package(f"{order.map.system}-export", order.now, resources)
-        await self._archive.add(descriptor.PATH, [package])
-        await self._archive.add(readme.PATH, [readme.readme(order.map, counts, index.tally, self._name, order.now)])
-        await self._archive.close_bag(self._info())
+        await archive.add(descriptor.PATH, [package])
+        await archive.add(completeness.PATH, [completeness.report(order.map, complete, order.now)])
+        text = readme.readme(order.map, complete.counts, complete.media, self._name, order.now)
+        await archive.add(readme.PATH, [text])
+        await archive.add(verifying.PROGRAM, [verifying.program()])
+        await archive.add(verifying.STEPS, [verifying.steps(self._name)])
+        await archive.close_bag(self._info())
 
     def _info(self) -> dict[str, str]:
         order = self._order
