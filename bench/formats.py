@@ -8,6 +8,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -23,6 +24,8 @@ from bench.rows import Row, append, show
 from services.exporter.archive.snapshot import Shown
 from services.exporter.formats import FORMATS, xlsx, xml
 from services.exporter.formats.format import listed
+from services.exporter.formats.papers import Paper
+from services.exporter.formats.pdf import render
 from shared.datamap import live
 from shared.datamap.model import load
 from shared.datamap.ownership import owned_by, relation
@@ -40,6 +43,8 @@ SELECTS: Mapping[str, tuple[Select, str]] = {
     "xlsx": (xlsx.select, ""),
     "sql": (lambda shown, rows: f"select {listed(shown.columns)} {rows}", "format text"),
 }
+SETS = 200
+MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 UNCHANGED = "format csv, quote e'\\x01', delimiter e'\\x02'"
 
 
@@ -117,6 +122,8 @@ async def run(scale: float = 1.0) -> list[Row]:
             for names, goal in ((TOGETHER, 1 / 1.4), (("xml",), 0.8), (("xlsx",), 0.8)):
                 rows.append(await asyncio.to_thread(beside, kind.name, on, found, names, goal))
             rows.append(await workbook(kind.name, on, found))
+            if any(one.shown.table.document for one in found):
+                rows.append(await asyncio.to_thread(papers, kind.name, on, found))
     return rows
 
 
@@ -144,6 +151,24 @@ async def workbook(kind: str, on: Ground, found: Sequence[Table]) -> Row:
     made = median([(await asyncio.to_thread(product, on, ("xlsx",))).seconds for _ in range(ROUNDS)])
     ours = sum(one.count for one in found) / made
     return Row(f"formats {kind} xlsx", ours, "rows/s", "rustpy-xlsxwriter, rows in memory", ours / alone, ">= 0.8")
+
+
+def sample(number: int) -> Paper:
+    """Give a paper as long as a certificate of the demo platform; each is another, since the compiler remembers."""
+    pairs = tuple((f"field {field}", f"value {number} {field}") for field in range(7))
+    return Paper(str(number), f"Certificate {number}", tuple((f"Part {part} of {number}", pairs) for part in range(5)))
+
+
+def papers(kind: str, on: Ground, found: Sequence[Table]) -> Row:
+    """Compare all papers as PDFs, database and store included, with the compiler alone on their like."""
+    count = sum(one.count for one in found if one.shown.table.document)
+    ours = count / product(on, ("pdf",)).seconds
+    render(sample(SETS), "platform", MOMENT)
+    begun = perf_counter()
+    for number in range(SETS):
+        render(sample(number), "platform", MOMENT)
+    alone = SETS / (perf_counter() - begun)
+    return Row(f"formats {kind} pdf", ours, "papers/s", "typst, papers in memory", ours / alone, ">= 0.8")
 
 
 if __name__ == "__main__":

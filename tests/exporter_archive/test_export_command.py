@@ -60,6 +60,7 @@ async def test_it_exports_what_was_asked_for(school: School, tmp_path: Path) -> 
         "media.csv",
         "datapackage.json",
         "README.txt",
+        "completeness.json",
     }
     assert "<code>users</code>: den här sortens uppgifter efterfrågades inte" in page
     assert "Scope: course\n" in info

@@ -55,7 +55,7 @@ async def test_every_table_and_format_can_be_opened_from_it(school: School, tmp_
 
     assert links <= paths
     data = {path for path in paths if path.startswith("data/") and not path.startswith("data/media/")}
-    assert data - links == {"data/datapackage.json"}
+    assert data - links == {"data/datapackage.json", "data/completeness.json"}
     assert "3 tables with 6 rows in all, and 9 files." in shown.text
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from services.exporter.formats import ALL, FORMATS, Format, Whole
@@ -15,9 +15,10 @@ from shared.datamap.model import Bucket, DataMap, Table
 from shared.events.vocabulary import TableCount, iso
 from shared.objects import ObjectStore
 
-from . import descriptor, page, readme
+from . import completeness, descriptor, page, readme, verifying
 from .archive import Archive, File
 from .asked import EVERYTHING
+from .completeness import Complete, compared
 from .descriptor import TableFile
 from .faults import NothingLeftError, RowsDisagreeError
 from .media import INDEX, MediaIndex, Tally, add_media, index_resource
@@ -58,6 +59,12 @@ class Order:
         """Tell whether *part* of the map is in the scope."""
         return part.category in self.scope
 
+    @property
+    def asked(self) -> DataMap:
+        """Give the map without what is outside the scope."""
+        tables, buckets = filter(self.asks_for, self.map.tables), filter(self.asks_for, self.map.buckets)
+        return replace(self.map, tables=tuple(tables), buckets=tuple(buckets))
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -95,14 +102,17 @@ async def build(
     Raises ArchiveError (somebody must change something), StoreError, or asyncpg's errors; then *sink* holds nothing.
     """
     if order.map.buckets and sources.objects is None:
-        raise NothingLeftError(
-            order.map.buckets[0].name, "the map names a bucket, no object store is given", "Give one"
-        )
+        raise _no_store(order.map.buckets[0])
     async with sink:
-        rows, media = await _Build(sources, order, sink, progress).run()
-    stored, counts = sink.stored, tuple(TableCount(table=table, rows=count) for table, count in rows.items())
+        complete = await _Build(sources, order, sink, progress).run()
+    stored, media = sink.stored, complete.media
+    counts = tuple(TableCount(table=table, rows=rows) for table, rows in complete.counts.items())
     whole = stored.place, stored.size, stored.sha256, counts
     return ArchiveReport(*whole, media.objects, media.size, order.now, order.map.sha256)
+
+
+def _no_store(bucket: Bucket) -> NothingLeftError:
+    return NothingLeftError(bucket.name, "the map names a bucket, no object store is given", "Give one")
 
 
 def bag_name(export_id: str) -> str:
@@ -125,7 +135,7 @@ class _Build:
         self._records: list[tuple[str, str, int]] = []
         self._size = 0
 
-    async def run(self) -> tuple[Mapping[str, int], Tally]:
+    async def run(self) -> Complete:
         order = self._order
         with closing(self._archive), closing(MediaIndex()) as index:
             async with snapshot(self._sources.connect, order.map, order.customer) as rows:
@@ -136,11 +146,13 @@ class _Build:
                     await self._table(rows, one)
                 await self._together(Source(rows, shown, keys, order.map, order.now))
                 counted = await rows.witness.counts()
-                counts = {one.table.name: counted[one.table.name] for one in shown}
+            counts = {one.table.name: counted[one.table.name] for one in shown}
             self._compare(counts)
-            await self._media(index)
-            await self._describe(counts, keys, index)
-        return counts, index.tally
+            objects = await self._media(index)
+            tabular = [one for one in order.formats if not isinstance(one, Whole)]
+            complete = compared(order.asked, tabular, self._files, counts, objects)
+            await self._describe(complete, keys, index)
+        return complete
 
     def _compare(self, counts: Mapping[str, int]) -> None:
         for table, format, records in self._records:  # noqa: A001 - the domain's word
@@ -153,8 +165,7 @@ class _Build:
             if not isinstance(format, Whole):
                 file = await self._table_as(rows, shown, format)
                 self._files.append(file)
-                self._listed.append(Listed(format.name, file.written.path, shown.table.name))
-                self._records.append((shown.table.name, format.name, file.written.records))
+                self._listed.append(Listed(format.name, file.written.path, shown.table.name, counted=True))
 
     async def _together(self, source: Source) -> None:
         for whole in self._order.formats:
@@ -186,27 +197,35 @@ class _Build:
     def _tell(self, stage: str, done: int, total: int | None, size: int) -> None:
         self._progress(Progress(stage, done, total, self._size + size))
 
-    async def _media(self, index: MediaIndex) -> None:
-        store = self._sources.objects
-        if store is None:
-            return
-        for bucket in filter(self._order.asks_for, self._order.map.buckets):
-            async with aclosing(add_media(self._archive, store, bucket, self._order.customer, index)) as tallies:
-                async for tally in tallies:
-                    self._tell(bucket.name, tally.objects, None, tally.size)
+    async def _media(self, index: MediaIndex) -> Mapping[str, Tally]:
+        return {bucket.name: await self._objects(bucket, index) for bucket in self._order.asked.buckets}
 
-    async def _describe(self, counts: Mapping[str, int], keys: Sequence[ForeignKey], index: MediaIndex) -> None:
-        order = self._order
-        counter = FORMATS["csv"].counter()
-        written = await self._archive.add(INDEX, index.lines(), counter)
+    async def _objects(self, bucket: Bucket, index: MediaIndex) -> Tally:
+        store, found = self._sources.objects, Tally()
+        if store is None:
+            raise _no_store(bucket)
+        async with aclosing(add_media(self._archive, store, bucket, self._order.customer, index)) as tallies:
+            async for found in tallies:
+                self._tell(bucket.name, found.objects, None, found.size)
+        return found
+
+    async def _describe(self, complete: Complete, keys: Sequence[ForeignKey], index: MediaIndex) -> None:
+        order, archive = self._order, self._archive
+        written = await archive.add(INDEX, index.lines(), FORMATS["csv"].counter())
         resources = [descriptor.table_resource(file, self._files, keys) for file in self._files]
         resources.append(descriptor.resource("media", written, index_resource()))
         package = descriptor.package(f"{order.map.system}-export", order.now, resources)
-        await self._archive.add(descriptor.PATH, [package])
-        await self._archive.add(readme.PATH, [readme.readme(order.map, counts, index.tally, self._name, order.now)])
-        contents = Contents(order.customer, order.map, order.now, self._name, counts, self._listed, index.tally)
-        await self._archive.add(page.PATH, [page.written(contents, order.language)])
-        await self._archive.close_bag(self._info())
+        await archive.add(descriptor.PATH, [package])
+        await archive.add(completeness.PATH, [completeness.report(order.map, complete, order.now, self._listed)])
+        text = readme.readme(order.map, complete.counts, complete.media, self._name, order.now)
+        await archive.add(readme.PATH, [text])
+        contents = Contents(
+            order.customer, order.map, order.now, self._name, complete.counts, self._listed, complete.media
+        )
+        await archive.add(page.PATH, [page.written(contents, order.language)])
+        await archive.add(verifying.PROGRAM, [verifying.program()])
+        await archive.add(verifying.STEPS, [verifying.steps(self._name)])
+        await archive.close_bag(self._info())
 
     def _info(self) -> dict[str, str]:
         order = self._order

@@ -28,6 +28,12 @@ class RowsDisagreeError(ArchiveError):
     code = "rows_disagree"
 
 
+class UnreadError(ArchiveError):
+    """A declared source is not in what was written."""
+
+    code = "unread"
+
+
 class MediaChangedError(ArchiveError):
     """An object vanished or changed between its listing and its reading."""
 

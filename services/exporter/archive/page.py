@@ -21,11 +21,15 @@ Language: TypeAlias = Literal["en", "sv"]
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A file of the archive: in which *format*, at which *path* below the bag; *table* is None if it holds several."""
+    """A file of the archive: in which *format*, at which *path* below the bag; *table* is None if it holds several.
+
+    *counted*: it has a record a row, which anybody can count.
+    """
 
     format: str
     path: str
     table: str | None = None
+    counted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
