@@ -20,14 +20,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bar
 
 from shared.clock import system_clock
-from shared.datamap.model import DataMap, load
+from shared.datamap.model import load
 from shared.errors import OperatorError
 from shared.objects import ObjectStore
 from shared.settings import read_settings
 
+from .archive.asked import named_formats, scope_of
 from .archive.build import ArchiveReport, Order, Progress, Sources, bag_name, build
+from .archive.page import Language
 from .archive.sink import FileSink, Sink
-from .formats import FORMATS, Format
+from .formats import ALL
 
 app = typer.Typer(
     invoke_without_command=True,
@@ -45,40 +47,27 @@ def export(
     customer: Annotated[str, typer.Option(help="Whose data.")],
     to: Annotated[str, typer.Option(help="A folder, or s3://bucket/key.")],
     *,
-    formats: Annotated[list[str] | None, typer.Option("--format", help="csv, jsonlines; both if not given.")] = None,
+    formats: Annotated[list[str] | None, typer.Option("--format", help=f"{', '.join(ALL)}; all if not given.")] = None,
+    scope: Annotated[list[str] | None, typer.Option(help="user, course, report; all if not given.")] = None,
+    language: Annotated[Language, typer.Option(help="Of the page for whoever opens it: en or sv.")] = "en",
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Export one customer's data into an archive."""
     map = load(map_path)  # noqa: A001 - the domain's word
     with _shown(quiet=as_json) as tell:
-        report, seconds = uvloop.run(_export(dsn, map, customer, to, formats=formats or list(FORMATS), tell=tell))
+        now = system_clock()
+        export_id = Path(to).stem if to.startswith(_S3) else f"{customer}-{now:%Y%m%dT%H%M%SZ}"
+        order = Order(customer, export_id, map, now, named_formats(formats or ()), language, scope_of(scope or ()))
+        report, seconds = uvloop.run(_export(dsn, order, to, tell=tell))
     typer.echo(_as_json(report, seconds) if as_json else _as_text(report, seconds))
 
 
-async def _export(
-    dsn: str,
-    map: DataMap,  # noqa: A002 - the domain's word
-    customer: str,
-    to: str,
-    *,
-    formats: list[str],
-    tell: Tell,
-) -> tuple[ArchiveReport, float]:
+async def _export(dsn: str, order: Order, to: str, *, tell: Tell) -> tuple[ArchiveReport, float]:
     """Export, and say in how many seconds; that the store's client was loaded before is no part of them."""
-    now, chosen = system_clock(), _formats(formats)
-    export_id = Path(to).stem if to.startswith(_S3) else f"{customer}-{now:%Y%m%dT%H%M%SZ}"
     async with ObjectStore(read_settings().s3) as store:
         sources = Sources(lambda: _connected(dsn), store)
-        order = Order(customer, export_id, map, now, chosen)
         begun = perf_counter()
-        return await build(sources, order, _sink(to, store, export_id), tell), perf_counter() - begun
-
-
-def _formats(names: list[str]) -> tuple[Format, ...]:
-    for name in names:
-        if name not in FORMATS:
-            raise OperatorError(f"--format {name}: there is no such format; there are {', '.join(FORMATS)}.")
-    return tuple(FORMATS[name] for name in FORMATS if name in names)
+        return await build(sources, order, _sink(to, store, order.export_id), tell), perf_counter() - begun
 
 
 def _sink(to: str, store: ObjectStore, export_id: str) -> Sink:

@@ -232,7 +232,8 @@ def _expired(known: Known, closes_at: datetime) -> bool:
 def _serve(state: State, event: ExportRequested, window: Window) -> Decision[State]:
     known = replace(state.known, asked=(*state.known.asked, event.request_id))
     export_id = str(derived("export", event.customer_id, event.request_id))
-    return _build(known, Building(event.request_id, export_id, 1, window.closes_at))
+    asked = event.scope, event.formats, event.language
+    return _build(known, Building(event.request_id, export_id, 1, window.closes_at, *asked))
 
 
 def _build(known: Known, building: Building) -> Decision[State]:
@@ -241,6 +242,9 @@ def _build(known: Known, building: Building) -> Decision[State]:
         request_id=building.request_id,
         export_id=building.export_id,
         attempt=building.attempt,
+        scope=building.scope,
+        formats=building.formats,
+        language=building.language,
     )
     return Decided(Keeping(replace(known, building=(*known.building, building))), (), (task,))
 

@@ -25,6 +25,7 @@ from shared.settings import Settings
 from shared.statecodec import StateCodec
 from shared.store_faults import StoreRefusalError
 
+from .archive.asked import language_of, named_formats, scope_of
 from .archive.build import ArchiveReport, Order, Progress, Sources, build
 from .archive.faults import ArchiveError
 from .states import Deleting, State
@@ -60,6 +61,7 @@ class Exporting:
     async def _build(self, task: BuildArchive, attempt: Attempt) -> ArchiveReport:
         # Read each time: the map grows with the schema, and a service lives for months.
         map = await asyncio.to_thread(load, self.database.map)  # noqa: A001 - the domain's word
+        formats, scope = named_formats(task.formats), scope_of(task.scope)
         bucket, key = self.archives.bucket, f"{self.archives.prefix_of(task.customer_id)}{task.export_id}.zip"
 
         def tell(at: Progress) -> None:
@@ -69,7 +71,8 @@ class Exporting:
             # A crash after the upload leaves an archive that nobody was told of: a copy too many.
             await store.delete_all_versions(bucket, key)
             sources = Sources(self._connected, store)
-            order = Order(task.customer_id, task.export_id, map, attempt.clock())
+            named = task.customer_id, task.export_id, map, attempt.clock()
+            order = Order(*named, formats, language_of(task.language), scope)
             return await build(sources, order, store.upload(bucket, key), tell)
 
     async def delete(self, task: DeleteArchives, attempt: Attempt) -> ArchivesDeleted | DeleteFailed:

@@ -12,12 +12,18 @@ from shared.holds import Holds
 
 
 class Building(Struct, frozen=True):
-    """An archive in the making; *until* is the end of the window in which it was asked for."""
+    """An archive in the making; *until* is the end of the window in which it was asked for.
+
+    *scope*, *formats* and *language* are those of the request.
+    """
 
     request_id: str
     export_id: str
     attempt: int
     until: datetime
+    scope: tuple[str, ...] = ()
+    formats: tuple[str, ...] = ()
+    language: str = "en"
 
 
 class Copy(Struct, frozen=True):

@@ -25,11 +25,14 @@ class ArchiveCopy(Value):
 
 
 class BuildArchive(Task):
-    """Build the archive of all the customer's data (P5, P6); *attempt* counts from 1."""
+    """Build the archive of what was asked for (P5, P6), all of it where nothing was named; *attempt* counts from 1."""
 
     request_id: Ref
     export_id: Ref
     attempt: Positive
+    scope: tuple[Code, ...] = ()
+    formats: tuple[Code, ...] = ()
+    language: Code = "en"
 
 
 class ArchiveBuilt(Outcome):

@@ -41,6 +41,11 @@ def selected(column: LiveColumn) -> str:
     return f"t.{quoted(column.name)}" if column.sql is None else f"{column.sql} as {quoted(column.name)}"
 
 
+def value_of(column: LiveColumn) -> str:
+    """Give the SQL for the value of *column* in the row ``t``, to stand in an expression."""
+    return f"t.{quoted(column.name)}" if column.sql is None else f"({column.sql})"
+
+
 _FAMILIES = {
     **dict.fromkeys(("smallint", "integer", "bigint", "numeric", "real", "double precision"), "number"),
     **dict.fromkeys(("text", "character varying", "character", "name", "citext"), "text"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from ..errors import OperatorError
-from .document import Category
+from .document import Category, Paper
 from .names import PUBLIC, literal, named, parts
 from .owners import CUSTOMER, ById, ByTenancy, Owner, Registry
 from .relocate import relocated
@@ -31,7 +31,8 @@ class Table:
 
     *person* leads a row to a person of the customer's, by that person's own id. *columns* are all that are declared
     (``None``: whatever is there). *coded* says what values mean, *media* which objects they refer to. *unowned* is
-    why rows of it may belong to no customer.
+    why rows of it may belong to no customer. *document* says that each row is a paper, exported as a file to read and
+    to print as well.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Table:
     coded: Mapping[str, Coding] = field(default_factory=dict)
     media: Mapping[str, Reference] = field(default_factory=dict)
     unowned: str | None = None
+    document: Paper | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ from .rule_document import WrittenCoding, WrittenReference
 
 __all__ = ["CUSTOMER", "OnceLoader", "read_yaml"]
 
+# A table whose rows are papers: each is exported as a file to read and to print, too.
+Paper = Literal["certificate", "report"]
 Category = Literal["user", "course", "report"]
 
 
@@ -31,6 +33,7 @@ class WrittenTable(Written):
     coded: dict[Column, WrittenCoding] = Field(default_factory=dict)
     media: dict[Column, WrittenReference] = Field(default_factory=dict)
     unowned: Words | None = None
+    document: Paper | None = None
 
 
 class WrittenExemption(Written):

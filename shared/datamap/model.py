@@ -117,6 +117,7 @@ def _table(name: str, written: WrittenTable, owner: Owner) -> Table:
         coded=MappingProxyType({column: freeze.coding(coding) for column, coding in written.coded.items()}),
         media=freeze.references(written.media),
         unowned=written.unowned,
+        document=written.document,
     )
 
 

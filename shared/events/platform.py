@@ -174,10 +174,17 @@ class TransitionProlonged(Event):
 
 
 class ExportRequested(Event):
-    """The customer asks for its data (P3); asked again under another *request_id*, it is served again."""
+    """The customer asks for its data (P3); asked again under another *request_id*, it is served again.
+
+    *scope* names kinds of data (user, course, report), *formats* what the archive shall hold; all of them where none is
+    named. One that there is not fails the export. *language* is that of the page for whoever opens the archive.
+    """
 
     request_id: Ref
     requested_at: Moment
+    scope: tuple[Code, ...] = ()
+    formats: tuple[Code, ...] = ()
+    language: Code = "en"
 
 
 class ExportConfirmed(Event):

@@ -14,7 +14,7 @@ from bench.rows import Row, append
 _NEEDS = {"relay": "confluent_kafka", "storm": "procrastinate"}
 
 
-@pytest.mark.parametrize("name", [name for name in BENCHES if name not in {"export", "storm"}])
+@pytest.mark.parametrize("name", [name for name in BENCHES if name not in {"export", "formats", "storm"}])
 async def test_each_benchmark_runs(name: str) -> None:
     """Every contender does its whole job, and each comparison comes out as a number."""
     if name in _NEEDS:

@@ -65,6 +65,21 @@ def test_ready_to_the_end_of_the_window() -> None:
     assert len({event.export_id for event in work.all(ExportReady)}) == 2
 
 
+def test_what_was_asked_for_is_ordered() -> None:
+    """Scope, formats and language go from the request to the work, and to the second try of it."""
+    work = in_window()
+    asked = {"scope": ("user",), "formats": ("csv", "pdf"), "language": "sv"}
+    work.tell(request(OVER).model_copy(update=asked))
+    first = work.ordered.pop(0)[1]
+    work.tell(not_built(first))
+    again = work.ordered.pop(0)[1]
+    work.tell(request(OVER, "r2"))
+    unasked = work.ordered.pop(0)[1]
+
+    assert [order.model_dump(include=set(asked)) for order in (first, again)] == [asked, asked]
+    assert unasked.model_dump(include=set(asked)) == {"scope": (), "formats": (), "language": "en"}
+
+
 def test_read_late() -> None:
     """A request made inside the window is served after it, while retention hasn't said that the data may go."""
     work = in_window()

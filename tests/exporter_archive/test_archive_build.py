@@ -54,7 +54,8 @@ async def test_no_other_customers_row_or_object_is_in_it(school: School, tmp_pat
     """Nothing of the other customer is anywhere in the bag."""
     bag = await unpacked(school, tmp_path)
 
-    found = b"".join(path.read_bytes() for path in bag.rglob("*") if path.is_file())
+    # The verifier is the same file in every archive, and speaks of others in its comments.
+    found = b"".join(path.read_bytes() for path in bag.rglob("*") if path.is_file() and path.name != "verify.py")
     assert b"other" not in found
     assert b"somebody else" not in found
     assert b"not acme's" not in found

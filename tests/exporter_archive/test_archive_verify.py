@@ -7,12 +7,15 @@ import hashlib
 import json
 import random
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from zipfile import ZipFile
 
 import pytest
-from archive_school import opened_school
+from archive_school import opened_school, run
 from typer.testing import CliRunner
 
 from shared.settings import Settings
@@ -70,6 +73,13 @@ def test_an_archive_as_it_was_made_is_whole(archive: Path) -> None:
     assert main([str(archive)]) == 0
 
 
+def report(files: Files, change: Callable[[Any], object]) -> None:
+    """Change the report of completeness."""
+    said = json.loads(files["export-1/data/completeness.json"])
+    change(said)
+    files["export-1/data/completeness.json"] = json.dumps(said).encode()
+
+
 CHANGES: dict[str, tuple[Callable[[Files], object], tuple[str, str]]] = {
     "a changed letter": (
         lambda files: files.update({USERS: files[USERS].replace(b"a@acme", b"z@acme")}),
@@ -95,6 +105,19 @@ CHANGES: dict[str, tuple[Callable[[Files], object], tuple[str, str]]] = {
         ("broken", PAYLOAD_MANIFEST),
     ),
     "no tag manifest": (lambda files: files.pop(f"export-1/{TAG_MANIFEST}"), ("missing", TAG_MANIFEST)),
+    "a table forgotten in the report": (
+        lambda files: report(files, lambda said: said["tables"][1]["files"].clear()),
+        ("missing", "data/completeness.json"),
+    ),
+    "other rows in the report": (
+        lambda files: report(files, lambda said: said["tables"][1].update(rows=3)),
+        ("altered", "data/csv/user/users.csv"),
+    ),
+    "fewer objects in the report": (
+        lambda files: report(files, lambda said: said["objects"][0].update(files=1)),
+        ("altered", "data/media/"),
+    ),
+    "no report": (lambda files: files.pop("export-1/data/completeness.json"), ("broken", "data/completeness.json")),
     "no descriptor": (lambda files: files.pop("export-1/data/datapackage.json"), ("broken", "data/datapackage.json")),
 }
 
@@ -105,6 +128,76 @@ def test_every_change_is_named(archive: Path, name: str) -> None:
     change, finding = CHANGES[name]
 
     assert finding in found(rewritten(archive, change))
+
+
+def unpacked(archive: Path) -> Path:
+    with ZipFile(archive) as opened:
+        opened.extractall(archive.parent)
+    return archive.parent / "export-1"
+
+
+def test_the_unpacked_archive_is_checked_too(archive: Path) -> None:
+    """In a folder the same is found: nothing, a changed letter, a file taken out, one put in, a link."""
+    bag = unpacked(archive)
+
+    assert verify(bag).findings == ()
+    (bag / "data/csv/user/users.csv").write_bytes(b"id\n")
+    (bag / "data/media/uploads/Film.mp4").unlink()
+    (bag / "data/x").write_bytes(b"")
+    (bag / "data/csv/user/y.csv").symlink_to(bag / "data/csv/user/customers.csv")
+    assert {("altered", "data/csv/user/users.csv"), ("missing", "data/media/uploads/Film.mp4"), ("added", "data/x"),
+            ("added", "data/csv/user/y.csv")} <= found(bag)  # fmt: skip
+
+
+def test_the_program_inside_needs_nothing_but_python(archive: Path) -> None:
+    """Alone, without site packages, it checks the ZIP, the folder it lies in, and names a changed file."""
+    bag = unpacked(archive)
+    command = [sys.executable, "-I", "-S", bag / "verify.py"]
+
+    assert "0 findings" in run([*command, archive], archive.parent)
+    assert "0 findings" in run(command, archive.parent)
+    (bag / "data/csv/user/users.csv").write_bytes(b"id\n")
+    assert "altered: data/csv/user/users.csv" in run(command, archive.parent, check=False)
+
+
+def pasted(folder: Path) -> list[int]:
+    """Paste the commands of VERIFY.txt into a shell, one by one; gives their exit codes."""
+    with ZipFile(folder / "export-1.zip") as opened:
+        text = opened.read("export-1/VERIFY.txt").decode()
+    commands = re.findall(r"^    (.*)$", text, re.MULTILINE)
+    environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
+    # S603: the commands are the archive's own.
+    done = [subprocess.run(["/bin/sh", "-c", one], cwd=folder, env=environment, check=False) for one in commands]
+    return [one.returncode for one in done]
+
+
+def test_the_commands_find_nothing_wrong_in_a_whole_archive(archive: Path) -> None:
+    """Each command of VERIFY.txt, pasted as it stands, ends well."""
+    assert pasted(archive.parent) == [0] * 9
+
+
+@pytest.mark.parametrize("name", ["a changed letter", "a file taken out", "a file put in", "a tag file put in"])
+def test_the_commands_find_a_change(archive: Path, name: str) -> None:
+    """A changed archive makes at least one of the stock tools' commands fail, and the program too."""
+    rewritten(archive, CHANGES[name][0]).rename(archive)
+    codes = pasted(archive.parent)
+
+    assert any(codes[2:7])
+    assert codes[7:] == [1, 1]
+
+
+def test_the_report_tells_what_became_of_everything(archive: Path) -> None:
+    """Every table and bucket of the map is in it: exported, empty, or left out with the reason."""
+    said = json.loads(files_of(archive)["export-1/data/completeness.json"])
+
+    tables = [(one["table"], one["outcome"], one["rows"], one["columns_left_out"]) for one in said["tables"]]
+    assert tables == [
+        ("customers", "exported", 1, {}),
+        ("users", "exported", 2, {"password_hash": "a secret"}),
+        ("notes", "exported", 3, {}),
+    ]
+    assert said["left_out"] == [{"table": "settings", "outcome": "left out", "reason": "the platform's own"}]
+    assert [(one["bucket"], one["outcome"], one["files"]) for one in said["objects"]] == [("uploads", "exported", 8)]
 
 
 def test_a_row_taken_out_is_missed_even_if_all_sums_are_made_new(archive: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 from archive_school import MAP, School
@@ -42,10 +43,39 @@ async def test_it_exports_into_a_store_and_tells_machines(school: School, tmp_pa
     assert (await school.store.head(school.bucket, "acme/one.zip")).size == report["size"]
 
 
+async def test_it_exports_what_was_asked_for(school: School, tmp_path: Path) -> None:
+    """Only the kinds of data and the formats that were named; the page says what wasn't asked for."""
+    more = ("--scope", "course", "--format", "xml", "--format", "xlsx", "--language", "sv")
+    result = await exported(school, tmp_path, str(tmp_path / "out"), *more)
+
+    path = Path(result.stdout.splitlines()[0])
+    with ZipFile(path) as opened:
+        names = {name.partition("/data/")[2] for name in opened.namelist()} - {""}
+        page = opened.read(f"{path.stem}/index.html").decode()
+        info = opened.read(f"{path.stem}/bag-info.txt").decode()
+    assert {name for name in names if not name.startswith("media/")} == {
+        "xml/course/notes.xml",
+        "xml/course/notes.xsd",
+        "xlsx/course.xlsx",
+        "media.csv",
+        "datapackage.json",
+        "README.txt",
+        "completeness.json",
+    }
+    assert "<code>users</code>: den här sortens uppgifter efterfrågades inte" in page
+    assert "Scope: course\n" in info
+    assert verify(path).findings == ()
+
+
 @pytest.mark.parametrize(
     ("to", "more", "says"),
     [
-        ("out", ["--format", "excel"], "--format excel: there is no such format; there are csv, jsonlines"),
+        (
+            "out",
+            ["--format", "excel"],
+            "format excel: there is no such format. There are csv, jsonlines",
+        ),
+        ("out", ["--scope", "users"], "scope users: there is no such scope. There are course, report, user"),
         ("s3://bucket", [], "--to s3://bucket: an object's place is s3://bucket/key"),
         ("out", ["--dsn", "postgresql://nobody@127.0.0.1:1/none"], "the database can't be reached"),
         ("/dev/null/out", [], "the archive can't be written"),

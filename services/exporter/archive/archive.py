@@ -9,6 +9,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from services.exporter.formats import Counter
 
@@ -32,6 +33,13 @@ class Written:
     records: int
 
 
+class Onward(Protocol):
+    """Where packed bytes go on to: the sink, or the file around a ZIP inside the archive."""
+
+    async def write(self, data: bytes) -> None:
+        """Take *data*; may make the writer wait."""
+
+
 def _unwatched(_: File) -> None:
     """Nobody looks on."""
 
@@ -40,7 +48,7 @@ class File:
     """A file being written: one piece is digested and deflated in a thread while the next one is gathered."""
 
     def __init__(
-        self, sink: Sink, worker: Executor, entry: Entry, counter: Counter | None, passed: Callable[[File], None]
+        self, sink: Onward, worker: Executor, entry: Entry, counter: Counter | None, passed: Callable[[File], None]
     ) -> None:
         self._sink = sink
         self._worker = worker

@@ -5,27 +5,32 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from services.exporter.formats import FORMATS, Format
+from services.exporter.formats import ALL, FORMATS, Format, Whole
 from shared.datamap.columns import ForeignKey
-from shared.datamap.model import DataMap
+from shared.datamap.document import Category
+from shared.datamap.model import Bucket, DataMap, Table
 from shared.datamap.names import reported
 from shared.events.vocabulary import TableCount, iso
 from shared.objects import ObjectStore
 
-from . import descriptor, readme
+from . import completeness, descriptor, page, readme, verifying
 from .archive import Archive, File
+from .asked import EVERYTHING
+from .completeness import Complete, compared
 from .descriptor import TableFile
 from .faults import NothingLeftError, RowsDisagreeError
 from .media import INDEX, MediaIndex, Tally, add_media, index_resource
 from .names import SafeNames
+from .page import Contents, Language, Listed
 from .sink import Sink
 from .snapshot import Shown, Snapshot, snapshot
+from .source import Files, Source
 from .witness import Connect
 
-ALL_FORMATS = tuple(FORMATS.values())
+ALL_FORMATS = tuple(ALL.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +43,28 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to archive: *customer*'s data by *map* in *formats*, under the name *export_id*, as of *now* (UTC)."""
+    """What to archive: *customer*'s data by *map* in *formats*, under the name *export_id*, as of *now* (UTC).
+
+    *language* is that of the page for whoever opens the archive; *scope* names the categories that were asked for.
+    """
 
     customer: str
     export_id: str
     map: DataMap
     now: datetime
-    formats: Sequence[Format] = ALL_FORMATS
+    formats: Sequence[Format | Whole] = ALL_FORMATS
+    language: Language = "en"
+    scope: frozenset[Category] = EVERYTHING
+
+    def asks_for(self, part: Table | Bucket) -> bool:
+        """Tell whether *part* of the map is in the scope."""
+        return part.category in self.scope
+
+    @property
+    def asked(self) -> DataMap:
+        """Give the map without what is outside the scope."""
+        tables, buckets = filter(self.asks_for, self.map.tables), filter(self.asks_for, self.map.buckets)
+        return replace(self.map, tables=tuple(tables), buckets=tuple(buckets))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +103,17 @@ async def build(
     Raises ArchiveError (somebody must change something), StoreError, or asyncpg's errors; then *sink* holds nothing.
     """
     if order.map.buckets and sources.objects is None:
-        raise NothingLeftError(
-            order.map.buckets[0].name, "the map names a bucket, no object store is given", "Give one"
-        )
+        raise _no_store(order.map.buckets[0])
     async with sink:
-        rows, media = await _Build(sources, order, sink, progress).run()
-    counts = tuple(TableCount(table=reported(table), rows=count) for table, count in rows.items())
-    stored = sink.stored
+        complete = await _Build(sources, order, sink, progress).run()
+    stored, media = sink.stored, complete.media
+    counts = tuple(TableCount(table=reported(table), rows=rows) for table, rows in complete.counts.items())
     whole = stored.place, stored.size, stored.sha256, counts
     return ArchiveReport(*whole, media.objects, media.size, order.now, order.map.sha256)
+
+
+def _no_store(bucket: Bucket) -> NothingLeftError:
+    return NothingLeftError(bucket.name, "the map names a bucket, no object store is given", "Give one")
 
 
 def bag_name(export_id: str) -> str:
@@ -110,32 +132,53 @@ class _Build:
         self._archive = Archive(sink, self._name, order.now)
         self._names = SafeNames()
         self._files: list[TableFile] = []
+        self._listed: list[Listed] = []
+        self._records: list[tuple[str, str, int]] = []
         self._size = 0
 
-    async def run(self) -> tuple[Mapping[str, int], Tally]:
+    async def run(self) -> Complete:
         order = self._order
         with closing(self._archive), closing(MediaIndex()) as index:
             async with snapshot(self._sources.connect, order.map, order.customer) as rows:
                 await self._archive.open_bag()
                 keys = await rows.foreign_keys()
-                for one in await rows.shown():
+                shown = [one for one in await rows.shown() if order.asks_for(one.table)]
+                for one in shown:
                     await self._table(rows, one)
-                counts = await rows.witness.counts()
+                await self._together(Source(rows, shown, keys, order.map, order.now))
+                counted = await rows.witness.counts()
+            counts = {one.table.name: counted[one.table.name] for one in shown}
             self._compare(counts)
-            await self._media(index)
-            await self._describe(counts, keys, index)
-        return counts, index.tally
+            objects = await self._media(index)
+            tabular = [one for one in order.formats if not isinstance(one, Whole)]
+            complete = compared(order.asked, tabular, self._files, counts, objects)
+            await self._describe(complete, keys, index)
+        return complete
 
     def _compare(self, counts: Mapping[str, int]) -> None:
-        for file in self._files:
-            table, records = file.shown.table.name, file.written.records
+        for table, format, records in self._records:  # noqa: A001 - the domain's word
             if records != counts[table]:
-                says = f"{records} records were written as {file.format.name}, the snapshot has {counts[table]} rows"
+                says = f"{records} records were written as {format}, the snapshot has {counts[table]} rows"
                 raise RowsDisagreeError(table, says, "Report this: the archive would not be complete")
 
     async def _table(self, rows: Snapshot, shown: Shown) -> None:
         for format in self._order.formats:  # noqa: A001 - the domain's word
-            self._files.append(await self._table_as(rows, shown, format))
+            if not isinstance(format, Whole):
+                file = await self._table_as(rows, shown, format)
+                self._files.append(file)
+                self._listed.append(Listed(format.name, file.written.path, shown.table.name, counted=True))
+
+    async def _together(self, source: Source) -> None:
+        for whole in self._order.formats:
+            if isinstance(whole, Whole):
+                files = Files(self._archive, self._names, whole, self._passed)
+                records = await whole.write(source, files)
+                self._listed += files.listed
+                self._size += files.size
+                self._records += ((table, whole.name, count) for table, count in records.items())
+
+    def _passed(self, stage: str, done: int, size: int) -> None:
+        self._tell(stage, done, None, size)
 
     async def _table_as(self, rows: Snapshot, shown: Shown, format: Format) -> TableFile:  # noqa: A002
         table = shown.table
@@ -155,25 +198,35 @@ class _Build:
     def _tell(self, stage: str, done: int, total: int | None, size: int) -> None:
         self._progress(Progress(stage, done, total, self._size + size))
 
-    async def _media(self, index: MediaIndex) -> None:
-        store = self._sources.objects
-        if store is None:
-            return
-        for bucket in self._order.map.buckets:
-            async with aclosing(add_media(self._archive, store, bucket, self._order.customer, index)) as tallies:
-                async for tally in tallies:
-                    self._tell(bucket.name, tally.objects, None, tally.size)
+    async def _media(self, index: MediaIndex) -> Mapping[str, Tally]:
+        return {bucket.name: await self._objects(bucket, index) for bucket in self._order.asked.buckets}
 
-    async def _describe(self, counts: Mapping[str, int], keys: Sequence[ForeignKey], index: MediaIndex) -> None:
-        order = self._order
-        counter = FORMATS["csv"].counter()
-        written = await self._archive.add(INDEX, index.lines(), counter)
+    async def _objects(self, bucket: Bucket, index: MediaIndex) -> Tally:
+        store, found = self._sources.objects, Tally()
+        if store is None:
+            raise _no_store(bucket)
+        async with aclosing(add_media(self._archive, store, bucket, self._order.customer, index)) as tallies:
+            async for found in tallies:
+                self._tell(bucket.name, found.objects, None, found.size)
+        return found
+
+    async def _describe(self, complete: Complete, keys: Sequence[ForeignKey], index: MediaIndex) -> None:
+        order, archive = self._order, self._archive
+        written = await archive.add(INDEX, index.lines(), FORMATS["csv"].counter())
         resources = [descriptor.table_resource(file, self._files, keys) for file in self._files]
         resources.append(descriptor.resource("media", written, index_resource()))
         package = descriptor.package(f"{order.map.system}-export", order.now, resources)
-        await self._archive.add(descriptor.PATH, [package])
-        await self._archive.add(readme.PATH, [readme.readme(order.map, counts, index.tally, self._name, order.now)])
-        await self._archive.close_bag(self._info())
+        await archive.add(descriptor.PATH, [package])
+        await archive.add(completeness.PATH, [completeness.report(order.map, complete, order.now, self._listed)])
+        text = readme.readme(order.map, complete.counts, complete.media, self._name, order.now)
+        await archive.add(readme.PATH, [text])
+        contents = Contents(
+            order.customer, order.map, order.now, self._name, complete.counts, self._listed, complete.media
+        )
+        await archive.add(page.PATH, [page.written(contents, order.language)])
+        await archive.add(verifying.PROGRAM, [verifying.program()])
+        await archive.add(verifying.STEPS, [verifying.steps(self._name)])
+        await archive.close_bag(self._info())
 
     def _info(self) -> dict[str, str]:
         order = self._order
@@ -184,4 +237,5 @@ class _Build:
             "Source-Customer": order.customer,
             "Snapshot-At": iso(order.now),
             "Data-Map-Sha256": order.map.sha256,
+            "Scope": ", ".join(sorted(order.scope)),
         }

@@ -28,6 +28,12 @@ class RowsDisagreeError(ArchiveError):
     code = "rows_disagree"
 
 
+class UnreadError(ArchiveError):
+    """A declared source is not in what was written."""
+
+    code = "unread"
+
+
 class MediaChangedError(ArchiveError):
     """An object vanished or changed between its listing and its reading."""
 
@@ -44,3 +50,9 @@ class UnwritableError(ArchiveError):
     """The place of the archive can't be written to."""
 
     code = "unwritable"
+
+
+class UnknownError(ArchiveError):
+    """A format or a kind of data was asked for that there is not."""
+
+    code = "unknown"

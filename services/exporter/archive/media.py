@@ -36,12 +36,16 @@ _AHEAD = 8
 _SMALL = 256 * 1024
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Tally:
     """How many objects, and how many bytes they have."""
 
     objects: int = 0
     size: int = 0
+
+    def and_one(self, size: int) -> Tally:
+        """Count one more object, of *size* bytes."""
+        return Tally(self.objects + 1, self.size + size)
 
 
 class MediaIndex:
@@ -51,14 +55,11 @@ class MediaIndex:
         self._lines = SpooledTemporaryFile(max_size=_SPOOLED)  # noqa: SIM115 - closed by close()
         self._write(tuple(COLUMNS))
         self.names = SafeNames()
-        self.tally = Tally()
 
     def add(self, bucket: str, found: Listed, written: Written) -> None:
         """Note one object."""
         path = written.path.removeprefix("data/")
         self._write((path, bucket, found.key, found.size, written.sha256, found.modified.isoformat()))
-        self.tally.objects += 1
-        self.tally.size += found.size
 
     def _write(self, row: tuple[object, ...]) -> None:
         line = io.StringIO()
@@ -86,17 +87,18 @@ def index_resource() -> dict[str, Any]:
 async def add_media(
     archive: Archive, store: ObjectStore, bucket: Bucket, customer: str, index: MediaIndex
 ) -> AsyncGenerator[Tally]:
-    """Write every object of *customer* in *bucket* into *archive*; gives the tally after each.
+    """Write every object of *customer* in *bucket* into *archive*; gives the bucket's tally after each.
 
     Raises MediaChangedError where an object is gone, or other than its listing, by the time it is read.
     """
-    prefix = bucket.prefix_of(customer)
+    prefix, tally = bucket.prefix_of(customer), Tally()
     async with aclosing(_opened(store, bucket.bucket, prefix)) as objects:
         async for found, pieces in objects:
             path = f"data/media/{index.names.path(bucket.name, found.key.removeprefix(prefix))}"
             written = await _add_one(archive, bucket.bucket, found, pieces, path)
             index.add(bucket.bucket, found, written)
-            yield index.tally
+            tally = tally.and_one(found.size)
+            yield tally
 
 
 async def _opened(store: ObjectStore, bucket: str, prefix: str) -> AsyncGenerator[tuple[Listed, Pieces]]:

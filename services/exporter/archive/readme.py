@@ -23,9 +23,11 @@ def _what(map: DataMap, moment: datetime) -> Iterator[str]:  # noqa: A002
     yield f"All data of one customer in the system {map.system}, as it was at {iso(moment)}."
     yield "Everything was read in one transaction, so the tables fit together."
     yield ""
-    yield "data/csv, data/json   the tables, each in every format"
+    yield "index.html            all that is here, in a browser; begin there"
+    yield "data/csv, data/json   the tables, one by one; the further folders under data: in more formats"
     yield "data/datapackage.json what each column is and how the tables join (Frictionless Data Package)"
     yield "data/media            files, as they are; data/media.csv says which is which"
+    yield "data/completeness.json what became of every table: exported, empty, or left out and why"
     yield ""
     yield 'CSV: UTF-8, a header, lines end with LF. An empty field is NULL, "" is the empty text.'
     yield "A cell may begin with =, + or @: import the files as text rather than opening unknown ones in a spreadsheet."
@@ -35,7 +37,9 @@ def _what(map: DataMap, moment: datetime) -> Iterator[str]:  # noqa: A002
 
 def _tables(map: DataMap, counts: Mapping[str, int]) -> Iterator[str]:  # noqa: A002
     yield "Tables"
-    yield from (f"  {table.name} ({table.category}): {counts[table.name]} rows" for table in map.tables)
+    for table in map.tables:
+        found = f"{counts[table.name]} rows" if table.name in counts else "not asked for"
+        yield f"  {table.name} ({table.category}): {found}"
     yield ""
 
 
@@ -61,7 +65,7 @@ def _exempt(map: DataMap) -> Iterator[str]:  # noqa: A002
 
 
 def _how(name: str) -> Iterator[str]:
-    yield "To check that all is here and nothing was altered"
+    yield "To check that all is here and nothing was altered (more in VERIFY.txt)"
     yield f"  unzip {name}.zip && cd {name}"
     yield "  sha256sum -c manifest-sha256.txt          (macOS: shasum -a 256 -c manifest-sha256.txt)"
     yield '  frictionless validate data/datapackage.json  (pip install "frictionless[json]")'

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
+
+import asyncpg
 
 from services.exporter.formats import Format
 from shared.datamap import live
@@ -58,14 +60,29 @@ class Snapshot:
 
     async def copy(self, shown: Shown, format: Format, receive: Receive) -> None:  # noqa: A002 - the domain's word
         """Stream the customer's rows of one table, in *format*, to *receive*, which may make the database wait."""
+        await self.stream(format.select(shown.columns, self.rows(shown.table)), format.options, receive)
+
+    def rows(self, table: Table) -> str:
+        """Give what follows ``select …``: the customer's rows of *table* as ``t``, the customer being ``$1``."""
+        return rows_of(self._map, table)
+
+    async def stream(self, query: str, options: Mapping[str, Any], receive: Receive) -> None:
+        """Stream what *query*, with the customer as ``$1``, gives under COPY's *options* to *receive*."""
 
         async def gather(piece: bytes) -> None:
             await receive(piece)
             if len(piece) < _WORTH_WAKING_FOR:
                 await asyncio.sleep(_PAUSE)
 
-        query = format.select(shown.columns, rows_of(self._map, shown.table))
-        await self._connection.copy_from_query(query, self._customer, output=gather, **format.options)
+        await self._connection.copy_from_query(query, self._customer, output=gather, **options)
+
+    async def catalogue(self, query: str, *arguments: object) -> list[asyncpg.Record]:
+        """Read Postgres' own catalogue, in which every name comes with its schema."""
+        path = await self._connection.fetchval("select current_setting('search_path')")
+        await self._connection.execute("set local search_path = ''")
+        found = await self._connection.fetch(query, *arguments)
+        await self._connection.execute("select set_config('search_path', $1, true)", path)
+        return found
 
 
 def _shown(table: Table, columns: tuple[LiveColumn, ...]) -> Shown:

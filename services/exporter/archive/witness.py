@@ -76,6 +76,7 @@ SETTINGS = """
     set local datestyle = 'ISO, YMD';
     set local intervalstyle = 'iso_8601';
     set local bytea_output = 'hex';
+    set local lc_monetary = 'C';
     set local extra_float_digits = 1;
     set local row_security = off;
     set local statement_timeout = 0;

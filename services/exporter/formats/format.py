@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from shared.datamap.columns import LiveColumn, selected
 
 Described = dict[str, Any]
+
+# COPY's options for one column that passes unchanged, one line a row: quote and delimiter are what it never holds.
+RAW: Mapping[str, Any] = MappingProxyType({"format": "csv", "quote": "\x01", "delimiter": "\x02", "encoding": "utf8"})
 
 # Postgres' types as the Table Schema of Frictionless names them; all else depends on the format.
 _KINDS: Mapping[str, str] = {
@@ -80,3 +84,19 @@ def kind_of(column: LiveColumn) -> str | None:
 def bare(sql_type: str) -> str:
     """Give *sql_type* without its length, precision or scale."""
     return re.sub(r"\([^)]*\)", "", sql_type)
+
+
+class Lines:
+    """Counts line ends, in what has one line a record and no line end inside."""
+
+    def __init__(self) -> None:
+        self._records = 0
+
+    @property
+    def records(self) -> int:
+        """Tell how many records have ended so far."""
+        return self._records
+
+    def feed(self, chunk: bytes) -> None:
+        """Look at the next bytes."""
+        self._records += chunk.count(b"\n")

@@ -9,23 +9,7 @@ from typing import Any
 from shared.datamap.columns import LiveColumn, selected
 from shared.datamap.ownership import quoted
 
-from .format import Described, bare, kind_of
-
-
-class Lines:
-    """Counts line ends; a JSON text on a line of its own has none inside."""
-
-    def __init__(self) -> None:
-        self._records = 0
-
-    @property
-    def records(self) -> int:
-        """Tell how many records have ended so far."""
-        return self._records
-
-    def feed(self, chunk: bytes) -> None:
-        """Look at the next bytes."""
-        self._records += chunk.count(b"\n")
+from .format import RAW, Described, Lines, bare, kind_of
 
 
 class JsonLines:
@@ -37,10 +21,8 @@ class JsonLines:
     name = "jsonlines"
     folder = "json"
     suffix = "jsonl"
-    # One column passes through COPY unchanged when quote and delimiter are what JSON never holds unescaped.
-    options: Mapping[str, Any] = MappingProxyType(
-        {"format": "csv", "quote": "\x01", "delimiter": "\x02", "encoding": "utf8"}
-    )
+    # JSON never holds raw control characters.
+    options = RAW
     resource: Mapping[str, Any] = MappingProxyType(
         {
             "format": "jsonl",
@@ -53,7 +35,7 @@ class JsonLines:
 
     def select(self, columns: Sequence[LiveColumn], rows: str) -> str:
         """Give the query, one column of one JSON text a row."""
-        shown = ", ".join(map(_on_one_line, columns))
+        shown = ", ".join(map(on_one_line, columns))
         return f"select row_to_json(r) from (select {shown} {rows}) as r"
 
     def counter(self) -> Lines:
@@ -73,7 +55,7 @@ class JsonLines:
         return shown
 
 
-def _on_one_line(column: LiveColumn) -> str:
+def on_one_line(column: LiveColumn) -> str:
     """Select *column*; a ``json`` text may hold raw line ends, which between its tokens mean no more than a space."""
     name = quoted(column.name)
     if column.type in {"json", "json[]"}:

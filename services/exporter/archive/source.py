@@ -1,0 +1,79 @@
+"""What a format that holds several tables works with: the open snapshot to read from, the archive to write into."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from services.exporter.formats import RAW, Counter, Whole
+from shared.datamap.columns import ForeignKey
+from shared.datamap.model import DataMap
+
+from .archive import Archive, File
+from .names import SafeNames
+from .page import Listed
+from .snapshot import Receive, Shown, Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One customer's *tables* in the open *snapshot*, taken at *moment* (UTC), and the foreign *keys* among them."""
+
+    snapshot: Snapshot
+    tables: Sequence[Shown]
+    keys: Sequence[ForeignKey]
+    map: DataMap
+    moment: datetime
+
+    def rows(self, shown: Shown) -> str:
+        """Give what follows ``select …``: the customer's rows of *shown* as ``t``, the customer being ``$1``."""
+        return self.snapshot.rows(shown.table)
+
+    async def stream(self, query: str, receive: Receive, options: Mapping[str, Any] = RAW) -> None:
+        """Send what *query* gives to *receive*; by default it is one column, sent as it is, one line a row."""
+        await self.snapshot.stream(query, options, receive)
+
+
+class Files:
+    """Where one whole format writes to: files below its own folder; *told* hears of stage, records and bytes."""
+
+    def __init__(self, archive: Archive, names: SafeNames, whole: Whole, told: Callable[[str, int, int], None]) -> None:
+        self._archive = archive
+        self._names = names
+        self._whole = whole
+        self._told = told
+        self.listed: list[Listed] = []
+        self.size = 0
+
+    @asynccontextmanager
+    async def file(
+        self,
+        path: str,
+        *,
+        counter: Counter | None = None,
+        packed: bool = False,
+        table: str | None = None,
+        listed: bool = True,
+    ) -> AsyncIterator[File]:
+        """Write the file at *path* inside the block; *packed*: deflate is of no use; *table*: all that it holds.
+
+        *listed*: the page names it; where there are many, name their folder by ``lists``.
+        """
+        whole = self._whole
+        name = f"data/{self._names.path(whole.folder, path)}"
+
+        def passed(file: File) -> None:
+            self._told(f"{path} {whole.name}", file.records, self.size + file.size)
+
+        async with self._archive.file(name, counter=counter, packed=packed, passed=passed) as file:
+            yield file
+        self.size += file.size
+        if listed:
+            self.listed.append(Listed(whole.name, name, table))
+
+    def lists(self, folder: str, table: str) -> None:
+        """Let the page name the *folder* that holds many files of *table*."""
+        self.listed.append(Listed(self._whole.name, f"data/{self._whole.folder}/{folder}", table))

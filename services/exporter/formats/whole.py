@@ -1,0 +1,24 @@
+"""What a format is whose files hold several tables: it reads what it needs, and tells how many records it wrote."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from services.exporter.archive.source import Files, Source
+
+
+class Whole(ABC):
+    """One way to write all tables together; *name* is what the operator calls it, *folder* holds its files."""
+
+    name: str
+    folder: str
+
+    @abstractmethod
+    async def write(self, source: Source, files: Files) -> Mapping[str, int]:
+        """Write *source* into *files*; gives the records of each table that it wrote, which must be the table's rows.
+
+        A table that is none of this format's business isn't named.
+        """
