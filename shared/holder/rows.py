@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -70,6 +71,8 @@ async def erase(work: Work) -> Erasure:
     except RefusedError as refused:
         if not work.gone:
             raise
+        # Written to disk, and the batches before it with it, before anybody is told of them.
+        await work.note(Counter())
         raise RefusedError(refused.reason, refused.details, await work.total(), await left(work)) from refused
     return Erasure(outcome, first.warnings, first.slow)
 
