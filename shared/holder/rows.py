@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..events.platform import Erased, NotErased
 from . import ledger
-from .batches import UnaccountedError, erase_in_batches
+from .batches import erase_in_batches
 from .pace import Pace
 from .plan import left, plan
 from .right import RefusedError, Right
@@ -81,9 +80,7 @@ async def _erased(work: Work, first: Plan) -> Erased:
     """Go in batches where one transaction would hold its locks too long, and end with a whole one in any case."""
     batches = 0
     if first.rows.total() > work.pace.whole_up_to and not work.dry_run:
-        # Not every trigger is damage: the whole transaction compares the others' rows themselves.
-        with suppress(UnaccountedError):
-            batches = await erase_in_batches(work, first)
+        batches = await erase_in_batches(work, first)
     outcome = await erase_whole(work)
     return outcome.model_copy(update={"accounted": batches})
 
