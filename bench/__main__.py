@@ -11,7 +11,15 @@ import typer
 from .rows import Row, append, show
 
 # The scale is what a run of all in about fifteen minutes allows; `--scale 1` gives the full figures.
-BENCHES = {"event_path": 1.0, "relay": 1.0, "storm": 0.1, "latency": 1.0, "export": 0.3, "formats": 0.1}
+BENCHES = {
+    "event_path": 1.0,
+    "relay": 1.0,
+    "storm": 0.1,
+    "latency": 1.0,
+    "export": 0.3,
+    "formats": 0.1,
+    "deletion": 0.1,
+}
 
 
 def main(

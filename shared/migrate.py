@@ -34,7 +34,12 @@ async def migrate(connection: AnyConnection, *folders: Path) -> tuple[str, ...]:
 
 def _read(*folders: Path) -> list[tuple[str, str]]:
     files = [file for folder in folders for file in sorted(folder.glob("*.sql"))]
-    return [(f"{file.parent.parent.name}/{file.stem}", file.read_text()) for file in files]
+    return [(f"{_owner(file)}/{file.stem}", file.read_text()) for file in files]
+
+
+def _owner(file: Path) -> str:
+    # The machine's are called the same when this package is installed under another name.
+    return "shared" if file.parent == MACHINE else file.parent.parent.name
 
 
 async def _apply(connection: AnyConnection, name: str, text: str, known: dict[str, str]) -> bool:

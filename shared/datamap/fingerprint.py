@@ -50,17 +50,17 @@ async def settle(connection: Connection) -> None:
     await connection.execute(SETTLE)
 
 
-# (t.*) and not t: a column may be called t as well. The sums grow with each copy of a row, where an xor would cancel
-# two equal rows out, and two seeds make 128 bits of it. The count guards the rest.
+# (t.*) and not t: a column may be called t as well. "offset 0" keeps each line from being written out twice.
+# The sums grow with each copy of a row, where an xor would cancel two equal rows out, and two seeds make 128 bits of
+# it. The count guards the rest.
 FINGERPRINT = """
     select count,
            encode(sha256(convert_to(concat_ws(':', count, first, second), 'UTF8')), 'hex') as fingerprint
       from (
           select count(*) as count,
-                 coalesce(sum(hashtextextended((t.*)::text collate "C", 0)::numeric), 0) as first,
-                 coalesce(sum(hashtextextended((t.*)::text collate "C", 8191)::numeric), 0) as second
-            from {relation} as t
-           where {which}
+                 coalesce(sum(hashtextextended(line, 0)), 0) as first,
+                 coalesce(sum(hashtextextended(line, 8191)), 0) as second
+            from (select (t.*)::text collate "C" as line from {relation} as t where {which} offset 0) as lines
       ) as summed
 """
 

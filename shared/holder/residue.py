@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from ..datamap.fingerprint import settle
-from ..datamap.model import ByColumn
-from ..datamap.ownership import quoted, relation
+from ..datamap.ownership import owned_by_somebody, quoted, relation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,11 +86,8 @@ def query(map: DataMap, table: str, columns: Sequence[str]) -> str:  # noqa: A00
 
 
 def _nobodys(map: DataMap, table: str) -> str:  # noqa: A002
-    declared = {one.name: one.owner for one in map.tables}
-    if table not in declared:
-        return "true"
-    owner = declared[table]
-    return f"(t.{quoted(owner.column)} is null)" if isinstance(owner, ByColumn) else "false"
+    declared = {one.name: one for one in map.tables}
+    return f"({owned_by_somebody(map, declared[table])}) is not true" if table in declared else "true"
 
 
 def _likely(identifiers: Sequence[str]) -> list[str]:

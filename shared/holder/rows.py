@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..events.platform import Erased, NotErased
 from . import ledger
-from .batches import UnaccountedError, erase_in_batches
+from .batches import erase_in_batches
 from .pace import Pace
 from .plan import left, plan
 from .right import RefusedError, Right
@@ -71,6 +71,8 @@ async def erase(work: Work) -> Erasure:
     except RefusedError as refused:
         if not work.gone:
             raise
+        # Written to disk, and the batches before it with it, before anybody is told of them.
+        await work.note(Counter())
         raise RefusedError(refused.reason, refused.details, await work.total(), await left(work)) from refused
     return Erasure(outcome, first.warnings, first.slow)
 
@@ -79,9 +81,7 @@ async def _erased(work: Work, first: Plan) -> Erased:
     """Go in batches where one transaction would hold its locks too long, and end with a whole one in any case."""
     batches = 0
     if first.rows.total() > work.pace.whole_up_to and not work.dry_run:
-        # Not every trigger is damage: the whole transaction compares the others' rows themselves.
-        with suppress(UnaccountedError):
-            batches = await erase_in_batches(work, first)
+        batches = await erase_in_batches(work, first)
     outcome = await erase_whole(work)
     return outcome.model_copy(update={"accounted": batches})
 

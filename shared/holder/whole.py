@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from ..datamap.fingerprint import Rows, all_rows, measure, other_rows
+from ..datamap.names import reported
 from ..datamap.ownership import relation
 from ..events.platform import Erased
 from ..events.vocabulary import TableCount, TableFingerprint
@@ -93,7 +94,7 @@ async def _empty(work: Work, group: Group) -> dict[str, int]:
     row = await work.connection.fetchrow(delete_all(work.map, group), work.customer)
     went = dict(zip([table.name for table in group.tables], row or (), strict=True))
     for name, rows in went.items():
-        work.progress(TableCount(table=name, rows=rows))
+        work.progress(TableCount(table=reported(name), rows=rows))
     return went
 
 
@@ -107,15 +108,17 @@ def _nothing_left_and_nobody_touched(others: Mapping[str, Rows], rest: Mapping[s
 async def _answer(work: Work, others: Mapping[str, Rows], rest: Mapping[str, Rows]) -> Erased:
     gone = {one.table: one.rows for one in await work.total()}
     return Erased(
-        deleted=tuple(TableCount(table=name, rows=gone.get(name, 0)) for name in rest),
-        remaining=tuple(TableCount(table=name, rows=max(0, rest[name].count - others[name].count)) for name in rest),
+        deleted=tuple(TableCount(table=reported(name), rows=gone.get(reported(name), 0)) for name in rest),
+        remaining=tuple(
+            TableCount(table=reported(name), rows=max(0, rest[name].count - others[name].count)) for name in rest
+        ),
         bystanders=tuple(_compared(name, others[name], rest[name]) for name in rest),
     )
 
 
 def _compared(name: str, others: Rows, rest: Rows) -> TableFingerprint:
     return TableFingerprint(
-        table=name,
+        table=reported(name),
         rows_before=others.count,
         rows_after=rest.count,
         before=others.fingerprint,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from ..datamap.fingerprint import settle
+from ..datamap.names import reported
 from ..events.vocabulary import TableCount
 from . import ledger
 from .pace import Pace
@@ -94,12 +95,13 @@ class Work:
     async def total(self) -> tuple[TableCount, ...]:
         """Give what went in all tries of this deletion, where it is noted; else in this one."""
         noted = await ledger.noted(self.connection, self.noted_as) if self.noted_as else {}
-        return counts(self.gone | Counter(noted))
+        gone = Counter({reported(name): rows for name, rows in self.gone.items()})
+        return counts(gone | Counter(noted))
 
 
 def counts(rows: Counter[str]) -> tuple[TableCount, ...]:
     """Write *rows* per table as events carry them."""
-    return tuple(TableCount(table=name, rows=number) for name, number in rows.items())
+    return tuple(TableCount(table=reported(name), rows=number) for name, number in rows.items())
 
 
 def _lock(system: str, customer: str) -> int:
