@@ -14,6 +14,8 @@ from shared.events.catalogue import EVENTS
 from shared.events.envelope import Record, read
 from shared.events.event import Event
 
+from .saying import said
+
 E = TypeVar("E", bound=Event)
 _PATIENCE = 45.0
 
@@ -36,9 +38,8 @@ class Watch:
         self._news = asyncio.Condition()
 
     async def publish(self, event: Event) -> None:
-        """Publish *event* as a person with Kafka's own tools would: plain JSON, a key, no headers."""
-        topic, value = self._prefix + event.type(), event.model_dump_json().encode()
-        await self._producer.send_and_wait(topic, value, key=event.customer_id.encode())
+        """Publish *event* as a person with Kafka's own tools would: JSON, a key, no headers."""
+        await self._producer.send_and_wait(self._prefix + event.type(), said(event), key=event.customer_id.encode())
 
     async def expect(self, kind: type[E], customer: str, count: int = 1) -> E:
         """Wait for the *count*-th event of *kind* about *customer*; raises StoryError if it doesn't come."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from calendar import monthrange
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -13,7 +14,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from services.notice.explain import explain
-from shared.events.notice import ContractTerminated, NoticeAccepted, NoticeRejected
+from shared.events.notice import ContractTerminated, NoticeAccepted, NoticeRejected, Step
 from shared.events.platform import CalendarDays, TransitionProlonged, WorkingDays
 from tests.casework import Casework, at
 from tests.notice.language import POLICY, casework, contract, notice, prolongation
@@ -88,6 +89,18 @@ def ends_with(work: Casework, row: Row) -> None:
     assert (str(terminated.period_end), terminated.terminated_at) == (row["ends_on"], moment)
 
 
+def adds_up(step: Step) -> bool:
+    """Reckon a step again, from what it says alone, as support would."""
+    early, late = sorted((step.start, step.result))
+    if step.unit == "months":
+        months = (late.year - early.year) * 12 + late.month - early.month
+        return months == step.count and late.day in (early.day, monthrange(late.year, late.month)[1])
+    days = [early + timedelta(days=number) for number in range(1, (late - early).days + 1)]
+    if step.unit == "working_days":
+        days = [day for day in days if day.weekday() < 5 and day not in step.skipped]
+    return len(days) == step.count
+
+
 @each_row
 def test_a_row_is_answered_as_the_table_says(row: Row) -> None:
     """The service finds a notice in time or late, with the same days and to the same second as the table."""
@@ -95,6 +108,7 @@ def test_a_row_is_answered_as_the_table_says(row: Row) -> None:
 
     if row["answer"] == "in time":
         accepted = work.one(NoticeAccepted)
+        assert all(adds_up(step) for step in accepted.because)
         assert str(accepted.last_day_for_notice) == row["last_day_for_notice"]
         if not row["prolonged"]:
             assert str(accepted.period_end) == row["ends_on"]
@@ -102,6 +116,7 @@ def test_a_row_is_answered_as_the_table_says(row: Row) -> None:
             assert str(accepted.because[-1].result) in (row["ends_on"], row["last_day_for_notice"])
         return ends_with(work, row)
     rejected = work.one(NoticeRejected)
+    assert all(adds_up(step) for step in rejected.because)
     assert rejected.reason == row["answer"].replace(" ", "_")
     assert (str(rejected.last_day_for_notice), str(rejected.earliest_end)) == (
         row["last_day_for_notice"],
