@@ -28,7 +28,7 @@ from deploy.stack.topics import declared_topics
 from shared.clock import system_clock
 from shared.decision import Fact
 from shared.events.envelope import write
-from shared.events.platform import AutomaticRenewal, ContractRegistered, NoticeReceived
+from shared.events.platform import AutomaticRenewal, CalendarDays, ContractRegistered, NoticeReceived, Vouched
 from shared.identity import derived
 from shared.settings import read_settings
 
@@ -153,8 +153,9 @@ def _contract(number: int, today: date) -> dict[str, Any]:
             period_end=today + timedelta(days=300),
             time_zone="Europe/Stockholm",
             renewal=AutomaticRenewal(months=12),
-            notice_days=30,
+            notice=CalendarDays(days=30),
             notice_channels=("email",),
+            authority=Vouched(),
         ),
     )
 

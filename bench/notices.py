@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import date, timedelta
+from datetime import date
 
 from aiokafka import AIOKafkaProducer
 
-from services.notice.policy import NoticePolicy
+from services.notice.policy import load_notice_policy
 from shared.caserows import key_hash
 from shared.decision import Fact
+from shared.declared import policy_file, rules_folder
 from shared.events.envelope import write
 from shared.events.event import Event
-from shared.events.platform import AutomaticRenewal, ContractRegistered, NoticeReceived, NoticeWithdrawn
+from shared.events.platform import (
+    AutomaticRenewal,
+    CalendarDays,
+    ContractRegistered,
+    NoticeReceived,
+    NoticeWithdrawn,
+    Vouched,
+)
 from shared.settings import read_settings
 
 from .ground import NOON, PARTITIONS, fact
 
-POLICY = NoticePolicy(
-    version="bench",
-    unknown_contract_wait=timedelta(days=1),
-    unknown_notice_wait=timedelta(days=1),
-    announce_before={"notice_deadline": (60, 30, 7, 1), "period_end": (30, 7, 1)},
-)
+POLICY = load_notice_policy(policy_file(), rules_folder())
 CUSTOMERS = 50_000
 
 
@@ -54,8 +57,9 @@ def _event(customer: str, step: int, story: int) -> Event:
             period_end=date(2026, 12, 31),
             time_zone="Europe/Stockholm",
             renewal=AutomaticRenewal(months=12),
-            notice_days=30,
+            notice=CalendarDays(days=30),
             notice_channels=("email", "letter"),
+            authority=Vouched(),
         )
     notice = f"n-{story}"
     if step in (1, 4):

@@ -11,7 +11,7 @@ from msgspec import Struct
 from .days import first_moment, first_moment_after
 from .events.notice import DeadlineApproaching
 
-DeadlineName = Literal["notice_deadline", "period_end", "window_closes", "deletion"]
+DeadlineName = Literal["notice_deadline", "period_end", "transition_end", "window_closes", "deletion"]
 
 
 class _Call(NamedTuple):
@@ -22,7 +22,8 @@ class _Call(NamedTuple):
 class Deadline(Struct, frozen=True):
     """Something of *subject* (a contract, a customer) that is possible up to and including *last_day* in *zone*.
 
-    *days*: how many days before it to tell the customer; each at the start of its day.
+    *days*: how many days before it to tell the customer; each at the start of its day. *told_at*: when the customer
+    was told of this very date otherwise, so that what was due until then is settled.
     """
 
     subject: str
@@ -30,6 +31,12 @@ class Deadline(Struct, frozen=True):
     last_day: date
     zone: str
     days: tuple[int, ...]
+    told_at: datetime | None = None
+
+    @property
+    def due_at(self) -> datetime:
+        """Give the first moment (UTC) at which it is no longer possible."""
+        return first_moment_after(self.last_day, self.zone)
 
 
 def next_call(deadline: Deadline, told: tuple[str, ...], now: datetime) -> datetime | None:
@@ -52,7 +59,7 @@ def announcement(
         customer_id=customer_id,
         announcement_id=_name(deadline, owed.days),
         deadline=deadline.name,
-        due_at=first_moment_after(deadline.last_day, deadline.zone),
+        due_at=deadline.due_at,
     )
 
 
@@ -62,9 +69,11 @@ def _calls(last_day: date, zone: str, days: tuple[int, ...]) -> tuple[_Call, ...
 
 
 def _owed(deadline: Deadline, calls: tuple[_Call, ...], told: tuple[str, ...], now: datetime) -> _Call | None:
-    if not calls or calls[0].at > now or first_moment_after(deadline.last_day, deadline.zone) <= now:
+    if not calls or calls[0].at > now or deadline.due_at <= now:
         return None
     latest = [call for call in calls if call.at <= now][-1]
+    if deadline.told_at is not None and latest.at <= deadline.told_at:
+        return None
     return None if _name(deadline, latest.days) in told else latest
 
 

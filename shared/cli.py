@@ -23,7 +23,10 @@ def main() -> None:
 
 
 def build(groups: tuple[EntryPoint, ...]) -> typer.Typer:
-    """Make one command of *groups*: each entry point is a ``typer.Typer`` named as the group."""
+    """Make one command of *groups*: each entry point is a ``typer.Typer`` named as the group.
+
+    One that is called ``group.command`` is a function, which a part adds to the group of another part.
+    """
     app = typer.Typer(
         help="Carries a customer out of its contract: notice, 90 days of export, deletion, proof.",
         no_args_is_help=True,
@@ -32,19 +35,29 @@ def build(groups: tuple[EntryPoint, ...]) -> typer.Typer:
     # Without a callback, typer would make a lone command of a lone group.
     app.callback()(lambda: None)
     for group in sorted(groups, key=lambda group: group.name):
-        app.add_typer(_load(group), name=group.name)
+        if "." not in group.name:
+            app.add_typer(_load(group, groups), name=group.name)
     return app
 
 
 def _wanted(groups: tuple[EntryPoint, ...], arguments: list[str]) -> tuple[EntryPoint, ...]:
     """Keep the one group that is asked for, so that nobody waits for another group's imports."""
-    named = tuple(group for group in groups if group.name == next(iter(arguments), None))
+    asked = next(iter(arguments), "")
+    named = tuple(group for group in groups if group.name.partition(".")[0] == asked)
     return named or groups
 
 
-def _load(group: EntryPoint) -> typer.Typer:
+def _load(group: EntryPoint, groups: tuple[EntryPoint, ...]) -> typer.Typer:
     loaded = group.load()
     if not isinstance(loaded, typer.Typer):
         msg = f"the entry point {group.name} = {group.value} is not a typer.Typer: mend it in pyproject.toml."
         raise OperatorError(msg)
-    return loaded
+    added = [one for one in groups if one.name.startswith(f"{group.name}.")]
+    if not added:
+        return loaded
+    # A typer of its own: whatever is added to the loaded one would stay there.
+    both = typer.Typer(help=loaded.info.help, no_args_is_help=True)
+    both.registered_callback, both.registered_commands = loaded.registered_callback, [*loaded.registered_commands]
+    for one in added:
+        both.command(one.name.removeprefix(f"{group.name}."))(one.load())
+    return both

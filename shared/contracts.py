@@ -9,23 +9,31 @@ from .days import first_moment
 from .events.notice import ContractTerminated
 from .events.platform import ContractRegistered
 
-# Ends that follow from the calendar; any other end is somebody's decision and may cut a period short.
+# Ends that follow from the contract's calendar; any other end is somebody's decision and may cut a period short:
+# another service's, or the customer's by the EU Data Act.
 _CALENDAR = ("notice", "expiry")
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """A ``ContractTerminated``, as far as it matters: *decided* if it wasn't the period that ran out."""
+    """A ``ContractTerminated``, as far as it matters: *decided* if it wasn't the period that ran out.
+
+    *revision*: the one of the contract that it ended, if that was said.
+    """
 
     decided: bool
     period_end: date
     terminated_at: datetime
     zone: str
+    revision: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """One contract: the highest revision that was heard (0: none yet) and its latest ending, if any."""
+    """One contract: the highest revision that was heard (0: none yet) and its latest ending, if any.
+
+    Without *period_end*, once registered, it goes on until further notice.
+    """
 
     contract_id: str
     zone: str
@@ -39,9 +47,9 @@ class Contract:
         """Tell whether it goes on: never ended, or registered anew for time that the ending doesn't cover."""
         if self.ending is None:
             return True
-        if self.period_start is None or self.period_end is None:
+        if self.period_start is None:
             return False
-        return not covers(self.ending, self.period_start, self.period_end, self.zone)
+        return not covers(self.ending, self.period_start, self.period_end, self.zone, self.revision)
 
 
 Contracts = tuple[Contract, ...]
@@ -49,25 +57,32 @@ Contracts = tuple[Contract, ...]
 
 def ending_of(event: ContractTerminated) -> Ending:
     """Keep of *event* what decides whether a contract is over."""
-    return Ending(event.basis not in _CALENDAR, event.period_end, event.terminated_at, event.time_zone)
+    decided = event.basis not in _CALENDAR
+    return Ending(decided, event.period_end, event.terminated_at, event.time_zone, event.revision)
 
 
-def covers(ending: Ending, period_start: date, period_end: date, zone: str) -> bool:
-    """Tell whether *ending* is the end of this period, and not of an earlier one.
+def covers(ending: Ending, period_start: date, period_end: date | None, zone: str, revision: int = 0) -> bool:
+    """Tell whether *ending* is the end of this period, as *revision* has it, and not of an earlier one.
 
     An ending by the calendar covers what ends by its day. An ending by decision also covers a period that
-    had begun when it took effect, however long it would have lasted.
+    had begun when it took effect, however long it would have lasted. A contract without an end of its own is covered by
+    the end of that very revision, or a later one: it may have been given to one that was over.
     """
-    if period_end <= ending.period_end:
+    if period_end is not None and period_end <= ending.period_end:
         return True
-    return ending.decided and first_moment(period_start, zone) < ending.terminated_at
+    open_until_then = period_end is None and ending.revision is not None and ending.revision >= revision
+    return (ending.decided or open_until_then) and first_moment(period_start, zone) < ending.terminated_at
 
 
 def later(known: Ending | None, heard: Ending) -> Ending:
     """Choose the ending that counts of two: the later; of two at one moment, the decided one."""
     if known is None:
         return heard
-    return max(known, heard, key=lambda ending: (ending.terminated_at, ending.decided, ending.period_end, ending.zone))
+    return max(known, heard, key=_order)
+
+
+def _order(ending: Ending) -> tuple[datetime, bool, date, str, int]:
+    return ending.terminated_at, ending.decided, ending.period_end, ending.zone, ending.revision or 0
 
 
 def registered(contracts: Contracts, event: ContractRegistered) -> Contracts | None:

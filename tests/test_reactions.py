@@ -20,6 +20,10 @@ SERVICES: dict[str, frozenset[type[Event]]] = {
 FOR_OTHERS = {
     "NoticeAccepted": "support and the mailer tell the customer its dates (P12)",
     "NoticeRejected": "support and the mailer tell the customer why, and the earliest end (P1, P12)",
+    "WithdrawalAccepted": "support and the mailer tell the customer that the contract goes on, or until when (P12)",
+    "WithdrawalRejected": "support and the mailer tell the customer why (P12)",
+    "ProlongationAccepted": "support and the mailer tell both sides the new end of the transition (P12)",
+    "ProlongationRejected": "support and the mailer tell whoever asked why (P12)",
     "DeadlineApproaching": "the mailer tells the customer, and answers with CustomerInformed (P12)",
     "ExportReady": "support and the mailer hand the archive over (P3); the customer confirms it (P10)",
     "ExportRefused": "support and the mailer tell the customer why (P3)",

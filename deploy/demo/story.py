@@ -12,12 +12,14 @@ from shared.events.exporter import ExportReady, ExportRefused
 from shared.events.notice import ContractTerminated, NoticeAccepted, NoticeRejected
 from shared.events.platform import (
     AutomaticRenewal,
+    CalendarDays,
     ContractRegistered,
     ExportConfirmed,
     ExportRequested,
     LegalHoldPlaced,
     LegalHoldReleased,
     NoticeReceived,
+    Vouched,
 )
 from shared.events.retention import AccountClosed, DeletionRequested, RetentionExpired
 
@@ -172,8 +174,12 @@ def _contract(customer: str) -> ContractRegistered:
         period_end=PERIOD_END,
         time_zone="Europe/Stockholm",
         renewal=AutomaticRenewal(months=12),
-        notice_days=30,
+        notice=CalendarDays(days=30),
         notice_channels=("email", "letter"),
+        authority=Vouched(),
+        language="sv",
+        transfer_help="not_agreed",
+        service_class="standard",
     )
 
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from shared.declared import policy_file
-from shared.policy import load_policy
+from shared.declared import policy_file, rules_folder
 from shared.run import group
 from shared.settings import Settings
 from shared.worker import Service
 
-from .commands import contribute
 from .domain import domain
-from .policy import NoticePolicy
+from .policy import load_notice_policy
 
 
 def build(_: Settings) -> Service:
     """Put the service together; raises PolicyError."""
-    return Service(domain(load_policy(policy_file(), "notice", NoticePolicy)))
+    return Service(domain(load_notice_policy(policy_file(), rules_folder())))
 
 
 app = group("notice", 6066, build)
-contribute(app)

@@ -1,4 +1,4 @@
-"""``offramp notice explain`` and ``calendar``: a customer's dates and why they are what they are."""
+"""``offramp case explain`` and ``calendar``: a customer's dates and why they are what they are."""
 
 from __future__ import annotations
 
@@ -12,26 +12,19 @@ import msgspec
 import typer
 
 from shared.clocksetting import choose_clock
-from shared.declared import policy_file
+from shared.declared import policy_file, rules_folder
 from shared.errors import OperatorError
 from shared.events.vocabulary import iso
 from shared.operations import casebook
-from shared.policy import load_policy
 from shared.settings import read_settings
 
 from .explain import explain
 from .explained import CustomerDates, Explained
-from .policy import NoticePolicy
+from .policy import load_notice_policy
 from .states import States, Unknown
 from .wording import day
 
 Customer = Annotated[str, typer.Argument(help="The customer's id.")]
-
-
-def contribute(app: typer.Typer) -> None:
-    """Add the commands to *app*, the service's group."""
-    app.command("explain")(explain_command)
-    app.command("calendar")(calendar_command)
 
 
 def explain_command(
@@ -54,7 +47,7 @@ def calendar_command(customer: Customer) -> None:
 
 def _read(customer: str) -> tuple[CustomerDates, int]:
     """Read the customer's dates, and how often its case was decided upon, which only ever grows."""
-    policy = load_policy(policy_file(), "notice", NoticePolicy)
+    policy = load_notice_policy(policy_file(), rules_folder())
     dsn = read_settings().dsn("notice")
     try:
         found = asyncio.run(casebook.asked(dsn, lambda connection: casebook.case(connection, customer)))
@@ -73,8 +66,15 @@ def _lines(dates: CustomerDates) -> Iterator[str]:
     yield f"{dates.customer_id}, by policy {dates.policy_version}"
     for contract in dates.contracts:
         yield ""
-        yield f"contract {contract.contract_id}: {contract.standing}, dates in {contract.zone}"
+        by = "" if contract.rules is None else f", by rules {contract.rules}"
+        yield f"contract {contract.contract_id}: {contract.standing}, dates in {contract.zone}{by}"
         yield from (line for one in contract.dates for line in _told(one))
+        for no in dates.refused:
+            if no.contract_id == contract.contract_id:
+                yield f"  notice {no.notice_id}: refused, {no.reason.replace('_', ' ')}: {no.sentence}"
+    for clause, text in dates.laws.items():
+        yield ""
+        yield f"{clause}: {text}"
 
 
 def _told(one: Explained) -> tuple[str, str]:

@@ -1,110 +1,198 @@
-"""How one contract goes on: under new terms, with a notice, without it again, over the end of its period."""
+"""How one contract stands, by what was heard of it; and how it goes over the end of its period (P2)."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from shared.contracts import Ending, covers
+from shared.contracts import covers, ending_of
+from shared.days import first_moment_after
 from shared.events.event import Event
-from shared.events.notice import ContractTerminated
-from shared.events.platform import AutomaticRenewal, ContractRegistered, NoticeWithdrawn
+from shared.events.notice import Announced, Basis, ContractTerminated
 
-from .calendar import Terms, end_of, over_at, period_at
-from .states import ContractState, Ended, Leaving, Notice, Running
+from .calendar import OPEN, Terms, counting_day, end_of, over_at, period_at
+from .grounds.dates import Dates
+from .grounds.non_renewal import non_renewal
+from .grounds.table import BASES, dates
+from .policy import NoticePolicy
+from .states import NOTHING_TOLD, ContractState, Ended, Leaving, Notice, Over, Running, Told
 
-
-def terms_of(event: ContractRegistered) -> Terms:
-    """Keep of *event* what the service needs."""
-    months = event.renewal.months if isinstance(event.renewal, AutomaticRenewal) else 0
-    return Terms(
-        event.contract_id,
-        event.revision,
-        event.period_start,
-        event.period_end,
-        event.time_zone,
-        months,
-        event.notice_days,
-        event.notice_channels,
-    )
+# Beside the one that counts. Each is earlier than any that is left out, which could count only if all were undone.
+_MOST_STANDBY = 20
 
 
-def under(terms: Terms, known: ContractState | None, now: datetime) -> ContractState:
-    """Put what is *known* of a contract under new *terms*; an accepted notice stays accepted."""
-    if isinstance(known, Ended) and covered(known.ending, terms):
-        return replace(known, terms=terms)
-    if not isinstance(known, Leaving):
-        return Running(terms, now, period_at(terms, now), known.told if isinstance(known, Running) else ())
-    notices = [
-        replace(notice, period=period_at(terms, notice.received_at)) for notice in (known.notice, *known.standby)
-    ]
-    return Leaving(terms, now, notices[0], max(over_at(terms, notices[0].period), now), tuple(notices[1:]), known.told)
+class Facts(NamedTuple):
+    """What was heard of one contract, in whatever order: how it stands follows from this alone.
+
+    *since*: when its *terms* were heard. *over*: its latest end. *undone_until*: see ``Running``.
+    """
+
+    terms: Terms
+    since: datetime
+    notices: tuple[Notice, ...] = ()
+    over: Over | None = None
+    undone_until: datetime | None = None
+    told: Told = NOTHING_TOLD
 
 
-def left(known: ContractState, terms: Terms, notice: Notice, now: datetime) -> Leaving | Ended:
-    """Note that *notice* counts for *known*."""
-    if isinstance(known, Ended):
-        return replace(known, notice=notice)
-    return Leaving(terms, known.since, notice, _terminates_at(terms, notice, known.since, now), told=known.told)
+def facts_of(known: ContractState, terms: Terms, since: datetime) -> Facts:
+    """Give what was heard of a contract so far, under *terms* since a moment."""
+    if isinstance(known, Running):
+        return Facts(terms, since, (), known.earlier, known.undone_until, known.told)
+    if isinstance(known, Leaving):
+        notices = (known.notice, *known.standby)
+        return Facts(terms, since, notices, known.earlier, known.undone_until, known.told)
+    over = Over(known.ending, known.basis)
+    return Facts(terms, since, notices_of(known), over, known.undone_until, known.told)
 
 
-def withdrawn(known: Leaving, event: NoticeWithdrawn, now: datetime) -> Running | Leaving:
-    """Take a notice back; a later one that was in reserve takes its place, so that the order of reading is all one."""
-    reserve = tuple(notice for notice in known.standby if notice.notice_id != event.notice_id)
-    if known.notice.notice_id != event.notice_id:
-        return replace(known, standby=reserve)
-    counting = sorted(
-        (notice for notice in reserve if notice.received_at > event.withdrawn_at), key=lambda notice: notice.received_at
-    )
-    if not counting:
-        return Running(known.terms, known.since, period_at(known.terms, now), known.told)
-    at = _terminates_at(known.terms, counting[0], known.since, now)
-    return replace(known, notice=counting[0], terminates_at=at, standby=tuple(counting[1:]))
+def notices_of(known: ContractState) -> tuple[Notice, ...]:
+    """Give the notices that were kept, the one that counts first."""
+    if isinstance(known, Running):
+        return ()
+    return known.standby if known.notice is None else (known.notice, *known.standby)
 
 
-def ends_at(known: Running | Leaving) -> datetime:
-    """Give the moment at which the contract's period is over, and never one before we knew of its terms."""
+def standing(facts: Facts, now: datetime, policy: NoticePolicy) -> ContractState:
+    """Tell how a contract stands by *facts*: an end that covers it ends it, unless it ends before by itself."""
+    over = facts.over
+    if over is None or not covered(over, facts.terms):
+        return _going(facts, now, policy)
+    if over.ending.terminated_at > now:
+        going = _going(facts, now, policy)
+        end = final_end(going)
+        if end is not None and end < over.ending.terminated_at:
+            return going
+    return ended(facts, over, policy)
+
+
+def ended(facts: Facts, over: Over, policy: NoticePolicy) -> Ended:
+    """Give the contract as ended by *over*, with the notice that counted, if one did."""
+    terms = facts.terms
+    counting, *others = _sorted(facts, policy) or (None,)
+    return Ended(
+        terms.contract_id, over.ending, over.basis, terms, facts.since, counting,
+        tuple(one for one in others if one is not None)[:_MOST_STANDBY], facts.told, facts.undone_until,
+    )  # fmt: skip
+
+
+def ends_at(known: Running | Leaving) -> datetime | None:
+    """Give the moment at which the contract's period is over, and never one before we knew of its terms.
+
+    None if it goes on until further notice.
+    """
     if isinstance(known, Leaving):
         return known.terminates_at
-    return max(over_at(known.terms, known.period), known.since)
+    over = over_at(known.terms, known.period)
+    return None if over is None else max(over, known.since)
+
+
+def final_end(known: ContractState) -> datetime | None:
+    """Give the moment at which the contract is over, unless something else is heard; None if it goes on."""
+    if isinstance(known, Ended):
+        return known.ending.terminated_at
+    if isinstance(known, Running) and goes_on(known.terms):
+        return None
+    return ends_at(known)
+
+
+def goes_on(terms: Terms) -> bool:
+    """Tell whether the contract goes on after its period if nobody gives notice."""
+    return terms.months > 0 or terms.open_notice is not None
 
 
 def at_end(customer_id: str, known: ContractState, now: datetime) -> tuple[ContractState, tuple[Event, ...]]:
-    """Carry *known* over the end of its period if that has come (P2): it is prolonged, or it is over."""
-    if isinstance(known, Ended) or ends_at(known) > now:
+    """Carry *known* over the end of its period if that has come (P2): it goes on, or it is over."""
+    if isinstance(known, Ended):
         return known, ()
-    if isinstance(known, Running) and known.terms.months:
-        # Later periods have later deadlines, so what was told of earlier ones can be forgotten.
-        return replace(known, period=period_at(known.terms, now), told=()), ()
-    return _ended(customer_id, known)
+    end = ends_at(known)
+    if end is None or end > now:
+        return known, ()
+    if isinstance(known, Running) and goes_on(known.terms):
+        # Later periods have later dates, so what was told of earlier ones can be forgotten.
+        told = Told(changes=known.told.changes)
+        return replace(known, period=max(period_at(known.terms, now), OPEN), told=told), ()
+    return _over(customer_id, known, end)
 
 
-def covered(ending: Ending, terms: Terms) -> bool:
-    """Tell whether *ending* is the end of a contract under *terms*, and not of an earlier period."""
-    return covers(ending, terms.period_start, terms.first_end, terms.zone)
+def covered(over: Over, terms: Terms) -> bool:
+    """Tell whether *over* is the end of a contract under *terms*, and not of an earlier time."""
+    return covers(over.ending, terms.period_start, terms.first_end, terms.zone, terms.revision)
 
 
-def _terminates_at(terms: Terms, notice: Notice, since: datetime, now: datetime) -> datetime:
+def terminates_at(notice: Notice, reckoned: Dates, terms: Terms, since: datetime) -> datetime:
     """Give the end that *notice* leads to.
 
-    A contract that was prolonged meanwhile, since the notice was read late, ends now and not in the past: the
-    customer had service until now, and the 90 days must not have begun before anybody could know.
+    A contract that would have gone on, had the notice not been read so late, ends when it is read and not in the past:
+    the customer had service until then, and the 90 days must not have begun before anybody could know.
     """
-    return max(over_at(terms, notice.period), now if terms.months else since)
+    over = max(first_moment_after(reckoned.last_day, terms.zone), since)
+    would_end = notice.ground == "non_renewal" and not goes_on(terms)
+    return over if would_end else max(over, notice.heard_at)
 
 
-def _ended(customer_id: str, known: Running | Leaving) -> tuple[Ended, tuple[Event, ...]]:
-    terms, at = known.terms, ends_at(known)
-    notice = known.notice if isinstance(known, Leaving) else None
-    end = end_of(terms, 0 if notice is None else notice.period)
-    terminated = ContractTerminated(
-        customer_id=customer_id,
-        contract_id=terms.contract_id,
-        basis="expiry" if notice is None else "notice",
-        period_end=end,
-        terminated_at=at,
-        time_zone=terms.zone,
+def _going(facts: Facts, now: datetime, policy: NoticePolicy) -> Running | Leaving:
+    terms, since, _, over, undone_until, told = facts
+    counting, *others = _sorted(facts, policy) or (None,)
+    if counting is None:
+        return Running(terms, since, period_at(terms, now), told, over, undone_until)
+    reckoned = dates(terms, counting, policy)
+    at = terminates_at(counting, reckoned, terms, since)
+    standby = tuple(one for one in others if one is not None)[:_MOST_STANDBY]
+    return Leaving(terms, since, counting, reckoned.last_day, at, standby, told, over, undone_until)
+
+
+def _sorted(facts: Facts, policy: NoticePolicy) -> list[Notice | None]:
+    """Give the notices that weren't taken back, nor about a time that is over; the one with the earliest end first."""
+    terms, over = facts.terms, facts.over
+    notices = facts.notices
+    if facts.undone_until is not None:
+        notices = tuple(one for one in notices if one.received_at > facts.undone_until)
+    if over is not None and not covered(over, terms):
+        notices = tuple(one for one in notices if one.received_at >= over.ending.terminated_at)
+    if len(notices) <= 1:
+        return [*notices]
+    return [*sorted(notices, key=lambda one: (_end(one, facts, policy), one.received_at, one.notice_id))]
+
+
+def _end(notice: Notice, facts: Facts, policy: NoticePolicy) -> datetime:
+    return terminates_at(notice, dates(facts.terms, notice, policy), facts.terms, facts.since)
+
+
+def _over(customer_id: str, known: Running | Leaving, end: datetime) -> tuple[Ended, tuple[Event, ...]]:
+    terms = known.terms
+    last_day = known.last_day if isinstance(known, Leaving) else end_of(terms, 0)
+    terminated = ContractTerminated.model_validate(
+        {"customer_id": customer_id, "contract_id": terms.contract_id, "basis": _basis(known), "period_end": last_day,
+         "terminated_at": end, "time_zone": terms.zone, "revision": terms.revision, "announced": _announced(known.told)}
+    )  # fmt: skip
+    notice, standby = (known.notice, known.standby) if isinstance(known, Leaving) else (None, ())
+    over = Over(ending_of(terminated), terminated.basis)
+    follows = Ended(
+        terms.contract_id, over.ending, over.basis, terms, known.since, notice, standby, known.told, known.undone_until
     )
-    ending = Ending(decided=False, period_end=end, terminated_at=at, zone=terms.zone)
-    return Ended(terms.contract_id, ending, terms, notice), (terminated,)
+    return follows, (terminated,)
+
+
+def _basis(known: Running | Leaving) -> Basis:
+    """Name the basis; a notice too late for a contract that ends with its period all the same changed nothing."""
+    if isinstance(known, Running):
+        return "expiry"
+    notice, terms = known.notice, known.terms
+    if notice.ground == "non_renewal" and not goes_on(terms):
+        late = non_renewal(terms, counting_day(notice.received_at, terms.zone), kept=notice.in_time).late
+        return "expiry" if late else "notice"
+    return BASES[notice.ground]
+
+
+def _announced(told: Told) -> tuple[Announced, ...]:
+    """Offer as evidence what became of each announcement (P12)."""
+    found = {one.announcement_id: one for one in told.evidence}
+    return tuple(
+        Announced(announcement_id=one, outcome=found[one].outcome, informed_at=found[one].informed_at)
+        if one in found
+        else Announced(announcement_id=one, outcome="unanswered")
+        for one in told.ids
+    )

@@ -12,18 +12,28 @@ from shared.contracts import ending_of, later
 from shared.decision import Decided, Decision, Domain, Ignored, Input, Overdue, Premature, Woke
 from shared.events.event import Event
 from shared.events.notice import ContractTerminated
-from shared.events.platform import ContractRegistered, NoticeReceived, NoticeWithdrawn
+from shared.events.platform import (
+    ContractRegistered,
+    CustomerInformed,
+    NoticeReceived,
+    NoticeWithdrawn,
+    TransitionProlonged,
+)
 
-from .announcements import announce, next_moment
+from . import prolonging, withdrawing
+from .announcements import announce, changes, informed, next_moment, promised
 from .calendar import Terms, period_at
-from .contract import at_end, covered, left, terms_of, under, withdrawn
-from .judging import accepted, counting_notice, flaw, objection, rejected, unheard
+from .contract import at_end, facts_of, notices_of, standing
+from .judging import FLAWS, accepted, earlier_receipt, flaw, heard, judged, objection, rejected, unheard, with_notice
 from .policy import NoticePolicy
-from .states import ContractState, Ended, Known, Leaving, Notice, States, Unknown
+from .states import Answer, ContractState, Ended, Known, Leaving, Over, Running, States, Unknown
+from .terms import terms_of
 
 State: TypeAlias = Unknown | Known
 # Any: each reaction takes the one type of event that it stands under in the table.
 Reaction: TypeAlias = Callable[[Known, Any, datetime, NoticePolicy], Decision[State]]
+# How many answers are remembered, the latest: a notice told again later than that is judged again, as what it then is.
+_MOST_ANSWERED = 200
 
 
 def domain(policy: NoticePolicy) -> Domain[State, NoticePolicy]:
@@ -47,55 +57,85 @@ def decide(state: State, given: Input, now: datetime, policy: NoticePolicy) -> D
     known = _known(state, event.customer_id)
     decision = REACTIONS[type(event)](known, event, now, policy)
     if isinstance(given, Overdue) and isinstance(decision, Premature):
-        return overdue(known, event)
+        return overdue(known, event, policy)
     return decision
 
 
 def contract_registered(
     state: Known, event: ContractRegistered, now: datetime, policy: NoticePolicy
 ) -> Decision[State]:
-    """Take on a contract or a newer revision of it; its dates are worked out anew."""
-    terms, known = terms_of(event), _find(state, event.contract_id)
-    if known is not None and known.terms is not None and known.terms.revision >= terms.revision:
+    """Take on a contract or a newer revision of it; its dates are worked out anew, and a change of them is told."""
+    known = _find(state, event.contract_id)
+    if known is None:
+        terms = terms_of(event, policy)
+        return Decided(_with(state, Running(terms, now, period_at(terms, now)), now, policy))
+    if known.terms is not None and known.terms.revision >= event.revision:
         return Ignored("an older revision")
-    return Decided(_with(state, under(terms, known, now), now, policy))
+    facts = facts_of(known, terms_of(event, policy), now)
+    return _changed(state, standing(facts, now, policy), now, policy)
 
 
 def notice_received(state: Known, event: NoticeReceived, now: datetime, policy: NoticePolicy) -> Decision[State]:
     """Answer a notice, once: accepted with its dates, or rejected with the reason and the earliest end (P1)."""
-    if (event.contract_id, event.notice_id) in state.answered:
-        return Ignored("the notice was answered already")
-    known = _find(state, event.contract_id)
+    known, answer = _find(state, event.contract_id), _answer(state, event.contract_id, event.notice_id)
     if known is None or known.terms is None:
+        if answer is not None:
+            return Ignored("the notice was answered already")
         return Premature("the contract is not known yet", now + policy.unknown_contract_wait)
-    follows, answer = _judge(known, known.terms, event, now)
-    return Decided(_with(_answered(state, event), follows, now, policy), (answer,))
+    wrong = flaw(known.terms, event, policy)
+    if answer is not None and (answer.reason not in FLAWS or wrong is not None):
+        return _told_again(state, known, known.terms, event, now, policy)
+    if wrong is not None:
+        refusal = rejected(event, known.terms, known, wrong, policy, now)
+        return Decided(_answered(state, event, wrong), (refusal,))
+    return _judge(state, known, known.terms, event, now, policy)
 
 
 def notice_withdrawn(state: Known, event: NoticeWithdrawn, now: datetime, policy: NoticePolicy) -> Decision[State]:
-    """Undo a notice that was taken back before the contract's end."""
-    known = _find(state, event.contract_id)
-    if isinstance(known, Leaving) and event.notice_id in {one.notice_id for one in (known.notice, *known.standby)}:
-        if event.withdrawn_at >= known.terminates_at:
-            return Ignored("withdrawn after the contract's end")
-        return Decided(_with(state, withdrawn(known, event, now), now, policy))
-    if (event.contract_id, event.notice_id) in state.answered:
-        return Ignored("the contract has ended" if isinstance(known, Ended) else "the notice does not count")
-    return Premature("the notice is not known yet", now + policy.unknown_notice_wait)
+    """Undo a notice that was taken back before the contract's end, and any other that had been given until then."""
+    known, answer = _find(state, event.contract_id), _answer(state, event.contract_id, event.notice_id)
+    if known is None or (answer is None and all(one.notice_id != event.notice_id for one in notices_of(known))):
+        return Premature("the notice is not known yet", now + policy.unknown_notice_wait)
+    follows, events = withdrawing.withdrawn(known, event, now, policy)
+    return _changed(state, follows, now, policy, events)
+
+
+def transition_prolonged(
+    state: Known, event: TransitionProlonged, now: datetime, policy: NoticePolicy
+) -> Decision[State]:
+    """Let the transition of a switch last longer, if the law lets the one who asks (EU Data Act, art. 25(4), (5))."""
+    known, answer = _find(state, event.contract_id), _answer(state, event.contract_id, event.notice_id)
+    if known is None or known.terms is None or answer is None:
+        return Premature("the notice is not known yet", now + policy.unknown_notice_wait)
+    follows, events = prolonging.prolonged(known, known.terms, event, now, policy)
+    if not events:
+        return Ignored("the prolongation was answered already")
+    return _changed(state, follows, now, policy, events)
 
 
 def contract_terminated(
     state: Known, event: ContractTerminated, now: datetime, policy: NoticePolicy
 ) -> Decision[State]:
-    """Take note that a contract is over, as another service said; our own event comes back here too."""
-    known, ending = _find(state, event.contract_id), ending_of(event)
+    """Take note of an end that another service decided on, from its date on; our own events come back here too."""
+    known, over = _find(state, event.contract_id), Over(ending_of(event), event.basis)
     if known is None:
-        return Decided(_with(state, Ended(event.contract_id, ending), now, policy))
-    if isinstance(known, Ended) and later(known.ending, ending) == known.ending:
+        return Decided(_with(state, Ended(event.contract_id, over.ending, over.basis), now, policy))
+    before = Over(known.ending, known.basis) if isinstance(known, Ended) else known.earlier
+    if before is not None and later(before.ending, over.ending) == before.ending:
         return Ignored("known to be over")
-    if known.terms is not None and not covered(ending, known.terms):
-        return Ignored("the end of an earlier period")
-    return Decided(_with(state, Ended(event.contract_id, ending, known.terms, counting_notice(known)), now, policy))
+    if known.terms is None:
+        return Decided(_with(state, replace(known, ending=over.ending, basis=over.basis), now, policy))
+    facts = facts_of(known, known.terms, known.since or now)._replace(over=over)
+    return _changed(state, standing(facts, now, policy), now, policy)
+
+
+def customer_informed(state: Known, event: CustomerInformed, now: datetime, policy: NoticePolicy) -> Decision[State]:
+    """Keep as evidence that an announcement of ours arrived, or didn't (P12)."""
+    found = (informed(known, event) for known in state.contracts)
+    news = next((one for one in found if one is not None), None)
+    if news is None:
+        return Ignored("no news of an announcement of ours")
+    return Decided(_with(state, news, now, policy))
 
 
 # Who reacts to what. The events that this service reads are the keys.
@@ -103,7 +143,9 @@ REACTIONS: dict[type[Event], Reaction] = {
     ContractRegistered: contract_registered,
     NoticeReceived: notice_received,
     NoticeWithdrawn: notice_withdrawn,
+    TransitionProlonged: transition_prolonged,
     ContractTerminated: contract_terminated,
+    CustomerInformed: customer_informed,
 }
 
 
@@ -112,19 +154,23 @@ def woke(state: Known, now: datetime, policy: NoticePolicy) -> Decision[State]:
     contracts: list[ContractState] = []
     events: list[Event] = []
     for known in state.contracts:
-        follows, ended = at_end(state.customer_id, known, now)
+        follows, over = at_end(state.customer_id, known, now)
         follows, announced = announce(state.customer_id, follows, now, policy)
         contracts.append(follows)
-        events += [*ended, *announced]
+        events += [*over, *announced]
     return Decided(_with_wake(state, tuple(contracts), now, policy), tuple(events))
 
 
-def overdue(state: Known, event: Event) -> Decision[State]:
+def overdue(state: Known, event: Event, policy: NoticePolicy) -> Decision[State]:
     """Answer what has waited in vain."""
-    if not isinstance(event, NoticeReceived):
-        return Ignored("no such notice")
-    ended = _find(state, event.contract_id) is not None
-    return Decided(_answered(state, event), (unheard(event, ended=ended),))
+    if isinstance(event, NoticeReceived):
+        refusal = unheard(event, policy, ended=_find(state, event.contract_id) is not None)
+        return Decided(_answered(state, event, refusal.reason), (refusal,))
+    if isinstance(event, NoticeWithdrawn):
+        return Decided(state, (withdrawing.unheard(event),))
+    if isinstance(event, TransitionProlonged):
+        return Decided(state, (prolonging.unheard(event),))
+    return Ignored("nothing was waited for")
 
 
 def wakes_at(state: State) -> datetime | None:
@@ -132,18 +178,39 @@ def wakes_at(state: State) -> datetime | None:
     return None if isinstance(state, Unknown) else state.wakes_at
 
 
-def _judge(known: ContractState, terms: Terms, event: NoticeReceived, now: datetime) -> tuple[ContractState, Event]:
-    # What we hold in our hands was received by now, whatever its sender's clock says.
-    received_at = min(event.received_at, now)
-    notice = Notice(event.notice_id, received_at, period_at(terms, received_at))
-    reason = objection(known, terms, event.channel, received_at)
-    if reason is None:
-        follows = left(known, terms, notice, now)
-        return follows, accepted(event, terms, follows, notice)
-    answer = rejected(event, terms, known, reason, received_at)
-    if isinstance(known, Leaving) and flaw(terms, event.channel, received_at) is None:
-        return replace(known, standby=(*known.standby, notice)), answer
-    return known, answer
+def _judge(
+    state: Known, known: ContractState, terms: Terms, event: NoticeReceived, now: datetime, policy: NoticePolicy
+) -> Decision[State]:
+    notice, reckoned = judged(terms, heard(event, now, policy), policy)
+    follows = with_notice(known, terms, notice, now, policy)
+    reason = objection(known, follows, notice, reckoned)
+    answer: Event = (
+        accepted(event, terms, follows, notice, reckoned)
+        if reason is None
+        else rejected(event, terms, follows, reason, policy, now)
+    )
+    if isinstance(follows, Leaving) and follows.notice is notice:
+        follows = promised(follows, policy, now)
+    return _changed(_answered(state, event, reason), follows, now, policy, (answer,))
+
+
+def _told_again(
+    state: Known, known: ContractState, terms: Terms, event: NoticeReceived, now: datetime, policy: NoticePolicy
+) -> Decision[State]:
+    """Let the same notice by a second channel count from its earlier receipt; it has its answer already."""
+    sooner = None if flaw(terms, event, policy) else earlier_receipt(known, event, now)
+    if sooner is None:
+        return Ignored("the notice was answered already")
+    notice, _ = judged(terms, sooner, policy)
+    return _changed(state, with_notice(known, terms, notice, now, policy), now, policy)
+
+
+def _changed(
+    state: Known, news: ContractState, now: datetime, policy: NoticePolicy, answers: tuple[Event, ...] = ()
+) -> Decision[State]:
+    """Go on with *news*, and tell the customer which of the dates it was told are others now."""
+    follows, moved = changes(state.customer_id, news, now, policy)
+    return Decided(_with(state, follows, now, policy), (*answers, *moved))
 
 
 def _with(state: Known, news: ContractState, now: datetime, policy: NoticePolicy) -> Known:
@@ -153,8 +220,12 @@ def _with(state: Known, news: ContractState, now: datetime, policy: NoticePolicy
 
 
 def _with_wake(state: Known, contracts: tuple[ContractState, ...], now: datetime, policy: NoticePolicy) -> Known:
-    moments = [next_moment(known, now, policy) for known in contracts if not isinstance(known, Ended)]
-    return replace(state, contracts=contracts, wakes_at=min(moments, default=None))
+    wake: datetime | None = None
+    for known in contracts:
+        moment = next_moment(known, now, policy)
+        if moment is not None and (wake is None or moment < wake):
+            wake = moment
+    return replace(state, contracts=contracts, wakes_at=wake)
 
 
 def _known(state: State, customer_id: str) -> Known:
@@ -169,5 +240,14 @@ def _id(known: ContractState) -> str:
     return known.contract_id if isinstance(known, Ended) else known.terms.contract_id
 
 
-def _answered(state: Known, event: NoticeReceived) -> Known:
-    return replace(state, answered=(*state.answered, (event.contract_id, event.notice_id)))
+def _answer(state: Known, contract_id: str, notice_id: str) -> Answer | None:
+    for answer in state.answered:
+        if answer.notice_id == notice_id and answer.contract_id == contract_id:
+            return answer
+    return None
+
+
+def _answered(state: Known, event: NoticeReceived, reason: str | None) -> Known:
+    answer = Answer(event.contract_id, event.notice_id, reason)
+    others = [one for one in state.answered if one.notice_id != event.notice_id or one.contract_id != event.contract_id]
+    return replace(state, answered=(*others, answer)[-_MOST_ANSWERED:])

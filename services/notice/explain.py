@@ -13,125 +13,147 @@ from shared.events.notice import DeadlineApproaching
 from shared.events.vocabulary import iso
 
 from .announcements import announce, next_moment
-from .calendar import Terms, end_of, in_time, last_day_for_notice, period_at
-from .contract import ends_at
-from .explained import ContractDates, CustomerDates, Explained, Inputs
+from .calendar import Terms, counting_day, end_of, last_day_for_notice, period_at
+from .contract import ends_at, final_end, goes_on
+from .explained import ContractDates, CustomerDates, Explained, Inputs, Refused, Standing
+from .grounds.dates import Dates
+from .grounds.table import dates
 from .policy import NoticePolicy
-from .states import ContractState, Ended, Known, Leaving, Notice, Running, States, Unknown
-from .wording import counted, day, times, wall
+from .reckoning import CLAUSES, days_of, reckoned, rule_told
+from .states import ContractState, Ended, Known, Leaving, Notice, Running, States, Told, Unknown
+from .wording import counted, day, wall
 
 _INSTANT = timedelta(microseconds=1)
-_LONGEST = 31
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
+_GROUNDS = {
+    "non_renewal": "not to renew",
+    "switch": "to switch to another provider",
+    "on_premises": "to move on premises",
+    "erasure": "to have everything erased",
+}
+_STANDINGS: dict[type[ContractState], Standing] = {Running: "running", Leaving: "leaving", Ended: "ended"}
 
 
 def explain(state: States, policy: NoticePolicy) -> CustomerDates:
-    """Explain each date of each contract in *state*."""
+    """Explain each date of each contract in *state*, and each refusal."""
     if isinstance(state, Unknown):
         return CustomerDates(None, policy.version, ())
     contracts = tuple(_contract(state, known, policy) for known in state.contracts)
-    return CustomerDates(state.customer_id, policy.version, contracts)
+    refused = tuple(_refused(state, policy))
+    return CustomerDates(state.customer_id, policy.version, contracts, refused, _laws(contracts, policy))
 
 
 def _contract(state: Known, known: ContractState, policy: NoticePolicy) -> ContractDates:
-    if isinstance(known, Ended):
-        return ContractDates(
-            known.contract_id, "ended", prolonged=False, zone=known.ending.zone, dates=tuple(_ended(known))
-        )
-    terms, customer_id = known.terms, state.customer_id
-    if isinstance(known, Leaving):
-        dates = (*_leaving(known), *_announcements(customer_id, known, policy))
-        return ContractDates(terms.contract_id, "leaving", prolonged=False, zone=terms.zone, dates=dates)
-    dates = (*_running(known), *_announcements(customer_id, known, policy))
-    return ContractDates(terms.contract_id, "running", prolonged=terms.months > 0, zone=terms.zone, dates=dates)
-
-
-def _running(known: Running) -> Iterator[Explained]:
     terms = known.terms
-    yield from _period(terms, known.period, open_for_notice=True)
-    if terms.months:
-        yield _prolonged(terms, known.period)
+    found = {Running: _running, Leaving: _leaving, Ended: _ended}[type(known)](known, policy)  # type: ignore[operator]
+    explained = (*found, *_announcements(state.customer_id, known, policy))
+    prolonged = isinstance(known, Running) and goes_on(known.terms)
+    contract_id = known.contract_id if isinstance(known, Ended) else known.terms.contract_id
+    zone = known.ending.zone if isinstance(known, Ended) else known.terms.zone
+    notice = None if isinstance(known, Running) else known.notice
+    rules = notice.rules if notice is not None else terms.rules if terms is not None else None
+    return ContractDates(contract_id, _STANDINGS[type(known)], prolonged, zone, explained, rules)
+
+
+def _refused(state: Known, policy: NoticePolicy) -> Iterator[Refused]:
+    languages = {known.terms.contract_id: known.terms.language for known in state.contracts if known.terms is not None}
+    for answer in state.answered:
+        if answer.reason is not None:
+            sentence = policy.in_force.sentence(answer.reason, languages.get(answer.contract_id))
+            yield Refused(answer.contract_id, answer.notice_id, answer.reason, sentence)
+
+
+def _laws(contracts: tuple[ContractDates, ...], policy: NoticePolicy) -> dict[str, str]:
+    """Give the text of each clause that was used, as the rule set has it by which the contract was decided."""
+    return {
+        CLAUSES[law]: text
+        for contract in contracts
+        for law, text in (policy.rules_of(contract.rules).laws.items() if contract.rules else ())
+        if any(one.rule == CLAUSES[law] for one in contract.dates) and law != "contract"
+    }
+
+
+def _running(known: Running, _: NoticePolicy) -> Iterator[Explained]:
+    terms, end = known.terms, end_of(known.terms, known.period)
+    if end is None:
+        yield _open(terms)
+        return
+    yield from _period(terms, known.period, end, open_for_notice=True)
+    if goes_on(terms):
+        yield _prolonged(terms, known.period, end)
     else:
-        yield from _end(terms.zone, end_of(terms, known.period), ends_at(known), "the contract was heard of")
+        yield from _end(terms.zone, end, ends_at(known) or known.since, "the contract was heard of")
 
 
-def _leaving(known: Leaving) -> Iterator[Explained]:
-    terms, notice = known.terms, known.notice
-    yield from _period(terms, notice.period, open_for_notice=False)
-    yield _notice(terms, notice)
+def _leaving(known: Leaving, policy: NoticePolicy) -> Iterator[Explained]:
+    yield from _by_notice(known.terms, known.notice, dates(known.terms, known.notice, policy), policy)
     for other in known.standby:
-        yield _in_reserve(other, notice)
+        yield _in_reserve(other, known.notice)
     late = "the notice or its contract was heard of"
-    yield from _end(terms.zone, end_of(terms, notice.period), known.terminates_at, late)
+    yield from _end(known.terms.zone, known.last_day, known.terminates_at, late)
 
 
-def _ended(known: Ended) -> Iterator[Explained]:
+def _ended(known: Ended, policy: NoticePolicy) -> Iterator[Explained]:
     terms, ending, notice = known.terms, known.ending, known.notice
-    if terms is not None:
-        period = period_at(terms, ending.terminated_at - _INSTANT) if notice is None else notice.period
-        passed = notice is None and first_moment_after(last_day_for_notice(terms, period), terms.zone)
-        yield from _period(terms, period, open_for_notice=bool(passed and passed <= ending.terminated_at))
-        if notice is not None:
-            yield _notice(terms, notice)
-    if ending.decided:
-        yield from _decided(ending)
+    if terms is not None and notice is not None:
+        yield from _by_notice(terms, notice, dates(terms, notice, policy), policy)
+    elif terms is not None:
+        period = period_at(terms, ending.terminated_at - _INSTANT)
+        end, last = end_of(terms, period), last_day_for_notice(terms, period)
+        if end is not None and last is not None:
+            passed = first_moment_after(last, terms.zone) <= ending.terminated_at
+            yield from _period(terms, period, end, open_for_notice=passed)
+    if known.basis in ("breach", "bankruptcy", "other"):
+        yield from _decided(ending, known.basis)
     else:
         yield from _end(ending.zone, ending.period_end, ending.terminated_at, "this was known")
 
 
-def _period(terms: Terms, period: int, *, open_for_notice: bool) -> Iterator[Explained]:
-    yield _period_end(terms, period)
-    yield _last_day(terms, period, applies=open_for_notice)
-    yield _before(terms, period, applies=open_for_notice)
+def _by_notice(terms: Terms, notice: Notice, found: Dates, policy: NoticePolicy) -> Iterator[Explained]:
+    for step in found.steps:
+        yield reckoned(step, terms, policy.rules_of(notice.rules), applies=step.figure != "last_day_for_notice")
+        if step.figure == "last_day_for_notice":
+            yield _before(terms, step.result, applies=False)
+    yield _notice(terms, notice, found)
 
 
-def _period_end(terms: Terms, period: int) -> Explained:
-    end, first = end_of(terms, period), terms.first_end
-    because = f"{day(first)}: the contract says so, in revision {terms.revision}"
-    if period:
-        clamped = f", since that month has no {first.day}{'st' if first.day == _LONGEST else 'th'}" * (
-            end.day < first.day
-        )
-        because = (
-            f"{day(first)} (contract, revision {terms.revision}), prolonged {times(period)} by"
-            f" {counted(terms.months, 'month')}: {counted(terms.months * period, 'month')} later is"
-            f" {day(end)}{clamped}"
-        )
-    inputs: Inputs = {
-        "first_end": first.isoformat(),
-        "revision": terms.revision,
-        "months": terms.months,
-        "prolonged": period,
-    }
-    return Explained("period_end", end, "contract", because, inputs)
+def _period(terms: Terms, period: int, end: date, *, open_for_notice: bool) -> Iterator[Explained]:
+    yield days_of(terms, period, end)
+    last = last_day_for_notice(terms, period) or end
+    yield rule_told(terms, end, last, applies=open_for_notice)
+    yield _before(terms, last, applies=open_for_notice)
 
 
-def _last_day(terms: Terms, period: int, *, applies: bool) -> Explained:
-    end, last = end_of(terms, period), last_day_for_notice(terms, period)
-    because = f"{counted(terms.notice_days, 'day')} before {day(end)}: {day(last)}"
-    inputs: Inputs = {"period_end": end.isoformat(), "notice_days": terms.notice_days, "revision": terms.revision}
-    return Explained("last_day_for_notice", last, "P1", because, inputs, applies)
-
-
-def _before(terms: Terms, period: int, *, applies: bool) -> Explained:
-    last = last_day_for_notice(terms, period)
+def _before(terms: Terms, last: date, *, applies: bool) -> Explained:
     moment = first_moment_after(last, terms.zone)
     because = f"that day counts in full: a notice counts if received before {wall(moment, terms.zone)}"
     inputs: Inputs = {"last_day_for_notice": last.isoformat(), "time_zone": terms.zone}
     return Explained("notice_before", moment, "P1", because, inputs, applies)
 
 
-def _notice(terms: Terms, notice: Notice) -> Explained:
-    received = local_day(notice.received_at, terms.zone)
-    spare = (last_day_for_notice(terms, notice.period) - received).days
-    verdict = f"in time, {counted(spare, 'day')} to spare" if spare else "in time, on the last day"
-    # A revision that was heard later can't make a notice late that was accepted.
-    kept = in_time(terms, notice.period, notice.received_at)
-    because = f"{notice.notice_id} was received on {wall(notice.received_at, terms.zone)}: " + (
-        verdict if kept else "in time by the terms of then, and it stays accepted"
-    )
-    inputs: Inputs = {"notice_id": notice.notice_id, "received_at": iso(notice.received_at), "time_zone": terms.zone}
+def _notice(terms: Terms, notice: Notice, found: Dates) -> Explained:
+    received = counting_day(notice.received_at, terms.zone)
+    verdict = _verdict(notice, found, received)
+    because = f"{notice.notice_id} was received on {wall(notice.received_at, terms.zone)}: {verdict}"
+    inputs: Inputs = {
+        "notice_id": notice.notice_id,
+        "received_at": iso(notice.received_at),
+        "time_zone": terms.zone,
+        "ground": notice.ground,
+        "rules": notice.rules,
+    }
     return Explained("notice", notice.received_at, "P1", because, inputs)
+
+
+def _verdict(notice: Notice, found: Dates, received: date) -> str:
+    if notice.ground != "non_renewal":
+        return f"{_GROUNDS[notice.ground]}, which is possible on any day"
+    spare = (found.last_day_for_notice - received).days
+    if found.late:
+        return f"late by {counted(-spare, 'day')}; it stands for {day(found.last_day)}, the earliest end possible"
+    if spare < 0:
+        return "in time by the terms of then, and it stays accepted"
+    return f"in time, {counted(spare, 'day')} to spare" if spare else "in time, on the last day"
 
 
 def _in_reserve(other: Notice, counting: Notice) -> Explained:
@@ -143,20 +165,35 @@ def _in_reserve(other: Notice, counting: Notice) -> Explained:
     return Explained("notice_in_reserve", other.received_at, "P1", because, inputs)
 
 
-def _prolonged(terms: Terms, period: int) -> Explained:
-    end = end_of(terms, period + 1)
+def _open(terms: Terms) -> Explained:
+    begins = terms.period_start if terms.first_end is None else terms.first_end + timedelta(days=1)
+    rule = terms.open_notice or terms.notice
+    unit = "day" if rule.country is None else f"working day in {rule.country}"
+    because = (
+        f"from {day(begins)} on the contract goes on until further notice: it ends"
+        f" {counted(rule.days, unit)} after the day on which notice is received"
+    )
+    inputs: Inputs = {"days": rule.days, "country": rule.country, "revision": terms.revision}
+    return Explained("open_since", begins, "contract", because, inputs)
+
+
+def _prolonged(terms: Terms, period: int, end: date) -> Explained:
+    further = end_of(terms, period + 1)
+    if further is None:
+        return _open(terms)
+    first = terms.first_end or end
     because = (
         f"automatic renewal by {counted(terms.months, 'month')}: without a notice in time the contract goes on to"
-        f" {day(end)}, counted from {day(terms.first_end)}"
+        f" {day(further)}, counted from {day(first)}"
     )
-    inputs: Inputs = {"first_end": terms.first_end.isoformat(), "months": terms.months, "prolonged": period + 1}
-    return Explained("prolonged_to", end, "contract", because, inputs)
+    inputs: Inputs = {"first_end": first.isoformat(), "months": terms.months, "prolonged": period + 1}
+    return Explained("prolonged_to", further, "contract", because, inputs)
 
 
-def _end(zone: str, period_end: date, moment: datetime, heard: str) -> Iterator[Explained]:
-    over = first_moment_after(period_end, zone)
-    inputs: Inputs = {"period_end": period_end.isoformat(), "time_zone": zone}
-    because, last = f"service goes on to the end of {day(period_end)}: over at {wall(over, zone)}", period_end
+def _end(zone: str, last_day: date, moment: datetime, heard: str) -> Iterator[Explained]:
+    over = first_moment_after(last_day, zone)
+    inputs: Inputs = {"period_end": last_day.isoformat(), "time_zone": zone}
+    because, last = f"service goes on to the end of {day(last_day)}: over at {wall(over, zone)}", last_day
     if moment > over:
         last = local_day(moment - _INSTANT, zone)
         because += f"; but {heard} only at {iso(moment)}, and nothing ends in the past"
@@ -164,38 +201,52 @@ def _end(zone: str, period_end: date, moment: datetime, heard: str) -> Iterator[
     yield Explained("last_day_of_service", last, "P2", f"the last day with service before {iso(moment)}", inputs)
 
 
-def _decided(ending: Ending) -> Iterator[Explained]:
+def _decided(ending: Ending, basis: str) -> Iterator[Explained]:
     last = local_day(ending.terminated_at - _INSTANT, ending.zone)
-    because = f"another service ended it, not the calendar, from {wall(ending.terminated_at, ending.zone)} on"
-    inputs: Inputs = {"period_end": ending.period_end.isoformat(), "time_zone": ending.zone, "decided": True}
+    because = f"another service ended it ({basis}), not the calendar, from {wall(ending.terminated_at, ending.zone)} on"
+    inputs: Inputs = {"period_end": ending.period_end.isoformat(), "time_zone": ending.zone, "basis": basis}
     yield Explained("terminates_at", ending.terminated_at, "contract", because, inputs)
     yield Explained(
         "last_day_of_service", last, "contract", f"the last day with service before {iso(ending.terminated_at)}", inputs
     )
 
 
-def _announcements(customer_id: str, known: Running | Leaving, policy: NoticePolicy) -> Iterator[Explained]:
+def _announcements(customer_id: str, known: ContractState, policy: NoticePolicy) -> Iterator[Explained]:
     """Walk through the plan with the functions that carry it out, so that what is explained is what happens."""
-    walked, now = replace(known, told=()), _LONG_AGO
-    while now < ends_at(walked):
-        now = next_moment(walked, now, policy)
-        follows, events = announce(customer_id, walked, now, policy)
-        for event in events:
-            if isinstance(event, DeadlineApproaching):
-                yield _announcement(event, now, known)
+    if isinstance(known, Ended):
+        return
+    walked, end = replace(known, told=Told()), final_end(known) or ends_at(known)
+    moment = next_moment(walked, _LONG_AGO, policy)
+    while moment is not None and (end is None or moment < end):
+        follows, events = announce(customer_id, walked, moment, policy)
         if isinstance(follows, Ended):
             return
         walked = follows
+        yield from (_announcement(one, moment, known) for one in events if isinstance(one, DeadlineApproaching))
+        moment = next_moment(walked, moment, policy)
 
 
 def _announcement(event: DeadlineApproaching, moment: datetime, known: Running | Leaving) -> Explained:
     zone = known.terms.zone
     last = local_day(event.due_at - _INSTANT, zone)
-    ahead, told = (last - local_day(moment, zone)).days, event.announcement_id in known.told
-    subject = "the last day for notice" if event.deadline == "notice_deadline" else "the end of the period"
+    ahead, told = (last - local_day(moment, zone)).days, event.announcement_id in known.told.ids
     because = (
-        f"{counted(ahead, 'day')} before {subject}, {day(last)}: from {wall(moment, zone)} on;"
-        f" {'told' if told else 'not told'}"
+        f"{counted(ahead, 'day')} before {_SUBJECTS[event.deadline]}, {day(last)}: from {wall(moment, zone)} on;"
+        f" {_outcome(known.told, event.announcement_id)}"
     )
     inputs: Inputs = {"announcement_id": event.announcement_id, "days_before": ahead, "time_zone": zone, "told": told}
     return Explained("announcement", moment, "P12", because, inputs)
+
+
+def _outcome(told: Told, announcement_id: str) -> str:
+    if announcement_id not in told.ids:
+        return "not told"
+    found = next((one for one in told.evidence if one.announcement_id == announcement_id), None)
+    return "told" if found is None else f"told, and {found.outcome} on {iso(found.informed_at)} by {found.channel}"
+
+
+_SUBJECTS = {
+    "notice_deadline": "the last day for notice",
+    "period_end": "the end of the period",
+    "transition_end": "the end of the transition",
+}

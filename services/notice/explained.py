@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal
 
@@ -13,15 +13,22 @@ Name = Literal[
     "notice_before",
     "notice",
     "notice_in_reserve",
+    "notice_ends",
+    "transition_ends",
+    "last_day",
     "prolonged_to",
+    "open_since",
     "terminates_at",
     "last_day_of_service",
     "announcement",
+    "change_told",
 ]
-# The policy's clause, or the contract where it is the contract that says so.
-Rule = Literal["P1", "P2", "P12", "contract"]
+# The clause of the policy or of the EU Data Act, or the contract where it is the contract that says so.
+Rule = Literal[
+    "P1", "P2", "P12", "contract", "art. 25(2)(a)", "art. 25(2)(c)", "art. 25(2)(d)", "art. 25(4)", "art. 25(5)"
+]
 Standing = Literal["running", "leaving", "ended"]
-Inputs = Mapping[str, str | int]
+Inputs = Mapping[str, str | int | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +48,17 @@ class Explained:
 
 @dataclass(frozen=True, slots=True)
 class ContractDates:
-    """The dates of one contract, each after those that it follows from; *prolonged* if without a notice it goes on."""
+    """The dates of one contract, each after those that it follows from; *prolonged* if without a notice it goes on.
+
+    *rules*: the rule set by which it was decided.
+    """
 
     contract_id: str
     standing: Standing
     prolonged: bool
     zone: str
     dates: tuple[Explained, ...]
+    rules: str | None = None
 
     def find(self, name: Name) -> Explained | None:
         """Give the first date of that *name*."""
@@ -55,9 +66,24 @@ class ContractDates:
 
 
 @dataclass(frozen=True, slots=True)
+class Refused:
+    """A notice that was refused, for *reason*, and what that means in the contract's language."""
+
+    contract_id: str
+    notice_id: str
+    reason: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
 class CustomerDates:
-    """All contracts of a customer, by the rules of policy *policy_version*; no id if it was never heard of."""
+    """All contracts of a customer, read under policy *policy_version*; no id if it was never heard of.
+
+    *laws*: the texts that the rules refer to, by the rule sets by which was decided.
+    """
 
     customer_id: str | None
     policy_version: str
     contracts: tuple[ContractDates, ...]
+    refused: tuple[Refused, ...] = ()
+    laws: Mapping[str, str] = field(default_factory=dict)

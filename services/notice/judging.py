@@ -5,29 +5,71 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal, TypeAlias
 
+from msgspec.structs import replace
+
+from shared.days import first_moment_after
 from shared.events.notice import NoticeAccepted, NoticeRejected
 from shared.events.platform import NoticeReceived
 
-from .calendar import Terms, end_of, first_in_time, in_time, last_day_for_notice, over_at, period_at
+from .calendar import Terms
+from .contract import covered, facts_of, final_end, notices_of, standing
+from .grounds.dates import Dates
+from .grounds.table import dates
+from .policy import NoticePolicy
 from .states import ContractState, Ended, Leaving, Notice, Running
 
-Objection: TypeAlias = Literal["late", "channel_not_accepted", "already_given", "contract_ended"]
+Flaw: TypeAlias = Literal["not_in_writing", "channel_not_accepted", "no_authority"]
+Objection: TypeAlias = Literal["withdrawn", "contract_ended", "already_given", "late"]
+FLAWS: frozenset[str] = frozenset(("not_in_writing", "channel_not_accepted", "no_authority"))
 
 
-def objection(known: ContractState, terms: Terms, channel: str, received_at: datetime) -> Objection | None:
-    """Tell why a notice doesn't count; None if it does."""
-    if isinstance(known, Ended) and received_at >= known.ending.terminated_at:
-        return "contract_ended"
-    if counting_notice(known) is not None:
-        return "already_given"
-    return flaw(terms, channel, received_at)
-
-
-def flaw(terms: Terms, channel: str, received_at: datetime) -> Objection | None:
-    """Tell what is wrong with a notice in itself."""
-    if channel not in terms.channels:
+def flaw(terms: Terms, event: NoticeReceived, policy: NoticePolicy) -> Flaw | None:
+    """Tell what is wrong with a notice in itself: its form, its channel, who gave it."""
+    if event.channel in policy.in_force.unwritten_channels:
+        return "not_in_writing"
+    if event.channel not in terms.channels:
         return "channel_not_accepted"
-    return None if in_time(terms, period_at(terms, received_at), received_at) else "late"
+    return "no_authority" if terms.givers is not None and event.given_by not in terms.givers else None
+
+
+def heard(event: NoticeReceived, now: datetime, policy: NoticePolicy) -> Notice:
+    """Keep of *event* what leads to an end. What we hold in our hands was received by now, whatever its clock says."""
+    return Notice(event.notice_id, min(event.received_at, now), now, policy.rules, event.ground)
+
+
+def judged(terms: Terms, notice: Notice, policy: NoticePolicy) -> tuple[Notice, Dates]:
+    """Reckon the days of *notice*, and keep that it was in time, if it was."""
+    reckoned = dates(terms, notice, policy)
+    return (notice if reckoned.late else replace(notice, in_time=True)), reckoned
+
+
+def with_notice(
+    known: ContractState, terms: Terms, notice: Notice, now: datetime, policy: NoticePolicy
+) -> ContractState:
+    """Take *notice* into what was heard; the same notice by a second channel counts from its earlier receipt."""
+    facts = facts_of(known, terms, _since(known, now))
+    others = tuple(one for one in facts.notices if one.notice_id != notice.notice_id)
+    return standing(facts._replace(notices=(*others, notice)), now, policy)
+
+
+def earlier_receipt(known: ContractState, event: NoticeReceived, now: datetime) -> Notice | None:
+    """Give the notice that *event* tells again with an earlier receipt than was known; None if it does nothing new."""
+    told = next((one for one in notices_of(known) if one.notice_id == event.notice_id), None)
+    received_at = min(event.received_at, now)
+    if told is None or received_at >= told.received_at:
+        return None
+    return replace(told, received_at=received_at)
+
+
+def objection(known: ContractState, follows: ContractState, notice: Notice, reckoned: Dates) -> Objection | None:
+    """Tell why *notice*, which led from *known* to *follows*, doesn't end the contract as it asks; None if it does."""
+    if _undone(known, notice):
+        return "withdrawn"
+    if _after_the_end(known, notice):
+        return "contract_ended"
+    if notice is not counting_notice(follows):
+        return "already_given"
+    return "late" if reckoned.late else None
 
 
 def counting_notice(known: ContractState) -> Notice | None:
@@ -35,43 +77,71 @@ def counting_notice(known: ContractState) -> Notice | None:
     return None if isinstance(known, Running) else known.notice
 
 
-def accepted(event: NoticeReceived, terms: Terms, follows: Leaving | Ended, notice: Notice) -> NoticeAccepted:
-    """Answer a notice that counts, with its dates."""
+def accepted(
+    event: NoticeReceived, terms: Terms, follows: ContractState, notice: Notice, reckoned: Dates
+) -> NoticeAccepted:
+    """Answer a notice that counts, with its dates and how they were reckoned."""
     return NoticeAccepted(
         customer_id=event.customer_id,
         contract_id=event.contract_id,
         notice_id=event.notice_id,
         received_at=notice.received_at,
-        last_day_for_notice=last_day_for_notice(terms, notice.period),
-        period_end=end_of(terms, notice.period),
-        terminates_at=follows.terminates_at if isinstance(follows, Leaving) else over_at(terms, notice.period),
+        last_day_for_notice=reckoned.last_day_for_notice,
+        period_end=reckoned.last_day,
+        terminates_at=final_end(follows) or first_moment_after(reckoned.last_day, terms.zone),
+        ground=notice.ground,
+        rules=notice.rules,
+        because=reckoned.steps,
     )
 
 
 def rejected(
-    event: NoticeReceived, terms: Terms, known: ContractState, reason: Objection, received_at: datetime
+    event: NoticeReceived,
+    terms: Terms,
+    follows: ContractState,
+    reason: Objection | Flaw,
+    policy: NoticePolicy,
+    now: datetime,
 ) -> NoticeRejected:
-    """Answer a notice that doesn't count, with the day on which the contract can end now."""
-    counting = counting_notice(known)
-    if counting is not None:
-        period = ends_with = counting.period
-    else:
-        period, ends_with = period_at(terms, received_at), first_in_time(terms, received_at)
+    """Answer a notice that doesn't count as it asks, with the day on which the contract can end now."""
+    counting = counting_notice(follows)
+    reckoned = dates(terms, counting or heard(event, now, policy), policy)
     return NoticeRejected(
         customer_id=event.customer_id,
         contract_id=event.contract_id,
         notice_id=event.notice_id,
         reason=reason,
-        last_day_for_notice=last_day_for_notice(terms, period),
-        earliest_end=known.ending.period_end if isinstance(known, Ended) else end_of(terms, ends_with),
+        last_day_for_notice=reckoned.last_day_for_notice,
+        earliest_end=follows.ending.period_end if isinstance(follows, Ended) else reckoned.last_day,
+        stands_until=follows.terminates_at if reason == "late" and isinstance(follows, Leaving) else None,
+        rules=policy.rules,
+        because=reckoned.steps,
     )
 
 
-def unheard(event: NoticeReceived, *, ended: bool) -> NoticeRejected:
+def unheard(event: NoticeReceived, policy: NoticePolicy, *, ended: bool) -> NoticeRejected:
     """Answer a notice for a contract whose terms never came."""
     return NoticeRejected(
         customer_id=event.customer_id,
         contract_id=event.contract_id,
         notice_id=event.notice_id,
         reason="contract_ended" if ended else "unknown_contract",
+        rules=policy.rules,
     )
+
+
+def _since(known: ContractState, now: datetime) -> datetime:
+    return known.since or now
+
+
+def _undone(known: ContractState, notice: Notice) -> bool:
+    return known.undone_until is not None and notice.received_at <= known.undone_until
+
+
+def _after_the_end(known: ContractState, notice: Notice) -> bool:
+    """Tell whether the contract was over when the notice came; or its time under an earlier revision is over now."""
+    if isinstance(known, Ended):
+        return notice.received_at >= known.ending.terminated_at
+    if known.earlier is None or covered(known.earlier, known.terms):
+        return False
+    return notice.received_at < known.earlier.ending.terminated_at

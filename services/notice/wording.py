@@ -22,7 +22,9 @@ def wall(moment: datetime, zone: str) -> str:
 
 def counted(number: int, unit: str) -> str:
     """Write a number of things as ``1 day`` or ``30 days``."""
-    return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
+    # "working day in SE": what is counted comes before where.
+    what, where = unit.partition(" in ")[0], "".join(unit.partition(" in ")[1:])
+    return f"{number} {what}{'' if number == 1 else 's'}{where}"
 
 
 def times(number: int) -> str:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from .event import Event, Instruction
 from .exporter import ExportDeleted, ExportFailed, ExportReady, ExportRefused
-from .notice import ContractTerminated, DeadlineApproaching, NoticeAccepted, NoticeRejected
+from .notice import (
+    ContractTerminated,
+    DeadlineApproaching,
+    NoticeAccepted,
+    NoticeRejected,
+    ProlongationAccepted,
+    ProlongationRejected,
+    WithdrawalAccepted,
+    WithdrawalRejected,
+)
 from .operators import DeadLettersReplayed, ServicePaused, ServiceResumed
 from .platform import (
     ContractRegistered,
@@ -17,16 +26,18 @@ from .platform import (
     NoticeReceived,
     NoticeWithdrawn,
     TransferAgreed,
+    TransitionProlonged,
 )
 from .retention import AccountClosed, DeletionCompleted, DeletionRequested, DeletionStalled, RetentionExpired
 
 # fmt: off
 EVENTS: dict[str, type[Event]] = {event.type(): event for event in (
     # from other platform services and support tooling
-    ContractRegistered, NoticeReceived, NoticeWithdrawn, ExportRequested, ExportConfirmed, TransferAgreed,
-    LegalHoldPlaced, LegalHoldReleased, DeletionAcknowledged, CustomerInformed,
+    ContractRegistered, NoticeReceived, NoticeWithdrawn, TransitionProlonged, ExportRequested, ExportConfirmed,
+    TransferAgreed, LegalHoldPlaced, LegalHoldReleased, DeletionAcknowledged, CustomerInformed,
     # notice
-    NoticeAccepted, NoticeRejected, ContractTerminated, DeadlineApproaching,
+    NoticeAccepted, NoticeRejected, WithdrawalAccepted, WithdrawalRejected, ProlongationAccepted, ProlongationRejected,
+    ContractTerminated, DeadlineApproaching,
     # exporter
     ExportReady, ExportRefused, ExportFailed, ExportDeleted,
     # retention

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from datetime import date
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from .event import Event
 from .vocabulary import (
     Citation,
     Code,
     ContractId,
-    Count,
+    Country,
     Day,
+    Days,
+    Language,
     Moment,
+    Months,
     Positive,
     Ref,
     Sha256,
@@ -22,6 +27,24 @@ from .vocabulary import (
     Value,
     Zone,
 )
+
+
+class CalendarDays(Value):
+    """Notice is counted in days of the calendar; weekends and holidays make no difference."""
+
+    kind: Literal["calendar_days"] = "calendar_days"
+    days: Days
+
+
+class WorkingDays(Value):
+    """Notice is counted in days that are neither weekend nor holiday in *country*."""
+
+    kind: Literal["working_days"] = "working_days"
+    days: Days
+    country: Country
+
+
+NoticeRule: TypeAlias = Annotated[CalendarDays | WorkingDays, Field(discriminator="kind")]
 
 
 class NoRenewal(Value):
@@ -34,33 +57,86 @@ class AutomaticRenewal(Value):
     """Without a notice in time the period is prolonged by *months*."""
 
     kind: Literal["automatic"] = "automatic"
-    months: Positive
+    months: Months
+
+
+class UntilFurtherNotice(Value):
+    """Without a notice in time the contract goes on, and ends so many days after a later one as *notice* says."""
+
+    kind: Literal["until_further_notice"] = "until_further_notice"
+    notice: NoticeRule
+
+
+class OpenEnded(Value):
+    """There is no period: from its first day the contract goes on until further notice, by its own *notice* rule."""
+
+    kind: Literal["open_ended"] = "open_ended"
+
+
+class Vouched(Value):
+    """Whoever publishes a notice vouches that it came from somebody who may give it."""
+
+    kind: Literal["vouched"] = "vouched"
+
+
+class Appointed(Value):
+    """Only a notice *by* one of these counts: opaque references that the platform can resolve."""
+
+    kind: Literal["appointed"] = "appointed"
+    by: tuple[Ref, ...]
 
 
 class ContractRegistered(Event):
     """A contract as it stands from *revision* on; the highest revision wins, whatever the order of arrival.
 
-    *period_end* is the last day of service; *notice_days* counts back from it (policy P1).
-    No term that leads to a deletion has a default.
+    *period_end* is the last day of the period; only an open-ended contract has none, and must have none. *notice*
+    counts back from it (policy P1). No term that leads to a deletion has a default. *language*, *transfer_help* (P9)
+    and *service_class* decide about no date.
     """
+
+    version: ClassVar[int] = 2
 
     contract_id: ContractId
     revision: Positive
     period_start: Day
-    period_end: Day
     time_zone: Zone
-    renewal: Annotated[NoRenewal | AutomaticRenewal, Field(discriminator="kind")]
-    notice_days: Count
+    renewal: Annotated[NoRenewal | AutomaticRenewal | UntilFurtherNotice | OpenEnded, Field(discriminator="kind")]
+    period_end: Day | None = Field(default=None, validate_default=True)
+    notice: NoticeRule
     notice_channels: tuple[Code, ...]
+    authority: Annotated[Vouched | Appointed, Field(discriminator="kind")]
+    language: Language | None = None
+    transfer_help: Literal["agreed", "not_agreed"] | None = None
+    service_class: Code | None = None
+
+    @field_validator("period_end", mode="after")
+    @classmethod
+    def _ends_or_is_open(cls, period_end: date | None, info: ValidationInfo) -> date | None:
+        renewal = info.data.get("renewal")
+        if period_end is None and renewal is not None and not isinstance(renewal, OpenEnded):
+            raise PydanticCustomError("without_end", "only an open-ended contract has no end")
+        if period_end is not None and isinstance(renewal, OpenEnded):
+            raise PydanticCustomError("with_end", "an open-ended contract has no end")
+        return period_end
+
+
+Ground: TypeAlias = Literal["non_renewal", "switch", "on_premises", "erasure"]
 
 
 class NoticeReceived(Event):
-    """Somebody said, at *received_at* and by *channel*, that the customer leaves (P1)."""
+    """Somebody said, at *received_at* and by *channel*, that the customer leaves (P1).
+
+    *ground*: not to go on after the period; or, by the EU Data Act (Regulation (EU) 2023/2854, art. 25(3)), to switch
+    to another provider, to move on premises, or to have everything erased. *given_by*: an opaque reference to whom it
+    came from. The same *notice_id* by a second channel is the same notice.
+    """
 
     contract_id: ContractId
     notice_id: Ref
     channel: Code
     received_at: Moment
+    ground: Ground = "non_renewal"
+    given_by: Ref | None = None
 
 
 class NoticeWithdrawn(Event):
@@ -69,6 +145,30 @@ class NoticeWithdrawn(Event):
     contract_id: ContractId
     notice_id: Ref
     withdrawn_at: Moment
+
+
+class ByProvider(Value):
+    """The provider can't do it in time, for *reason*, and said so within the time of art. 25(4)."""
+
+    kind: Literal["provider"] = "provider"
+    reason: Code
+
+
+class ByCustomer(Value):
+    """The customer wants more time, once (art. 25(5))."""
+
+    kind: Literal["customer"] = "customer"
+
+
+class TransitionProlonged(Event):
+    """The transition after a switching notice was prolonged to the end of *until* (EU Data Act, art. 25(4) and (5))."""
+
+    contract_id: ContractId
+    notice_id: Ref
+    prolongation_id: Ref
+    by: Annotated[ByProvider | ByCustomer, Field(discriminator="kind")]
+    until: Day
+    prolonged_at: Moment
 
 
 class ExportRequested(Event):

@@ -8,6 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from .versions import FORMER
+
 _MOST_NAMED = 10
 _MOMENT = "must be a moment with a time zone, as 2026-01-31T12:00:00Z"
 _DAY = "must be a date, as 2026-01-31"
@@ -25,6 +27,9 @@ _SENTENCES = {
     "timezone_aware": _MOMENT,
     "not_written_out": "must be written out, as 2026-01-31 or 2026-01-31T12:00:00Z",
     "out_of_range": "must lie in the years 1 to 9999",
+    "unknown_country": "must be a country by ISO 3166-1 whose holidays are known, as SE",
+    "without_end": "field required, unless renewal is open_ended",
+    "with_end": "must be null where renewal is open_ended",
     "unknown_zone": "must be an IANA time zone, as Europe/Stockholm",
     "tuple_type": "must be a list",
     "model_type": "must be an object",
@@ -71,6 +76,8 @@ def _path(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
 
 @cache
 def _fields(model: type[BaseModel]) -> frozenset[str]:
-    schema = model.model_json_schema()
-    parts = (schema, *schema.get("$defs", {}).values())
+    """Name the fields of *model* at any depth, and of its former versions, one of which may have been read."""
+    former = (one.model for (name, _), one in FORMER.items() if name == getattr(model, "type", lambda: "")())
+    schemas = [one.model_json_schema() for one in (model, *former)]
+    parts = [part for schema in schemas for part in (schema, *schema.get("$defs", {}).values())]
     return frozenset(name for part in parts for name in part.get("properties", ()))

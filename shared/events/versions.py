@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeAlias, TypeVar
 
+from . import former
 from .catalogue import EVENTS
 from .event import Event, Instruction
 
@@ -27,8 +28,13 @@ class Former:
 
 Formers: TypeAlias = Mapping[tuple[str, int], Former]
 
-# By type and version. Empty as long as every event is at its first version.
-FORMER: dict[tuple[str, int], Former] = {}
+# By type and version.
+FORMER: dict[tuple[str, int], Former] = {
+    ("ContractRegistered", 1): Former(former.ContractRegisteredV1, former.contract_registered),
+    ("ContractTerminated", 1): Former(former.ContractTerminatedV1, former.contract_terminated),
+    ("DeadlineApproaching", 1): Former(former.DeadlineApproachingV1, former.deadline_approaching),
+    ("NoticeRejected", 1): Former(former.NoticeRejectedV1, former.notice_rejected),
+}
 
 
 class VersionError(ValueError):

@@ -39,6 +39,15 @@ def _written_out(value: object) -> object:
     raise PydanticCustomError("not_written_out", "not a date in ISO 8601")
 
 
+def _known_country(code: str) -> str:
+    # Imported late: only a contract that counts working days needs it.
+    from holidays.registry import COUNTRIES  # noqa: PLC0415
+
+    if not any(code in names[1:] for names in COUNTRIES.values()) or len(code) != len("SE"):
+        raise PydanticCustomError("unknown_country", "not a country whose holidays are known")
+    return code
+
+
 def _without_time(value: object) -> object:
     if isinstance(value, str) and len(value) != len("2026-01-31"):
         raise PydanticCustomError("not_written_out", "not a date in ISO 8601")
@@ -72,6 +81,10 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Fingerprint = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{1,64}$")]
 Place = Annotated[str, StringConstraints(pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,62}/[A-Za-z0-9._/=-]{1,512}$")]
 Zone = Annotated[str, AfterValidator(_known_zone)]
+# A country by ISO 3166-1 alpha-2 whose public holidays are known, so that working days can be counted there.
+Country = Annotated[str, AfterValidator(_known_country)]
+# A language by BCP 47, with its region at most: "sv", "en-GB".
+Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Z]{2}){0,1}$")]
 Moment = Annotated[
     AwareDatetime,
     BeforeValidator(_written_out),
@@ -83,6 +96,9 @@ Day = Annotated[date, BeforeValidator(_without_time)]
 _MOST = 2**53 - 1
 Count = Annotated[int, Field(strict=True, ge=0, le=_MOST)]
 Positive = Annotated[int, Field(strict=True, ge=1, le=_MOST)]
+# What a contract can sensibly ask for: ten years of days, a hundred years of months.
+Days = Annotated[int, Field(strict=True, ge=0, le=3660)]
+Months = Annotated[int, Field(strict=True, ge=1, le=1200)]
 
 
 class Value(BaseModel):

@@ -10,7 +10,14 @@ from random import Random
 
 from shared.decision import Fact
 from shared.events.event import Event
-from shared.events.platform import AutomaticRenewal, ContractRegistered, NoticeReceived, NoticeWithdrawn
+from shared.events.platform import (
+    AutomaticRenewal,
+    CalendarDays,
+    ContractRegistered,
+    NoticeReceived,
+    NoticeWithdrawn,
+    Vouched,
+)
 
 SAID_AT = datetime(2027, 2, 22, 9, tzinfo=UTC)
 # Before the first announcement of any contract, so that nothing is published but answers; and after all is over.
@@ -71,8 +78,9 @@ def _contract(customer: str, contract_id: str, revision: int, chance: Random) ->
         time_zone="Europe/Stockholm",
         renewal=AutomaticRenewal(months=12),
         # With 130 days the notices are late.
-        notice_days=chance.choice((30, 30, 130)),
+        notice=CalendarDays(days=chance.choice((30, 30, 130))),
         notice_channels=("email", "letter"),
+        authority=Vouched(),
     )
 
 

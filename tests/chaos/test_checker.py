@@ -9,16 +9,15 @@ import pytest
 from msgspec.structs import replace
 
 from services.notice.domain import domain
-from services.notice.policy import NoticePolicy
+from services.notice.policy import load_notice_policy
 from shared.decision import Fact
-from shared.declared import policy_file
+from shared.declared import policy_file, rules_folder
 from shared.events.notice import ContractTerminated, NoticeAccepted, NoticeRejected
-from shared.policy import load_policy
 from tests.chaos.checker import judge
 from tests.chaos.history import READ_AT, History, draw
 from tests.chaos.model import Course, Model
 
-MODEL = Model(domain(load_policy(policy_file(), "notice", NoticePolicy)))
+MODEL = Model(domain(load_notice_policy(policy_file(), rules_folder())))
 
 
 def good(seed: int) -> tuple[History, list[Fact]]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from services.notice.domain import domain
-from services.notice.policy import NoticePolicy
-from shared.declared import policy_file
+from services.notice.policy import load_notice_policy
+from shared.declared import policy_file, rules_folder
 from shared.events.envelope import read
-from shared.policy import load_policy
 from tests.chaos.checker import judge
 from tests.chaos.history import ENDS_AT, INPUTS, History
 from tests.chaos.model import Model
@@ -38,7 +37,7 @@ async def carried_out(scene: Scene) -> None:
 
 async def found_good(scene: Scene, history: History) -> None:
     """Fail if the checker finds an anomaly, or if anything was buried."""
-    model = Model(domain(load_policy(policy_file(), SERVICE, NoticePolicy)))
+    model = Model(domain(load_notice_policy(policy_file(), rules_folder())))
     published = [read(record) for record in await scene.records(*OUTPUTS)]
     found = judge(history, published, model)
 

@@ -8,14 +8,15 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from zoneinfo import available_timezones
 
 from hypothesis import strategies as st
-from pydantic import AwareDatetime, BaseModel
+from pydantic import AfterValidator, AwareDatetime, BaseModel
 from pydantic.fields import FieldInfo
 from pydantic.types import StringConstraints
 
 from shared.decision import Fact
 from shared.events.catalogue import EVENTS
 from shared.events.event import Event
-from shared.events.vocabulary import _MOST
+from shared.events.platform import ContractRegistered, OpenEnded
+from shared.events.vocabulary import _known_country
 
 _ASCII = st.characters(max_codepoint=127)
 MOMENTS = st.datetimes(timezones=st.just(UTC))
@@ -41,7 +42,16 @@ def values_of(annotation: Any) -> st.SearchStrategy[Any]:
 def values_of_model(model: type[BaseModel]) -> st.SearchStrategy[Any]:
     """Give instances of *model*, with every field drawn."""
     hints = get_type_hints(model, include_extras=True)
-    return st.builds(model, **{name: values_of(hints[name]) for name in model.model_fields})
+    drawn = {name: values_of(hints[name]) for name in model.model_fields}
+    if model is not ContractRegistered:
+        return st.builds(model, **drawn)
+    # Only an open-ended contract has no end.
+    ends = {"period_end": st.none(), "renewal": st.just(OpenEnded())}
+    with_end = {
+        "period_end": st.dates(),
+        "renewal": drawn["renewal"].filter(lambda one: not isinstance(one, OpenEnded)),
+    }
+    return st.one_of(*(st.builds(model, **{**drawn, **some}) for some in (ends, with_end)))
 
 
 def facts(event_type: type[Event]) -> st.SearchStrategy[Fact]:
@@ -62,7 +72,10 @@ def _annotated(base: Any, marks: tuple[Any, ...]) -> st.SearchStrategy[Any]:
             return st.from_regex(mark.pattern, fullmatch=True, alphabet=alphabet)
         if isinstance(mark, FieldInfo) and base is int:
             least = next(one.ge for one in mark.metadata if hasattr(one, "ge"))
-            return st.integers(least, _MOST)
+            most = min(one.le for one in mark.metadata if hasattr(one, "le"))
+            return st.integers(least, most)
+        if isinstance(mark, AfterValidator) and mark.func is _known_country:
+            return st.sampled_from(("SE", "DE", "US", "AX"))
     if base is str:
         return st.sampled_from(sorted(available_timezones()))
     return values_of(base)

@@ -18,11 +18,13 @@ from services.exporter.tasks import (
 from shared.decision import Outcome, Task
 from shared.events.notice import ContractTerminated
 from shared.events.platform import (
+    CalendarDays,
     ContractRegistered,
     ExportRequested,
     LegalHoldPlaced,
     LegalHoldReleased,
     NoRenewal,
+    Vouched,
 )
 from shared.events.retention import DeletionRequested, RetentionExpired
 from shared.events.vocabulary import TableCount
@@ -57,8 +59,9 @@ def contract(contract_id: str = "c1", period_end: date = date(2026, 12, 31)) -> 
         period_end=period_end,
         time_zone="Europe/Stockholm",
         renewal=NoRenewal(),
-        notice_days=30,
+        notice=CalendarDays(days=30),
         notice_channels=("email",),
+        authority=Vouched(),
     )
 
 

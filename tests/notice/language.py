@@ -7,19 +7,23 @@ from pathlib import Path
 from typing import Any
 
 from services.notice.domain import domain
-from services.notice.policy import NoticePolicy
+from services.notice.policy import load_notice_policy
+from shared.decision import Decided
+from shared.events.event import Event
 from shared.events.notice import ContractTerminated
 from shared.events.platform import (
     AutomaticRenewal,
+    CalendarDays,
     ContractRegistered,
     NoRenewal,
     NoticeReceived,
     NoticeWithdrawn,
+    Vouched,
 )
-from shared.policy import load_policy
 from tests.casework import Casework, at
 
-POLICY = load_policy(Path(__file__).parents[2] / "deploy" / "policy.yaml", "notice", NoticePolicy)
+DEPLOY = Path(__file__).parents[2] / "deploy"
+POLICY = load_notice_policy(DEPLOY / "policy.yaml", DEPLOY / "rules")
 START = at("2026-06-01T12:00")
 
 
@@ -30,7 +34,7 @@ def casework(now: datetime = START) -> Casework:
 
 def contract(**changes: Any) -> ContractRegistered:
     """Register a contract for the year 2026 with 30 days of notice, not prolonged."""
-    months = changes.pop("months", 0)
+    months, days = changes.pop("months", 0), changes.pop("notice_days", 30)
     values: dict[str, Any] = {
         "customer_id": "acme",
         "contract_id": "c1",
@@ -39,8 +43,9 @@ def contract(**changes: Any) -> ContractRegistered:
         "period_end": date(2026, 12, 31),
         "time_zone": "Europe/Stockholm",
         "renewal": AutomaticRenewal(months=months) if months else NoRenewal(),
-        "notice_days": 30,
+        "notice": CalendarDays(days=days),
         "notice_channels": ("email", "letter"),
+        "authority": Vouched(),
     }
     return ContractRegistered(**{**values, **changes})
 
@@ -66,3 +71,10 @@ def breach(terminated_at: str, period_end: date = date(2026, 12, 31)) -> Contrac
         terminated_at=at(terminated_at),
         time_zone="Europe/Stockholm",
     )
+
+
+def decided(work: Casework, event: Event) -> Decided[Any]:
+    """Ask what would follow from *event* now, without telling it."""
+    decision = domain(POLICY).decide(work.state, event, work.now, POLICY)
+    assert isinstance(decision, Decided)
+    return decision

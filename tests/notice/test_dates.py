@@ -83,7 +83,7 @@ def test_a_row_is_answered_as_the_table_says(row: Row) -> None:
         row["last_day_for_notice"],
         row["ends_on"],
     )
-    return None
+    return ends_with(work, row) if rejected.stands_until else None
 
 
 @each_row
@@ -110,14 +110,14 @@ def test_a_row_is_explained_as_the_table_says(row: Row) -> None:
     """The explanation of a contract under notice tells the table's dates, and of another its deadline."""
     work = noticed(row, at(row["period_start"], row["zone"]) - timedelta(days=60))
     (explained,) = explain(work.state, POLICY).contracts
-    told = {one.name: one.value for one in explained.dates}
+    # Of a late notice the period that was missed comes before the one it stands for.
+    told = {one.name: one.value for one in reversed(explained.dates)}
 
     assert str(told["last_day_for_notice"]) == row["last_day_for_notice"]
+    if row["answer"] != "contract ended":
+        assert told["terminates_at"] == datetime.fromisoformat(row["over_at_utc"])
     if row["answer"] == "in time":
-        assert (str(told["period_end"]), told["terminates_at"]) == (
-            row["ends_on"],
-            datetime.fromisoformat(row["over_at_utc"]),
-        )
+        assert str(told["period_end"]) == row["ends_on"]
 
 
 def test_the_table_is_large_enough_and_has_no_row_twice() -> None:

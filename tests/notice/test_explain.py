@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 from datetime import date, timedelta
+from importlib.metadata import entry_points
 from typing import Any
 
 import pytest
 from hypothesis import given
 from typer.testing import CliRunner, Result
 
-from services.notice.app import app
 from services.notice.domain import domain
 from services.notice.explain import explain
 from services.notice.explained import ContractDates, Explained, Name
 from services.notice.states import Unknown
+from shared import cli
 from shared.decision import Fact
 from shared.errors import OperatorError
 from shared.events.event import Event
@@ -159,7 +160,8 @@ def test_ended_by_another_service() -> None:
 
     assert dates(work).standing == "ended"
     assert found(work, "terminates_at").because == (
-        "another service ended it, not the calendar, from 1 June 2026 10:00 Europe/Stockholm = 2026-06-01T08:00:00Z on"
+        "another service ended it (breach), not the calendar, from 1 June 2026 10:00 Europe/Stockholm"
+        " = 2026-06-01T08:00:00Z on"
     )
     assert not found(work, "last_day_for_notice").applies
 
@@ -271,7 +273,8 @@ async def offramp(postgres: str, pool: Any, monkeypatch: pytest.MonkeyPatch) -> 
     await PostgresProcess(domain(POLICY), pool, 2).arrivals(arrivals, (), now)
 
     async def run(*arguments: str) -> Result:
-        return await asyncio.to_thread(CliRunner().invoke, app, arguments)
+        app = cli.build(tuple(one for one in entry_points(group=cli.GROUP) if one.name.startswith("case")))
+        return await asyncio.to_thread(CliRunner().invoke, app, ["case", *arguments])
 
     return run
 

@@ -10,9 +10,16 @@ from services.notice.domain import decide
 from services.notice.states import Known, Leaving, Running, Unknown
 from shared.contracts import Ending
 from shared.decision import Ignored
-from shared.events.notice import ContractTerminated, DeadlineApproaching, NoticeAccepted, NoticeRejected
+from shared.events.notice import (
+    ContractTerminated,
+    DeadlineApproaching,
+    NoticeAccepted,
+    NoticeRejected,
+    WithdrawalAccepted,
+    WithdrawalRejected,
+)
 from tests.casework import at
-from tests.notice.language import POLICY, START, breach, casework, contract, notice, withdrawal
+from tests.notice.language import POLICY, START, breach, casework, contract, decided, notice, withdrawal
 
 
 @pytest.mark.parametrize(
@@ -69,7 +76,7 @@ def test_late_for_several_periods() -> None:
 def test_channel() -> None:
     """A notice by a channel that the contract doesn't name doesn't count."""
     work = casework()
-    work.tell(contract(), notice("2026-05-01T09:00", channel="phone"))
+    work.tell(contract(), notice("2026-05-01T09:00", channel="fax"))
 
     assert work.one(NoticeRejected).reason == "channel_not_accepted"
 
@@ -177,13 +184,12 @@ def test_prolonged() -> None:
     work = casework(at("2026-01-15T00:00"))
     work.tell(contract(period_end=date(2026, 1, 31), months=1))
     work.until(at("2026-03-10T00:00"))
-    work.tell(notice("2026-03-10T00:00", notice_id="late"))
-    work.until(at("2026-03-20T00:00"))
-    work.tell(notice("2026-03-20T00:00"))
+    assert work.state.contracts[0].period == 2
+    work.tell(notice("2026-03-10T00:00"))
     work.until(at("2028-01-01T00:00"))
 
-    assert not work.all(ContractTerminated)
-    assert work.all(NoticeRejected)[0].earliest_end == date(2026, 4, 30)
+    assert work.one(NoticeRejected).earliest_end == date(2026, 4, 30)
+    assert work.one(ContractTerminated).period_end == date(2026, 4, 30)
 
 
 def test_month_ends() -> None:
@@ -225,14 +231,18 @@ def test_withdrawn_before_it_was_read() -> None:
 
 
 def test_withdrawn_too_late() -> None:
-    """A withdrawal after the end changes nothing and says why."""
+    """Up to the end a notice can be taken back, from its very moment on no more; either way there is an answer."""
     work = casework(at("2026-10-10T00:00"))
     work.tell(contract(months=12), notice())
-    late = withdrawal("2027-01-01T00:00")
-    assert decide(work.state, late, at("2027-01-01T00:00"), POLICY) == Ignored("withdrawn after the contract's end")
+    work.until(at("2027-01-01T00:00") - timedelta(microseconds=1))
+    last, late = withdrawal("2026-12-31T23:59:59"), withdrawal("2027-01-01T00:00")
+    (accepted,) = decided(work, last).events[:1]
     work.until(at("2027-01-01T00:00"))
+    (refused,) = decided(work, late).events
 
-    assert decide(work.state, late, work.now, POLICY) == Ignored("the contract has ended")
+    assert isinstance(accepted, WithdrawalAccepted)
+    assert isinstance(refused, WithdrawalRejected)
+    assert refused.reason == "contract_ended"
 
 
 @pytest.mark.parametrize("second_read_first", [True, False])
@@ -309,6 +319,7 @@ def test_announcements() -> None:
         (at("2026-10-02T00:00"), "c1:notice_deadline:2026-12-01:60"),
         (at("2026-11-01T00:00"), "c1:notice_deadline:2026-12-01:30"),
         (at("2026-11-24T00:00"), "c1:notice_deadline:2026-12-01:7"),
+        (at("2026-11-30T00:00"), "c1:notice_deadline:2026-12-01:1"),
     ]
     assert work.all(DeadlineApproaching)[0].due_at == at("2026-12-02T00:00")
 
@@ -323,7 +334,7 @@ def test_announcements_missed() -> None:
 
 
 def test_announced_once() -> None:
-    """A revision that changes no date, or a date and back again, makes no announcement twice."""
+    """A revision that changes no date tells nothing; one that does is told as a change, and nothing is told twice."""
     work = casework(at("2026-12-10T00:00"))
     work.tell(contract())
     work.until(work.now)
@@ -331,8 +342,12 @@ def test_announced_once() -> None:
         work.tell(contract(revision=revision, period_end=date(2026, 12, end)))
         work.until(work.now)
 
-    ids = [event.announcement_id for event in work.all(DeadlineApproaching)]
-    assert ids == ["c1:period_end:2026-12-31:30", "c1:period_end:2026-12-30:30"]
+    told = [(event.announcement_id, event.change, event.before) for event in work.all(DeadlineApproaching)]
+    assert told == [
+        ("c1:period_end:2026-12-31:30", None, None),
+        ("c1:period_end:changed:1", "moved", at("2027-01-01T00:00")),
+        ("c1:period_end:changed:2", "moved", at("2026-12-31T00:00")),
+    ]
 
 
 def test_nothing_is_known_at_first() -> None:

@@ -7,7 +7,7 @@ from datetime import date
 from deploy.platform.mailer import Inform, Informed, Mark, domain
 from shared.decision import Task
 from shared.events.notice import ContractTerminated, DeadlineApproaching
-from shared.events.platform import ContractRegistered, CustomerInformed, NoRenewal
+from shared.events.platform import CalendarDays, ContractRegistered, CustomerInformed, NoRenewal, Vouched
 from tests.casework import Casework, at
 
 NOW = at("2027-01-01T00:00")
@@ -30,8 +30,9 @@ def contract(contract_id: str, *, revision: int = 1, year: int = 2026) -> Contra
         period_end=date(year, 12, 31),
         time_zone="Europe/Stockholm",
         renewal=NoRenewal(),
-        notice_days=30,
+        notice=CalendarDays(days=30),
         notice_channels=("email",),
+        authority=Vouched(),
     )
 
 

@@ -24,6 +24,7 @@ from shared.decision import Outcome, Task
 from shared.events.event import Event
 from shared.events.notice import ContractTerminated
 from shared.events.platform import (
+    CalendarDays,
     ContractRegistered,
     DeletionAcknowledged,
     Erased,
@@ -31,6 +32,7 @@ from shared.events.platform import (
     LegalHoldReleased,
     NoRenewal,
     NotErased,
+    Vouched,
 )
 from shared.events.retention import DeletionRequested
 from shared.events.vocabulary import TableCount, TableFingerprint
@@ -59,8 +61,9 @@ def contract(contract_id: str = "c1", **changes: Any) -> ContractRegistered:
         "period_end": date(2026, 12, 31),
         "time_zone": "Europe/Stockholm",
         "renewal": NoRenewal(),
-        "notice_days": 30,
+        "notice": CalendarDays(days=30),
         "notice_channels": ("email",),
+        "authority": Vouched(),
     }
     return ContractRegistered(customer_id="acme", contract_id=contract_id, **{**values, **changes})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
-from shared.events.platform import AutomaticRenewal, ContractRegistered, NoticeReceived
+from shared.events.platform import AutomaticRenewal, CalendarDays, ContractRegistered, NoticeReceived, Vouched
 
 IN_MAY = datetime(2027, 5, 3, 9, tzinfo=UTC)
 
@@ -18,8 +18,9 @@ def contract(customer: str, revision: int = 1, notice_days: int = 30) -> Contrac
         period_end=date(2027, 6, 30),
         time_zone="Europe/Stockholm",
         renewal=AutomaticRenewal(months=12),
-        notice_days=notice_days,
+        notice=CalendarDays(days=notice_days),
         notice_channels=("email", "letter"),
+        authority=Vouched(),
     )
 
 

@@ -12,6 +12,7 @@ from shared.events.event import Event
 from shared.events.notice import ContractTerminated
 from shared.events.platform import (
     AutomaticRenewal,
+    CalendarDays,
     ContractRegistered,
     ExportRequested,
     LegalHoldPlaced,
@@ -19,6 +20,7 @@ from shared.events.platform import (
     NoRenewal,
     NoticeReceived,
     NoticeWithdrawn,
+    Vouched,
 )
 
 START = datetime(2026, 1, 10, tzinfo=UTC)
@@ -60,8 +62,9 @@ def _contract(rng: Random, story: Story, end: float, *, renews: bool, revision: 
             period_end=moment(end).date(),
             time_zone=rng.choice(ZONES) if revision == 1 else _zone(story),
             renewal=AutomaticRenewal(months=12) if renews else NoRenewal(),
-            notice_days=30,
+            notice=CalendarDays(days=30),
             notice_channels=CHANNELS,
+            authority=Vouched(),
         ),
     )
 

@@ -15,12 +15,13 @@ import structlog
 from services.exporter.domain import domain as exporter_domain
 from services.exporter.policy import ExporterPolicy
 from services.notice.domain import domain as notice_domain
-from services.notice.policy import NoticePolicy
+from services.notice.policy import load_notice_policy
 from services.retention.domain import domain as retention_domain
 from services.retention.policy import RetentionPolicy
 from shared import performer
 from shared.caserows import key_hash
 from shared.decision import Domain, Fact
+from shared.declared import policy_file, rules_folder
 from shared.events.envelope import write
 from shared.events.event import Event
 from shared.events.notice import DeadlineApproaching
@@ -45,10 +46,7 @@ _DAY = 86400.0
 _HOUR = 3600.0
 _MOST_TURNS = 100_000
 
-NOTICE = NoticePolicy(
-    version="sim", unknown_contract_wait=timedelta(days=1), unknown_notice_wait=timedelta(days=1),
-    announce_before={"notice_deadline": (60, 30, 7), "period_end": (30, 7, 1)},
-)  # fmt: skip
+NOTICE = load_notice_policy(policy_file(), rules_folder())
 EXPORTER = ExporterPolicy(
     version="sim", window_days=90, unknown_customer_wait=timedelta(days=1), not_open_wait=timedelta(minutes=10),
     attempts=3, holder=ARCHIVES,
@@ -58,6 +56,20 @@ RETENTION = RetentionPolicy(
     holders=tuple({"name": name, "respond_within": timedelta(days=1)} for name in (DATABASE, MEDIA, ARCHIVES)),
     announce_before={"window_closes": (60, 30, 7, 1), "deletion": (7, 1)},
 )  # fmt: skip
+
+
+def _by_hand(data: dict[str, Any]) -> dict[str, Any] | None:
+    """Say the same as one writes it with a console producer, in the first version's words; None if that has none."""
+    if "notice_channels" not in data:
+        return data
+    notice, renewal, authority = data.pop("notice"), data["renewal"], data.pop("authority")
+    if (
+        notice["kind"] != "calendar_days"
+        or renewal["kind"] not in ("none", "automatic")
+        or authority["kind"] != "vouched"
+    ):
+        return None
+    return {**data, "notice_days": notice["days"]}
 
 
 @dataclass(frozen=True)
@@ -219,9 +231,9 @@ class World:
 
     def _publish(self, fact: Fact, stamp: int, *, plain: bool) -> None:
         who, value, headers = fact.event.customer_id, *write(fact)
-        if plain:
-            # As one writes it with a console producer.
-            value, headers = json.dumps(json.loads(value)["data"]).encode(), ()
+        said = _by_hand(json.loads(value)["data"]) if plain else None
+        if said is not None:
+            value, headers = json.dumps(said).encode(), ()
         self.broker.append(fact.event.type(), key_hash(who) % PARTITIONS, who.encode(), value, headers, stamp)
         self.trace("platform", f"{fact.event!r}")
 

@@ -1,0 +1,109 @@
+"""Leaving by the EU Data Act (Regulation (EU) 2023/2854, art. 25): a switch, a move on premises, erasure alone."""
+
+from __future__ import annotations
+
+from datetime import date
+from functools import lru_cache
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+from ..calendar import Terms, end_of, later, period_on
+from ..rules import RuleSet, Switching
+from ..states import Prolongation
+from ..workdays import Rule, after
+from .dates import Dates, counted_on, months_on
+
+Refusal: TypeAlias = Literal["too_late", "too_long", "no_longer", "already_prolonged"]
+
+
+class Clock(Struct, frozen=True):
+    """The clocks of art. 25 in plain values: *deadline_rule* counts the provider's working days (25(4))."""
+
+    notice_months: int
+    transition: Rule
+    prolonged_months: int
+    deadline_rule: Rule
+
+
+def clock_of(rules: RuleSet) -> Clock:
+    """Take the clocks from the rules."""
+    switching: Switching = rules.switching
+    within = Rule(switching.prolonged_within_working_days, rules.country, rules.categories(rules.country))
+    return Clock(switching.notice_months, Rule(switching.transition_days), switching.prolonged_months, within)
+
+
+@lru_cache(maxsize=16384)
+def switch(terms: Terms, received: date, prolongations: tuple[Prolongation, ...], clock: Clock) -> Dates:
+    """Reckon the days of a switch or a move on premises: notice, then a transition in which service goes on."""
+    noticed = _noticed(terms, received, clock)
+    begins = noticed.last_day
+    ends = after(clock.transition, begins)
+    steps = [*noticed.steps, counted_on("transition_ends", "art_25_2_a", begins, clock.transition, ends)]
+    for one in counting(received, begins, ends, prolongations, clock):
+        law = "art_25_4" if one.by == "provider" else "art_25_5"
+        steps.append(counted_on("transition_ends", law, ends, Rule((one.until - ends).days), one.until))
+        ends = one.until
+    return Dates(ends, noticed.last_day_for_notice, late=False, steps=tuple(steps), transition=(begins, ends))
+
+
+@lru_cache(maxsize=16384)
+def erasure(terms: Terms, received: date, clock: Clock) -> Dates:
+    """Reckon the days of erasure alone, which ends the contract with the notice (art. 25(2)(c)(ii)).
+
+    A contract that ends by itself before that still does.
+    """
+    noticed = _noticed(terms, received, clock)
+    fixed = None if terms.months else end_of(terms, period_on(terms, received))
+    if terms.open_notice is not None or fixed is None or noticed.last_day <= fixed:
+        step = counted_on("last_day", "art_25_2_c", noticed.last_day, Rule(0), noticed.last_day)
+        return Dates(noticed.last_day, received, late=False, steps=(*noticed.steps, step))
+    return Dates(
+        fixed, received, late=False, steps=(*noticed.steps, months_on("last_day", "contract", fixed, 0, fixed))
+    )
+
+
+def _noticed(terms: Terms, received: date, clock: Clock) -> Dates:
+    """Reckon the end of the notice: the contract's own days, and two months at most (art. 25(2)(d))."""
+    period = period_on(terms, received)
+    rule = terms.open_notice if terms.open_notice is not None and end_of(terms, period) is None else terms.notice
+    own, most = after(rule, received), later(received, clock.notice_months)
+    if own <= most:
+        step = counted_on("notice_ends", "contract", received, rule, own)
+    else:
+        step = months_on("notice_ends", "art_25_2_d", received, clock.notice_months, most)
+    return Dates(min(own, most), received, late=False, steps=(step,))
+
+
+def counting(
+    received: date, begins: date, ends: date, prolongations: tuple[Prolongation, ...], clock: Clock
+) -> tuple[Prolongation, ...]:
+    """Give those of *prolongations* that count, in the order in which they were made, whatever that of reading."""
+    kept: tuple[Prolongation, ...] = ()
+    for one in sorted(prolongations, key=lambda one: (one.made_on, one.by, one.until, one.prolongation_id)):
+        if refusal(one, received, begins, ends, kept, clock) is None:
+            kept, ends = (*kept, one), one.until
+    return kept
+
+
+def refusal(
+    one: Prolongation, received: date, begins: date, ends: date, kept: tuple[Prolongation, ...], clock: Clock
+) -> Refusal | None:
+    """Tell why *one* doesn't count, of a transition that *begins* after one day and, so far, *ends* with another."""
+    if one.made_on > ends or (one.by == "provider" and one.made_on > last_day_for_provider(received, clock)):
+        return "too_late"
+    if any(other.by == one.by for other in kept):
+        return "already_prolonged"
+    if one.by == "provider" and one.until > last_day_by_provider(begins, clock):
+        return "too_long"
+    return "no_longer" if one.until <= ends else None
+
+
+def last_day_for_provider(received: date, clock: Clock) -> date:
+    """Give the last day on which the provider may say that it needs longer (art. 25(4))."""
+    return after(clock.deadline_rule, received)
+
+
+def last_day_by_provider(begins: date, clock: Clock) -> date:
+    """Give the last day to which the provider may prolong a transition that *begins* after this day (art. 25(4))."""
+    return later(begins, clock.prolonged_months)

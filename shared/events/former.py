@@ -1,0 +1,117 @@
+"""Versions of events that are no longer written, and what each says in the words of the next."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from .event import Event
+from .notice import ContractTerminated, DeadlineApproaching, NoticeRejected
+from .platform import CalendarDays, ContractRegistered, NoRenewal, Vouched
+from .vocabulary import Code, ContractId, Count, Day, Moment, Positive, Ref, Value, Zone
+
+
+class AutomaticRenewal(Value):
+    """Without a notice in time the period is prolonged by *months*."""
+
+    kind: Literal["automatic"] = "automatic"
+    months: Positive
+
+
+class ContractRegisteredV1(Event):
+    """A contract as it stands from *revision* on; the highest revision wins, whatever the order of arrival.
+
+    *period_end* is the last day of service; *notice_days* counts back from it (policy P1).
+    No term that leads to a deletion has a default.
+    """
+
+    contract_id: ContractId
+    revision: Positive
+    period_start: Day
+    period_end: Day
+    time_zone: Zone
+    renewal: Annotated[NoRenewal | AutomaticRenewal, Field(discriminator="kind")]
+    notice_days: Count
+    notice_channels: tuple[Code, ...]
+
+    @classmethod
+    def type(cls) -> str:
+        """Name the event as its topic does."""
+        return ContractRegistered.type()
+
+
+def contract_registered(old: ContractRegisteredV1) -> ContractRegistered:
+    """Say it in the words of version 2: the days were of the calendar, and who may give notice wasn't asked."""
+    return ContractRegistered(
+        **old.model_dump(exclude={"notice_days"}),
+        notice=CalendarDays(days=old.notice_days),
+        authority=Vouched(),
+    )
+
+
+class NoticeRejectedV1(Event):
+    """The notice does not count, for *reason*; *earliest_end* is the day on which the contract can end now."""
+
+    owner: ClassVar[str] = "notice"
+
+    contract_id: ContractId
+    notice_id: Ref
+    reason: Literal["late", "channel_not_accepted", "unknown_contract", "already_given", "contract_ended"]
+    last_day_for_notice: Day | None = None
+    earliest_end: Day | None = None
+
+    @classmethod
+    def type(cls) -> str:
+        """Name the event as its topic does."""
+        return NoticeRejected.type()
+
+
+def notice_rejected(old: NoticeRejectedV1) -> NoticeRejected:
+    """Say the same: a late notice of then stood for nothing."""
+    return NoticeRejected(**old.model_dump())
+
+
+class ContractTerminatedV1(Event):
+    """The contract is over since *terminated_at*, the first moment after *period_end* in *time_zone* (P2).
+
+    The notice service publishes it at the end of the period; any platform service may for a breach or a bankruptcy.
+    """
+
+    owner: ClassVar[str] = "notice"
+
+    contract_id: ContractId
+    basis: Literal["notice", "expiry", "breach", "bankruptcy", "other"]
+    period_end: Day
+    terminated_at: Moment
+    time_zone: Zone
+
+    @classmethod
+    def type(cls) -> str:
+        """Name the event as its topic does."""
+        return ContractTerminated.type()
+
+
+def contract_terminated(old: ContractTerminatedV1) -> ContractTerminated:
+    """Say the same; what the customer was told wasn't said."""
+    return ContractTerminated(**old.model_dump())
+
+
+class DeadlineApproachingV1(Event):
+    """A date that matters to the customer is near and has to be told (P12); answered by ``CustomerInformed``."""
+
+    owner: ClassVar[str] = "notice, exporter, retention"
+
+    announcement_id: Ref
+    deadline: Literal["notice_deadline", "period_end", "window_closes", "deletion"]
+    due_at: Moment
+
+    @classmethod
+    def type(cls) -> str:
+        """Name the event as its topic does."""
+        return DeadlineApproaching.type()
+
+
+def deadline_approaching(old: DeadlineApproachingV1) -> DeadlineApproaching:
+    """Say the same; changes weren't told apart."""
+    return DeadlineApproaching(**old.model_dump())
