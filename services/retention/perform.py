@@ -18,6 +18,7 @@ from shared.signing.signer import Signer
 from shared.store_faults import ObjectMissingError, StoreRefusalError
 
 from .certificate import NAME, NotProvenError, certificate_of, document, folder, verify_text
+from .dues import Dues
 from .reading import Reader, Reading
 from .tasks import (
     Certified,
@@ -54,22 +55,26 @@ class UnreadableError(Exception):
         self.reason = reason
 
 
-def performances(reader: Reader, shelf: Shelf) -> tuple[Performance, ...]:
+def performances(reader: Reader, dues: Dues, shelf: Shelf) -> tuple[Performance, ...]:
     """Tell how each task of the service is performed."""
     return (
-        Performance(Survey, partial(survey, reader)),
+        Performance(Survey, partial(survey, reader, dues)),
         Performance(Check, partial(check, reader)),
         Performance(Certify, partial(certify, shelf)),
     )
 
 
-async def survey(reader: Reader, task: Survey, _: Attempt) -> Surveyed | SurveyFailed:
+async def survey(reader: Reader, dues: Dues, task: Survey, attempt: Attempt) -> Surveyed | SurveyFailed:
     """Read every declared holder as it stands before the deletion; an outage is raised, and tried again."""
     try:
         readings = _declared(await reader.before(task.customer_id))
     except (UnreadableError, OperatorError, StoreRefusalError) as error:
         return SurveyFailed(**_step(task), reason=_told("survey", task, error))
-    return Surveyed(**_step(task), readings=readings)
+    rows = sum(table.own for reading in readings for table in reading.tables)
+    load = await dues.count(task, rows, attempt.clock())
+    return Surveyed(
+        **_step(task), readings=readings, due=load.due, customers=load.customers, usual_rows=load.usual_rows
+    )
 
 
 async def check(reader: Reader, task: Check, _: Attempt) -> Checked | CheckFailed:
@@ -131,9 +136,16 @@ def _declared(readings: tuple[Reading, ...]) -> tuple[HolderReading, ...]:
         HolderReading(
             holder=reading.holder,
             tables=tuple(
-                TableReading(table=one.table, own=one.own, others=one.others, fingerprint=one.fingerprint)
+                TableReading(
+                    table=one.table,
+                    own=one.own,
+                    others=one.others,
+                    fingerprint=one.fingerprint,
+                    category=one.category,
+                )
                 for one in reading.seen
             ),
+            map_sha256=reading.map_sha256,
         )
         for reading in readings
     )

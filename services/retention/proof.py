@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from shared.events.platform import CustomerInformed, ExportConfirmed
+from shared.events.retention import StallReason
 from shared.events.vocabulary import TableFingerprint
 
-from .holders import Reason, counts
+from .holders import counts
 from .policy import RetentionPolicy
+from .right import approved, total
 from .states import Deletion, Holder, Known, Seen
 from .tasks import Certify, HolderAnswer, HolderReading, HoldEvidence, TableReading
 
@@ -17,7 +19,7 @@ from .tasks import Certify, HolderAnswer, HolderReading, HoldEvidence, TableRead
 def seen(readings: Iterable[HolderReading]) -> tuple[Seen, ...]:
     """Keep *readings* as the state does."""
     return tuple(
-        Seen(reading.holder, table.table, table.own, table.others, table.fingerprint)
+        Seen(reading.holder, table.table, table.own, table.others, table.fingerprint, table.category or "")
         for reading in readings
         for table in reading.tables
     )
@@ -37,16 +39,25 @@ def unread(rows: tuple[Seen, ...], names: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in names if name not in read)
 
 
+def maps(readings: Iterable[HolderReading]) -> tuple[tuple[str, str], ...]:
+    """Tell by which data map each holder was read."""
+    return tuple((one.holder, one.map_sha256) for one in readings if one.map_sha256 is not None)
+
+
 def objection(
-    deletion: Deletion, after: tuple[Seen, ...], policy: RetentionPolicy
-) -> tuple[Reason, tuple[str, ...]] | None:
+    known: Known, deletion: Deletion, after: tuple[Seen, ...], policy: RetentionPolicy
+) -> tuple[StallReason, tuple[str, ...]] | None:
     """Tell what speaks against calling the deletion complete, and at which holders; None if nothing does."""
-    missing = unread(after, (holder.name for holder in deletion.holders)) or _not_read_again(deletion.before, after)
+    readable = (holder.name for holder in deletion.holders if holder.name not in policy.access_only)
+    missing = unread(after, readable) or _not_read_again(deletion.before, after)
     if missing:
         return "check_failed", missing
     left = _names(row for row in after if row.own)
     if left:
         return "residue", left
+    short = _short(deletion)
+    if short and not approved(known, deletion.deletion_id, "counts", total(deletion.before)):
+        return "counts", short
     touched = _changed(deletion.before, after) if policy.bystanders == "strict" else ()
     return ("bystanders", touched) if touched else None
 
@@ -84,6 +95,12 @@ def _names(rows: Iterable[Seen]) -> tuple[str, ...]:
 def _not_read_again(before: tuple[Seen, ...], after: tuple[Seen, ...]) -> tuple[str, ...]:
     again = {(row.holder, row.table) for row in after}
     return _names(row for row in before if (row.holder, row.table) not in again)
+
+
+def _short(deletion: Deletion) -> tuple[str, ...]:
+    """Name the holders that say they deleted less than there was: somebody else did, or what they say isn't true."""
+    deleted = {(holder.name, table): rows for holder in deletion.holders for table, rows in holder.deleted}
+    return _names(row for row in deletion.before if deleted.get((row.holder, row.table), 0) < row.own)
 
 
 def _changed(before: tuple[Seen, ...], after: tuple[Seen, ...]) -> tuple[str, ...]:

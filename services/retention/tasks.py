@@ -28,13 +28,15 @@ class TableReading(Value):
     own: Count
     others: Count
     fingerprint: Fingerprint
+    category: Code | None = None
 
 
 class HolderReading(Value):
-    """What was read at one holder."""
+    """What was read at one holder, by which data map."""
 
     holder: Code
     tables: tuple[TableReading, ...]
+    map_sha256: Sha256 | None = None
 
 
 class HolderAnswer(Value):
@@ -78,9 +80,15 @@ class Survey(ProofTask):
 
 
 class Surveyed(ProofOutcome):
-    """Every holder was read."""
+    """Every holder was read; *due*, of all *customers*, are to be deleted within a day.
+
+    *usual_rows*: the median of what former deletions deleted; None while there were too few to tell.
+    """
 
     readings: tuple[HolderReading, ...]
+    due: Count
+    customers: Count
+    usual_rows: Count | None
 
 
 class SurveyFailed(ProofOutcome):

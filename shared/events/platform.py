@@ -13,6 +13,7 @@ from .vocabulary import (
     Citation,
     Code,
     ContractId,
+    Count,
     Country,
     Day,
     Days,
@@ -24,6 +25,7 @@ from .vocabulary import (
     Sha256,
     TableCount,
     TableFingerprint,
+    TableName,
     Value,
     Zone,
 )
@@ -194,13 +196,50 @@ class TransferAgreed(Event):
     agreed_at: Moment
 
 
+class Everything(Value):
+    """All that there is of the customer."""
+
+    kind: Literal["all"] = "all"
+
+
+class OfCategories(Value):
+    """What the data maps count among these categories."""
+
+    kind: Literal["category"] = "category"
+    categories: tuple[Code, ...]
+
+
+class OfTables(Value):
+    """The rows of these tables, or the objects of these buckets."""
+
+    kind: Literal["table"] = "table"
+    tables: tuple[TableName, ...]
+
+
+class OfPersons(Value):
+    """What there is of these persons: opaque references that the platform can resolve."""
+
+    kind: Literal["person"] = "person"
+    persons: tuple[Ref, ...]
+
+
+HoldScope: TypeAlias = Annotated[Everything | OfCategories | OfTables | OfPersons, Field(discriminator="kind")]
+
+
 class LegalHoldPlaced(Event):
-    """Nothing of the customer's may be deleted until the hold is released (P8)."""
+    """Nothing in *scope* may be deleted until the hold is released, or to the end of *ends_at* if there is one (P8).
+
+    A scope that names nothing holds everything. *responsible* answers for it and looks again on *review_on*.
+    """
 
     hold_id: Ref
     basis: Citation
     placed_by: Ref
     placed_at: Moment
+    scope: HoldScope = Everything()
+    responsible: Ref | None = None
+    review_on: Day | None = None
+    ends_at: Moment | None = None
 
 
 class LegalHoldReleased(Event):
@@ -212,19 +251,29 @@ class LegalHoldReleased(Event):
 
 
 class Erased(Value):
-    """The holder deleted everything: *deleted* per table, *remaining* read again afterwards, bystanders compared."""
+    """The holder deleted everything: *deleted* per table, *remaining* read again afterwards, bystanders compared.
+
+    Rows may have gone in *accounted* batches before the last transaction, in whose snapshot the bystanders were
+    compared. Of each of those batches the database's own counters showed that it wrote nothing but its deletes.
+    """
 
     kind: Literal["erased"] = "erased"
     deleted: tuple[TableCount, ...]
     remaining: tuple[TableCount, ...]
     bystanders: tuple[TableFingerprint, ...]
+    accounted: Count = 0
 
 
 class NotErased(Value):
-    """The holder deleted nothing, and why."""
+    """The holder did not delete everything, and why.
+
+    Nothing is gone, unless *deleted* says what went before the reason came up: then *saved* is what is left of it.
+    """
 
     kind: Literal["not_erased"] = "not_erased"
     reason: Literal["held", "window_open", "contract_active", "not_declared", "clock", "failed"]
+    deleted: tuple[TableCount, ...] = ()
+    saved: tuple[TableCount, ...] = ()
 
 
 class DeletionAcknowledged(Event):
@@ -234,6 +283,41 @@ class DeletionAcknowledged(Event):
     holder: Code
     outcome: Annotated[Erased | NotErased, Field(discriminator="kind")]
     answered_at: Moment
+
+
+class WindowChanged(Event):
+    """The days in which the data can be fetched last to the end of *last_day*; the latest change counts (P3).
+
+    It can make the window longer, or take back that it was made longer. It is never shorter than the policy says.
+    """
+
+    change_id: Ref
+    last_day: Day
+    changed_by: Ref
+    changed_at: Moment
+
+
+class EarlyDeletionRequested(Event):
+    """The customer, having confirmed *export_id*, asks that everything be deleted before the window is over (P10)."""
+
+    request_id: Ref
+    export_id: Ref
+    requested_by: Ref
+    requested_at: Moment
+
+
+class DeletionApproved(Event):
+    """A second person lets a deletion go on in spite of what made it wait; who asked for it can't be the same.
+
+    *rows*: how many the dry run showed in all. A deletion that has grown since is not what was approved.
+    """
+
+    deletion_id: Ref
+    in_spite_of: tuple[Literal["not_informed", "blast_radius", "size", "policy_unknown", "counts"], ...]
+    rows: Count
+    requested_by: Ref
+    approved_by: Ref
+    approved_at: Moment
 
 
 class CustomerInformed(Event):
