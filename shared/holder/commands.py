@@ -15,6 +15,7 @@ from ..datamap.model import load
 from ..errors import OperatorError
 from .right import RefusedError, Right
 from .rows import erase, total
+from .work import Work
 
 if TYPE_CHECKING:
     from ..datamap.model import DataMap
@@ -56,10 +57,10 @@ def _confirm(customer: str) -> None:
 
 
 async def _erase(dsn: str, map: DataMap, customer: str, *, dry_run: bool) -> Erasure:  # noqa: A002
-    now = system_clock()
     async with connected(dsn) as connection:
+        work = Work(connection, map, customer, Right(system_clock()), system_clock, dry_run=dry_run)
         try:
-            return await erase(connection, map, customer, right=Right(now), now=now, dry_run=dry_run)
+            return await erase(work)
         except RefusedError as refused:
             msg = f"nothing was deleted ({refused.reason}): {refused.details}."
             raise OperatorError(msg) from refused

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Strict, String
 
 from ..datamap.document import CUSTOMER, OnceLoader
 from ..errors import OperatorError
+from .pace import Pace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,6 +39,7 @@ class PostgresHolder:
     map: Path
     database: str
     kind: Literal["postgres"] = "postgres"
+    pace: Pace = field(default_factory=Pace)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +79,22 @@ class _Written(BaseModel):
     answered_by: Code = "holder"
 
 
+_PACE = Pace()
+
+
+class _WrittenPace(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    whole_up_to: Annotated[int, Field(ge=0)] = _PACE.whole_up_to
+    batch_rows: Annotated[int, Field(ge=1)] = _PACE.batch_rows
+    share: Annotated[float, Field(gt=0, le=1)] = _PACE.share
+
+
 class _WrittenPostgres(_Written):
     kind: Literal["postgres"]
     map: Annotated[str, StringConstraints(min_length=1)]
     database: Code
+    pace: _WrittenPace = _WrittenPace()
 
 
 class _WrittenS3(_Written):
@@ -140,5 +154,6 @@ def _read(path: Path) -> _WrittenHolders:
 def _holder(name: str, written: _WrittenPostgres | _WrittenS3, folder: Path) -> Holder:
     common = name, written.answers_within, written.answered_by
     if isinstance(written, _WrittenPostgres):
-        return PostgresHolder(*common, folder / written.map, written.database)
+        pace = Pace(**written.pace.model_dump())
+        return PostgresHolder(*common, folder / written.map, written.database, pace=pace)
     return S3Holder(*common, written.bucket, written.prefix)

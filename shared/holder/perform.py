@@ -23,10 +23,10 @@ from .objects import erase_objects
 from .right import RefusedError, Right
 from .rows import erase
 from .tasks import Erase, EraseEnded
+from .work import Work
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
+    from ..clock import Clock
     from ..performer import Attempt
 
 _log = structlog.get_logger()
@@ -43,8 +43,7 @@ class Eraser:
 
     async def __call__(self, task: Erase, attempt: Attempt) -> EraseEnded:
         """Carry out *task*; outages are raised, and the task is begun again."""
-        now = attempt.clock()
-        answer = await self._erase(self.holders[task.holder], task, now)
+        answer = await self._erase(self.holders[task.holder], task, attempt.clock)
         return EraseEnded(
             customer_id=task.customer_id,
             deletion_id=task.deletion_id,
@@ -53,7 +52,7 @@ class Eraser:
             answer=answer,
         )
 
-    async def _erase(self, holder: Holder, task: Erase, now: datetime) -> Erased | NotErased:
+    async def _erase(self, holder: Holder, task: Erase, clock: Clock) -> Erased | NotErased:
         right = Right(
             window_closed_at=task.window_closed_at,
             held=await self._held(task.customer_id),
@@ -62,14 +61,15 @@ class Eraser:
             moved_clock=self.moved_clock,
         )
         if isinstance(holder, S3Holder):
-            return await self._objects(holder, task, right, now)
-        return await self._rows(holder, task, right, now)
+            return await self._objects(holder, task, right, clock)
+        return await self._rows(holder, task, right, clock)
 
-    async def _objects(self, holder: S3Holder, task: Erase, right: Right, now: datetime) -> Erased | NotErased:
+    async def _objects(self, holder: S3Holder, task: Erase, right: Right, clock: Clock) -> Erased | NotErased:
         async with ObjectStore(self.settings.s3) as store:
-            return await erase_objects(store, holder.bucket, holder.prefix_of(task.customer_id), right=right, now=now)
+            prefix = holder.prefix_of(task.customer_id)
+            return await erase_objects(store, holder.bucket, prefix, right=right, now=clock())
 
-    async def _rows(self, holder: PostgresHolder, task: Erase, right: Right, now: datetime) -> Erased | NotErased:
+    async def _rows(self, holder: PostgresHolder, task: Erase, right: Right, clock: Clock) -> Erased | NotErased:
         log = _log.bind(customer=task.customer_id, deletion=task.deletion_id, holder=holder.name)
         connection = await asyncpg.connect(self.settings.dsn(holder.database))
         try:
@@ -77,15 +77,15 @@ class Eraser:
             map = await asyncio.to_thread(load, holder.map)  # noqa: A001
 
             def told(one: TableCount) -> None:
-                log.info("rows deleted, not yet for good", table=one.table, rows=one.rows)
+                log.info("rows deleted", table=one.table, rows=one.rows)
 
-            erasure = await erase(connection, map, task.customer_id, right=right, now=now, progress=told)
+            erasure = await erase(Work(connection, map, task.customer_id, right, clock, told, pace=holder.pace))
         except MapError as error:
             log.error("the data map can't be used", details=str(error))  # noqa: TRY400 - the text says it all
             return NotErased(reason="not_declared")
         except RefusedError as refused:
-            log.warning("nothing was deleted", reason=refused.reason, details=refused.details)
-            return NotErased(reason=refused.reason)
+            log.warning("not everything was deleted", reason=refused.reason, details=refused.details)
+            return refused.answer
         finally:
             await connection.close()
         for warning in erasure.warnings:

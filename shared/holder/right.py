@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from ..datamap.live import check
+from ..events.platform import NotErased
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from ..datamap.drift import Finding
     from ..datamap.live import Connection
     from ..datamap.model import DataMap
+    from ..events.vocabulary import TableCount
 
     StillHeld = Callable[[], Awaitable[bool]]
 
@@ -39,12 +41,24 @@ class Right:
 
 
 class RefusedError(Exception):
-    """Nothing was deleted: the *reason* that the answer names, and *details* for the operator, no personal data."""
+    """No (more) may be deleted: the *reason* that the answer names, and *details* for the operator, no personal data.
 
-    def __init__(self, reason: Reason, details: str) -> None:
+    *deleted* went before that, for good, and *saved* is what is left of the same; both are empty where nothing went.
+    """
+
+    def __init__(
+        self, reason: Reason, details: str, deleted: tuple[TableCount, ...] = (), saved: tuple[TableCount, ...] = ()
+    ) -> None:
         super().__init__(f"{reason}: {details}")
         self.reason: Reason = reason
         self.details = details
+        self.deleted = deleted
+        self.saved = saved
+
+    @property
+    def answer(self) -> NotErased:
+        """Give what the holder answers."""
+        return NotErased(reason=self.reason, deleted=self.deleted, saved=self.saved)
 
 
 def check_command(right: Right, now: datetime) -> None:
@@ -75,10 +89,15 @@ async def check_system(connection: Connection, map: DataMap, customer: str) -> t
     stopping = [finding for finding in found if finding.stops]
     if stopping:
         raise RefusedError("not_declared", "; ".join(f"{one.place}: {one.says}" for one in stopping))
+    await check_guard(connection, map, customer)
+    return found
+
+
+async def check_guard(connection: Connection, map: DataMap, customer: str) -> None:  # noqa: A002
+    """Refuse where the system's own guard objects, say because the customer has come back."""
     objection = await connection.fetchval(map.guard, customer) if map.guard else None
     if objection is not None:
         raise RefusedError("contract_active", str(objection))
-    return found
 
 
 CLOCK = "select clock_timestamp()"

@@ -17,6 +17,7 @@ from shared.events.platform import Erased, NotErased
 from shared.events.vocabulary import TableCount
 from shared.holder.right import Right
 from shared.holder.rows import erase, erase_rows, total
+from shared.holder.work import Work
 from tests.holder.platform_rows import LEAVING, PLATFORM, STAYING, everything, expired, others
 
 if TYPE_CHECKING:
@@ -77,14 +78,14 @@ async def test_progress_is_told_after_each_table(database: Database) -> None:
     outcome = await erase_rows(database, PLATFORM, LEAVING, right=expired(), now=system_clock(), progress=told.append)
 
     assert isinstance(outcome, Erased)
-    assert tuple(told) == outcome.deleted
+    assert {one.table: one for one in told} == {one.table: one for one in outcome.deleted}
     assert told[-1].table == "customers"
 
 
 async def test_a_dry_run_counts_the_same_and_changes_nothing(database: Database) -> None:
     """What a dry run says would go is what goes."""
     before = await everything(database)
-    dry = await erase(database, PLATFORM, LEAVING, right=expired(), now=system_clock(), dry_run=True)
+    dry = await erase(Work(database, PLATFORM, LEAVING, expired(), system_clock, dry_run=True))
     unchanged = await everything(database) == before
 
     assert unchanged
@@ -135,11 +136,6 @@ REFUSALS = {
                 on delete set null;
            update users set manager_id = (select min(id) from users where customer_id = 'acme')
             where id = (select max(id) from users where customer_id = 'fjord')""",
-        "failed",
-    ),
-    "foreign keys in a ring": (
-        """alter table users add favourite bigint references courses; create index on users (favourite);
-           alter table courses add author bigint references users; create index on courses (author)""",
         "failed",
     ),
 }
@@ -210,7 +206,7 @@ async def test_a_missing_index_only_warns(database: Database) -> None:
     """A slow deletion is still a right one; the warning names the foreign key."""
     await database.execute("drop index feedback_user_id")
 
-    erasure = await erase(database, PLATFORM, LEAVING, right=expired(), now=system_clock())
+    erasure = await erase(Work(database, PLATFORM, LEAVING, expired(), system_clock))
 
     assert [(one.kind, one.place) for one in erasure.warnings] == [("foreign_key_not_indexed", "feedback.user_id")]
 

@@ -1,0 +1,124 @@
+"""Deletes in one transaction, with everybody else's rows compared in its snapshot: all of it, or nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from ..datamap.fingerprint import Rows, all_rows, measure, other_rows
+from ..datamap.ownership import owned_by, relation
+from ..events.platform import Erased
+from ..events.vocabulary import TableCount, TableFingerprint
+from .account import account, written
+from .order import Group, delete_all, grouped
+from .plan import check_entangled
+from .references import references
+from .right import RefusedError, check_still, check_system
+from .work import RACES, Work
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_TRIES = 3
+# A trigger may write a row for each one that goes, and another trigger for each of those.
+_ROUNDS = 3
+
+
+async def erase_whole(work: Work) -> Erased:
+    """Delete what there is; where a writer came between, again from a fresh snapshot.
+
+    Raises ``RefusedError`` when something is in the way, and a race that doesn't end as the database tells it.
+    """
+    for _ in range(_TRIES - 1):
+        try:
+            return await _attempt(work)
+        except (*RACES, asyncpg.IntegrityConstraintViolationError):
+            continue
+    try:
+        return await _attempt(work)
+    except asyncpg.IntegrityConstraintViolationError as error:
+        await check_entangled(work, await references(work.connection, work.map))
+        # The constraint's name only: the server's own text quotes values.
+        details = f"{error.table_name}: the constraint {error.constraint_name} forbids it"
+        raise RefusedError("failed", details) from error
+
+
+async def _attempt(work: Work) -> Erased:
+    async with work.transaction("repeatable_read"):
+        await check_system(work.connection, work.map, work.customer)
+        groups = grouped(work.map.tables, await references(work.connection, work.map))
+        others = await _others(work)
+        deleted = await _delete(work, groups) if others else Counter()
+        # Read back without asking whose the rows are: a row that led to the customer through a deleted one
+        # would no longer be found, but it stands among the rest now, where nothing may have been added.
+        rest = {one.name: await measure(work.connection, all_rows(one)) for one in work.map.tables}
+        _nothing_left_and_nobody_touched(others or rest, rest)
+        await work.note(deleted)
+        await check_still(work.right)
+    work.gone.update(deleted)
+    return await _answer(work, others or rest, rest)
+
+
+async def _others(work: Work) -> Mapping[str, Rows]:
+    """Measure everybody else's rows; where the customer has none, all are, and one reading of them is enough."""
+    for table in work.map.tables:
+        query = ANY.format(relation=relation(table.name), which=owned_by(work.map, table))
+        if await work.connection.fetchval(query, work.customer):
+            return {
+                one.name: await measure(work.connection, other_rows(work.map, one), work.customer)
+                for one in work.map.tables
+            }
+    return {}
+
+
+async def _delete(work: Work, groups: tuple[Group, ...]) -> Counter[str]:
+    """Empty the groups, and again while triggers write rows of declared tables meanwhile."""
+    before, deleted = await account(work.connection), Counter[str]()
+    for _ in range(_ROUNDS):
+        went = Counter({name: rows for group in groups for name, rows in (await _empty(work, group)).items()})
+        deleted.update(went)
+        # What was put off to the end of the transaction happens now, where it is still looked at.
+        await work.connection.execute("set constraints all immediate")
+        wrote = written(before, await account(work.connection))
+        if not any(wrote[one.name].inserted for one in work.map.tables if one.name in wrote) or not went.total():
+            break
+    return deleted
+
+
+async def _empty(work: Work, group: Group) -> dict[str, int]:
+    row = await work.connection.fetchrow(delete_all(work.map, group), work.customer)
+    went = dict(zip([table.name for table in group.tables], row or (), strict=True))
+    for name, rows in went.items():
+        work.progress(TableCount(table=name, rows=rows))
+    return went
+
+
+def _nothing_left_and_nobody_touched(others: Mapping[str, Rows], rest: Mapping[str, Rows]) -> None:
+    differing = [name for name in rest if rest[name] != others[name]]
+    if differing:
+        details = f"rows were left or others' rows changed, so nothing was deleted: {', '.join(differing)}"
+        raise RefusedError("failed", details)
+
+
+async def _answer(work: Work, others: Mapping[str, Rows], rest: Mapping[str, Rows]) -> Erased:
+    gone = {one.table: one.rows for one in await work.total()}
+    return Erased(
+        deleted=tuple(TableCount(table=name, rows=gone.get(name, 0)) for name in rest),
+        remaining=tuple(TableCount(table=name, rows=max(0, rest[name].count - others[name].count)) for name in rest),
+        bystanders=tuple(_compared(name, others[name], rest[name]) for name in rest),
+    )
+
+
+def _compared(name: str, others: Rows, rest: Rows) -> TableFingerprint:
+    return TableFingerprint(
+        table=name,
+        rows_before=others.count,
+        rows_after=rest.count,
+        before=others.fingerprint,
+        after=rest.fingerprint,
+    )
+
+
+ANY = "select exists (select from {relation} as t where {which})"
