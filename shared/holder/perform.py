@@ -26,6 +26,8 @@ from .tasks import Erase, EraseEnded
 from .work import Work
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from ..clock import Clock
     from ..performer import Attempt
 
@@ -55,8 +57,8 @@ class Eraser:
     async def _erase(self, holder: Holder, task: Erase, clock: Clock) -> Erased | NotErased:
         right = Right(
             window_closed_at=task.window_closed_at,
-            held=await self._held(task.customer_id),
-            still_held=lambda: self._held(task.customer_id),
+            held=await self._held(task.customer_id, clock()),
+            still_held=lambda: self._held(task.customer_id, clock()),
             deletion_id=task.noted_as,
             moved_clock=self.moved_clock,
         )
@@ -92,13 +94,13 @@ class Eraser:
             log.warning("deleted, but", place=warning.place, says=warning.says)
         return erasure.outcome
 
-    async def _held(self, customer_id: str) -> bool:
+    async def _held(self, customer_id: str, now: datetime) -> bool:
         connection = await asyncpg.connect(self.settings.dsn(self.name))
         try:
             state = await connection.fetchval(STATE, customer_id)
         finally:
             await connection.close()
-        return state is not None and held(_states.load(state).holds)
+        return state is not None and held(_states.load(state).holds, now)
 
 
 _states: StateCodec[Holding] = StateCodec(Holding)
