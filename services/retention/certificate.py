@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from typing import Literal
 
 from shared.events.platform import CustomerInformed, ExportConfirmed
@@ -15,13 +16,24 @@ from shared.events.vocabulary import (
     Moment,
     Positive,
     Ref,
+    Sha256,
     TableCount,
     TableFingerprint,
     TableName,
     Value,
 )
 
-from .tasks import Certify, HolderAnswer, HolderReading, HoldEvidence, TableReading
+from .journal import sealed
+from .tasks import (
+    AccessEnded,
+    ApprovalEvidence,
+    Certify,
+    HolderAnswer,
+    HolderReading,
+    HoldEvidence,
+    JournalEntry,
+    TableReading,
+)
 
 NAME = "certificate.json"
 
@@ -39,6 +51,11 @@ ABOUT = {
     "deleted. What it found left is 0 everywhere, or there would be no certificate. Everybody else's rows are shown as "
     "it saw them before the first command and after the last answer; on a platform that goes on working they may have "
     "changed in between by their owners' own work.",
+    "journal": "Every decision in this case, in order. An entry's seal is the SHA-256 of the JSON list [seal before "
+    "it, at, given, state, [events]], written without spaces; before the first entry the seal is 64 zeros. Nothing can "
+    "be taken out, put in or altered without breaking all seals after it.",
+    "symmetry": "The last full export beside the deletion, table by table: what was written after the export, and what "
+    "was gone before the deletion, is the difference.",
     "limits": "Backups are not covered by the counts; they run out on their own schedule. This document names ids, "
     "counts, digests and moments, and holds no personal data.",
 }
@@ -104,6 +121,25 @@ class ValidationPart(Value):
     holders: tuple[ReadHolderPart, ...]
 
 
+class SymmetryRow(Value):
+    """One table of the last export beside what was deleted: the difference is named, never explained away."""
+
+    table: TableName
+    exported: Count
+    deleted: Count
+    written_since: Count
+    gone_before: Count
+
+
+class SymmetryPart(Value):
+    """Whether what was deleted is what the customer could take along, as of the last export that was ready."""
+
+    export_id: Ref
+    export_sha256: Sha256
+    snapshot_at: Moment
+    tables: tuple[SymmetryRow, ...]
+
+
 class Certificate(Value):
     """Everything that the certificate says of one deletion."""
 
@@ -119,6 +155,11 @@ class Certificate(Value):
     informed: tuple[CustomerInformed, ...]
     export_confirmed: bool
     confirmed: tuple[ExportConfirmed, ...]
+    access_ended: tuple[AccessEnded, ...]
+    approvals: tuple[ApprovalEvidence, ...]
+    symmetry: SymmetryPart | None
+    journal: tuple[JournalEntry, ...]
+    journal_head: Sha256
 
 
 def certificate_of(facts: Certify) -> Certificate:
@@ -137,6 +178,11 @@ def certificate_of(facts: Certify) -> Certificate:
         informed=facts.informed,
         export_confirmed=bool(facts.confirmed),
         confirmed=facts.confirmed,
+        access_ended=facts.access_ended,
+        approvals=facts.approvals,
+        symmetry=_symmetry(facts),
+        journal=facts.journal,
+        journal_head=facts.journal[-1].seal,
     )
 
 
@@ -158,7 +204,34 @@ def verify_text(sha256: str, key_id: str) -> bytes:
     return VERIFY.format(name=NAME, sha256=sha256, key_id=key_id).encode()
 
 
+def _symmetry(facts: Certify) -> SymmetryPart | None:
+    if facts.exported is None:
+        return None
+    deleted: Counter[str] = Counter()
+    for answer in facts.answers:
+        deleted.update({one.table: one.rows for one in answer.deleted})
+    rows = (_side_by_side(one.table, one.rows, deleted[one.table]) for one in facts.exported.tables)
+    return SymmetryPart(
+        export_id=facts.exported.export_id,
+        export_sha256=facts.exported.sha256,
+        snapshot_at=facts.exported.snapshot_at,
+        tables=tuple(rows),
+    )
+
+
+def _side_by_side(table: str, exported: int, deleted: int) -> SymmetryRow:
+    return SymmetryRow(
+        table=table,
+        exported=exported,
+        deleted=deleted,
+        written_since=max(deleted - exported, 0),
+        gone_before=max(exported - deleted, 0),
+    )
+
+
 def _prove(facts: Certify) -> None:
+    if not sealed((entry.at, entry.given, entry.state, entry.events, entry.seal) for entry in facts.journal):
+        raise NotProvenError("journal", "the case's journal was altered")
     answered, checked = {one.holder for one in facts.answers}, {one.holder for one in facts.after if one.tables}
     if not answered or answered - checked:
         raise NotProvenError("not_checked", f"answered: {sorted(answered)}, but checked: {sorted(checked)}")
@@ -171,7 +244,11 @@ def _prove(facts: Certify) -> None:
 
 
 def _holds(hold: HoldEvidence) -> bool:
-    return hold.placed_at is not None and (hold.released_at is None or hold.released_at < hold.placed_at)
+    return (
+        hold.placed_at is not None
+        and hold.ended_at is None
+        and (hold.released_at is None or hold.released_at < hold.placed_at)
+    )
 
 
 def _left(answers: tuple[HolderAnswer, ...]) -> list[str]:

@@ -42,6 +42,16 @@ def noted(journal: Journal, at: datetime, given: str, state: str, events: Iterab
     return Journal((*journal.entries, Entry(at, given, state, names, seal(journal.head, at, given, state, names))))
 
 
+def sealed(entries: Iterable[tuple[datetime, str, str, tuple[str, ...], str]]) -> bool:
+    """Tell whether there are entries, and each seal is over its entry and the seal before."""
+    before = GENESIS
+    for at, given, state, events, claimed in entries:
+        if seal(before, at, given, state, events) != claimed:
+            return False
+        before = claimed
+    return before != GENESIS
+
+
 def seal(before: str, at: datetime, given: str, state: str, events: tuple[str, ...]) -> str:
     """Give the SHA-256, in hexadecimal, of the entry as compact JSON (a list, in the order of the arguments)."""
     entry = [before, iso(at), given, state, list(events)]

@@ -10,10 +10,21 @@ from shared.events.retention import StallReason
 from shared.events.vocabulary import TableFingerprint
 
 from .holders import counts
+from .journal import Entry
 from .policy import RetentionPolicy
 from .right import approved, total
-from .states import Deletion, Holder, Known, Seen
-from .tasks import Certify, HolderAnswer, HolderReading, HoldEvidence, TableReading
+from .states import Approval, Deletion, Holder, Known, Seen
+from .tasks import (
+    AccessEnded,
+    ApprovalEvidence,
+    Certify,
+    ExportEvidence,
+    HolderAnswer,
+    HolderReading,
+    HoldEvidence,
+    JournalEntry,
+    TableReading,
+)
 
 
 def seen(readings: Iterable[HolderReading]) -> tuple[Seen, ...]:
@@ -71,16 +82,20 @@ def certify(
         deletion_id=deletion.deletion_id,
         attempt=known.attempts,
         terminated_at=deletion.window.opens_at,
-        window_days=policy.window_days,
+        window_days=known.window_days,
         window_closed_at=deletion.window.closes_at,
-        policy_version=policy.version,
-        answers=tuple(_answer(holder) for holder in deletion.holders),
+        policy_version=known.policy_version,
+        answers=tuple(_answer(holder) for holder in deletion.holders if holder.name not in policy.access_only),
         before=readings(deletion.before),
         after=readings(after),
         checked_at=checked_at,
-        holds=_holds(known),
+        holds=_holds(known, checked_at),
         informed=_informed(known),
         confirmed=_confirmed(known),
+        access_ended=tuple(_access(holder) for holder in deletion.holders if holder.name in policy.access_only),
+        approvals=tuple(_approval(one) for one in known.approvals if one.deletion_id == deletion.deletion_id),
+        exported=_exported(known),
+        journal=tuple(_entry(entry) for entry in known.journal.entries),
     )
 
 
@@ -122,11 +137,46 @@ def _answer(holder: Holder) -> HolderAnswer:
     )
 
 
-def _holds(known: Known) -> tuple[HoldEvidence, ...]:
+def _holds(known: Known, now: datetime) -> tuple[HoldEvidence, ...]:
     return tuple(
-        HoldEvidence(hold_id=hold.hold_id, basis=hold.basis, placed_at=hold.placed_at, released_at=hold.released_at)
+        HoldEvidence(
+            hold_id=hold.hold_id,
+            basis=hold.basis,
+            placed_at=hold.placed_at,
+            released_at=hold.released_at,
+            scope=hold.scope,
+            ended_at=hold.ends_at if hold.active and not hold.active_at(max(now, known.decided_at or now)) else None,
+        )
         for hold in known.holds
     )
+
+
+def _access(holder: Holder) -> AccessEnded:
+    answered_at = holder.answered_at or holder.commanded_at
+    return AccessEnded(holder=holder.name, commanded_at=holder.commanded_at, answered_at=answered_at)
+
+
+def _approval(one: Approval) -> ApprovalEvidence:
+    return ApprovalEvidence(
+        in_spite_of=one.in_spite_of,
+        rows=one.rows,
+        requested_by=one.requested_by,
+        approved_by=one.approved_by,
+        approved_at=one.approved_at,
+    )
+
+
+def _exported(known: Known) -> ExportEvidence | None:
+    last = max(known.ready, key=lambda one: one.snapshot_at, default=None)
+    if last is None:
+        return None
+    return ExportEvidence(
+        export_id=last.export_id, sha256=last.sha256, snapshot_at=last.snapshot_at, tables=counts(last.tables)
+    )
+
+
+def _entry(entry: Entry) -> JournalEntry:
+    return JournalEntry(at=entry.at, given=entry.given, state=entry.state, events=entry.events, seal=entry.seal)
 
 
 def _informed(known: Known) -> tuple[CustomerInformed, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from shared.decision import Outcome, Task
 from shared.events.platform import CustomerInformed, ExportConfirmed
 from shared.events.vocabulary import (
@@ -51,12 +53,51 @@ class HolderAnswer(Value):
 
 
 class HoldEvidence(Value):
-    """A legal hold that there was."""
+    """A legal hold that there was, of everything or of a part; *ended_at* by its own end."""
 
     hold_id: Ref
     basis: Citation | None
     placed_at: Moment | None
     released_at: Moment | None
+    scope: Literal["all", "category", "table", "person"] = "all"
+    ended_at: Moment | None = None
+
+
+class ApprovalEvidence(Value):
+    """That a second person let the deletion go on in spite of what made it wait."""
+
+    in_spite_of: tuple[Code, ...]
+    rows: Count
+    requested_by: Ref
+    approved_by: Ref
+    approved_at: Moment
+
+
+class JournalEntry(Value):
+    """One decision in the case: *seal* is over it and the seal before (docs/certificate.md)."""
+
+    at: Moment
+    given: TableName
+    state: Code
+    events: tuple[TableName, ...]
+    seal: Sha256
+
+
+class ExportEvidence(Value):
+    """What the last export that was ready had in it."""
+
+    export_id: Ref
+    sha256: Sha256
+    snapshot_at: Moment
+    tables: tuple[TableCount, ...]
+
+
+class AccessEnded(Value):
+    """That a service which keeps no data ended the customer's access."""
+
+    holder: Code
+    commanded_at: Moment
+    answered_at: Moment
 
 
 class ProofTask(Task):
@@ -130,6 +171,10 @@ class Certify(ProofTask):
     holds: tuple[HoldEvidence, ...]
     informed: tuple[CustomerInformed, ...]
     confirmed: tuple[ExportConfirmed, ...]
+    access_ended: tuple[AccessEnded, ...]
+    approvals: tuple[ApprovalEvidence, ...]
+    exported: ExportEvidence | None
+    journal: tuple[JournalEntry, ...]
 
 
 class Certified(ProofOutcome):
