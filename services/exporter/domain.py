@@ -179,7 +179,7 @@ def archive_built(state: State, event: ArchiveBuilt, now: datetime, policy: Expo
         return _also(go_on(Deleting(known, state.deletion_id, state.window_closed_at), now, policy), failed)
     if building is None:
         return Decided(Keeping(known))
-    if event.snapshot_at >= building.until:
+    if event.snapshot_at >= _until(known, building, policy):
         # What it shows may be what a deletion had left over, and that must not pass for all there was. Whether one
         # has begun is not asked: another service's event may be on its way.
         return Decided(Keeping(known), (_failed(building, event.customer_id, "window_closed"),))
@@ -247,6 +247,15 @@ def _holds(state: State, news: holds.Holds) -> Decision[State]:
     if news is state.known.holds:
         return Ignored("known")
     return Decided(_with(state, replace(state.known, holds=news)))
+
+
+def _until(known: Known, building: Building, policy: ExporterPolicy) -> datetime:
+    """Tell from when on what was read may have been gone: the window may have been cut short since it was asked for."""
+    window = window_under(known, policy)
+    if window is None:
+        return building.until
+    told = [known.expired_at] if known.expired_at is not None and known.expired_from == window.opens_at else []
+    return min(building.until, window.closes_at, *told)
 
 
 def _changes(state: State, news: Changes | None) -> Decision[State]:

@@ -14,6 +14,7 @@ from shared.signing.keys import keys_folder, local_keys
 from shared.signing.signer import Signer
 from shared.worker import Service
 
+from .commands import waiting
 from .declared import load_retention_policy
 from .domain import domain
 from .dues import Dues
@@ -63,3 +64,4 @@ def check_declared(holders: tuple[Holder, ...], settings: Settings) -> None:
 
 
 app = group("retention", 6068, build)
+app.command()(waiting)

@@ -225,7 +225,12 @@ class Checker:
             }
             for kind in (LegalHoldPlaced, LegalHoldReleased)
         )
-        return any(name not in released or released[name].released_at < one.placed_at for name, one in placed.items())
+        return any(
+            (name not in released or released[name].released_at < one.placed_at)
+            and one.scope.kind == "all"
+            and (one.ends_at is None or self.world.now() < one.ends_at - _SKEW)
+            for name, one in placed.items()
+        )
 
     def _closing(self, event: AccountClosed) -> None:
         who = event.customer_id

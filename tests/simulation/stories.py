@@ -14,12 +14,14 @@ from shared.events.platform import (
     AutomaticRenewal,
     CalendarDays,
     ContractRegistered,
+    Everything,
     ExportRequested,
     LegalHoldPlaced,
     LegalHoldReleased,
     NoRenewal,
     NoticeReceived,
     NoticeWithdrawn,
+    OfTables,
     Vouched,
 )
 
@@ -89,13 +91,22 @@ def _notice(rng: Random, story: Story, day: float, contract: str = "main", notic
 def _hold(rng: Random, story: Story, begin: float, end: float, name: str) -> None:
     hold = f"{story.customer_id}-{name}"
     who = story.customer_id
+    # Some holds come to their end by themselves, and some are of a part.
+    ends_by_itself = rng.random() < 0.3
     placed = LegalHoldPlaced(
-        customer_id=who, hold_id=hold, basis="SFS 1999:1078", placed_by="staff-1", placed_at=moment(begin)
+        customer_id=who,
+        hold_id=hold,
+        basis="SFS 1999:1078",
+        placed_by="staff-1",
+        placed_at=moment(begin),
+        scope=OfTables(tables=("users",)) if rng.random() < 0.3 else Everything(),
+        ends_at=moment(end) if ends_by_itself else None,
     )
     lifted = LegalHoldReleased(customer_id=who, hold_id=hold, released_by="staff-2", released_at=moment(end))
     late = rng.choice([0, 0, 0, 0.5])
     story.at(begin + late, placed)
-    story.at(end, lifted)
+    if not ends_by_itself:
+        story.at(end, lifted)
 
 
 def leaves(rng: Random, story: Story, end: float) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -126,13 +127,13 @@ async def _erased(worker: Worker, task: Erase, attempt: Attempt) -> Erased | Not
     world, now = worker.world, attempt.clock()
     if abs(world.now() - now) > MOST_DRIFT:
         raise RefusedError("clock", "the clocks disagree")
-    check_command(Right(task.window_closed_at, held=_held(worker, task.customer_id)), now)
+    check_command(Right(task.window_closed_at, held=_held(worker, task.customer_id, now)), now)
     await work(worker)
     if world.unlucky(0.1):
         await asyncio.sleep(world.rng.uniform(0, 4) * 86400)
     if world.unlucky(0.05):
         return NotErased(reason="failed")
-    if _held(worker, task.customer_id):
+    if _held(worker, task.customer_id, attempt.clock()):
         raise RefusedError("held", "a hold came meanwhile")
     return _delete(world, task)
 
@@ -173,9 +174,9 @@ def _answer(
     )
 
 
-def _held(worker: Worker, customer_id: str) -> bool:
+def _held(worker: Worker, customer_id: str, now: datetime) -> bool:
     row = worker.service.database.cases.get(customer_id)
-    return row is not None and row["state"] is not None and held(_holding.load(row["state"]).holds)
+    return row is not None and row["state"] is not None and held(_holding.load(row["state"]).holds, now)
 
 
 async def work(worker: Worker) -> None:
