@@ -31,6 +31,7 @@ FOR_OTHERS = {
     "DeletionCompleted": "support and auditors: evidence before the certificate is there (P11)",
     "DeletionStalled": "operators: the deletion can't go on without them (P7)",
     "LegalHoldAnswered": "whoever placed the hold, and auditors: what it saved and what it came too late for (P8)",
+    "ErasureUpgraded": "support and auditors: the backups that the certificate named have expired (P7)",
     "EarlyDeletionRefused": "support and the mailer tell the customer why its data stays for now (P10)",
     "AccountClosed": "every platform service ends the account's access (P11)",
     "TransferAgreed": "nobody yet: help with moving (P9) is agreed on between people, and no decision depends on it",

@@ -14,6 +14,7 @@ from shared.events.vocabulary import (
     CustomerId,
     Fingerprint,
     Moment,
+    Place,
     Positive,
     Ref,
     Sha256,
@@ -28,11 +29,13 @@ from .tasks import (
     AccessEnded,
     ApprovalEvidence,
     Certify,
+    CopyToExpire,
     HolderAnswer,
     HolderReading,
     HoldEvidence,
     JournalEntry,
     TableReading,
+    Upgrade,
 )
 
 NAME = "certificate.json"
@@ -56,9 +59,20 @@ ABOUT = {
     "be taken out, put in or altered without breaking all seals after it.",
     "symmetry": "The last full export beside the deletion, table by table: what was written after the export, and what "
     "was gone before the deletion, is the difference.",
-    "limits": "Backups are not covered by the counts; they run out on their own schedule. This document names ids, "
+    "stage": "production: deleted from every system, while the copies under copies_to_expire, from which nothing is "
+    "deleted, expire by themselves at the moments named there; another certificate follows. full: there are no such "
+    "copies.",
+    "limits": "Copies under copies_to_expire are not covered by the counts. This document names ids, "
     "counts, digests and moments, and holds no personal data.",
 }
+
+
+SECOND = (
+    "The certificate whose digest is first_sha256 said that copies of this customer's data would expire by themselves. "
+    "The last of the moments that it named has passed. That the copies were removed then is the work of the systems "
+    "that keep them, by the retention that was declared; it was not read back."
+)
+SECOND_NAME = "upgrade.json"
 
 
 class NotProvenError(Exception):
@@ -155,6 +169,9 @@ class Certificate(Value):
     informed: tuple[CustomerInformed, ...]
     export_confirmed: bool
     confirmed: tuple[ExportConfirmed, ...]
+    stage: Literal["production", "full"]
+    copies_to_expire: tuple[CopyToExpire, ...]
+    sub_processors: tuple[Code, ...]
     access_ended: tuple[AccessEnded, ...]
     approvals: tuple[ApprovalEvidence, ...]
     symmetry: SymmetryPart | None
@@ -178,6 +195,9 @@ def certificate_of(facts: Certify) -> Certificate:
         informed=facts.informed,
         export_confirmed=bool(facts.confirmed),
         confirmed=facts.confirmed,
+        stage="production" if facts.copies else "full",
+        copies_to_expire=facts.copies,
+        sub_processors=facts.sub_processors,
         access_ended=facts.access_ended,
         approvals=facts.approvals,
         symmetry=_symmetry(facts),
@@ -192,6 +212,34 @@ def document(certificate: Certificate) -> bytes:
     return json.dumps(said, sort_keys=True, ensure_ascii=False, indent=1).encode() + b"\n"
 
 
+class SecondStage(Value):
+    """What the second certificate says: the copies that the first one named have expired."""
+
+    format: Literal["offramp-upgrade/1"]
+    customer_id: CustomerId
+    deletion_id: Ref
+    stage: Literal["full"]
+    first_certificate: Place
+    first_sha256: Sha256
+    expired: tuple[CopyToExpire, ...]
+
+
+def second_document(facts: Upgrade) -> bytes:
+    """Write the second certificate as canonical JSON, too."""
+    said = SecondStage(
+        format="offramp-upgrade/1",
+        customer_id=facts.customer_id,
+        deletion_id=facts.deletion_id,
+        stage="full",
+        first_certificate=facts.certificate,
+        first_sha256=facts.certificate_sha256,
+        expired=facts.copies,
+    )
+    about = {"what": SECOND}
+    written = {"about": about, **said.model_dump(mode="json")}
+    return json.dumps(written, sort_keys=True, ensure_ascii=False, indent=1).encode() + b"\n"
+
+
 def folder(customer: str, deletion_id: str) -> str:
     """Name the folder of a deletion's certificate; two deletions never share one."""
     # A deletion's id may hold "/" and ":", never "=": what is written for them can't be part of another id.
@@ -199,9 +247,9 @@ def folder(customer: str, deletion_id: str) -> str:
     return f"{customer}/{safe}"
 
 
-def verify_text(sha256: str, key_id: str) -> bytes:
+def verify_text(sha256: str, key_id: str, name: str = NAME) -> bytes:
     """Write what a stranger pastes to check the files beside it; *sha256* is the certificate's, in hexadecimal."""
-    return VERIFY.format(name=NAME, sha256=sha256, key_id=key_id).encode()
+    return VERIFY.format(name=name, sha256=sha256, key_id=key_id).encode()
 
 
 def _symmetry(facts: Certify) -> SymmetryPart | None:

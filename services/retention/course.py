@@ -14,10 +14,11 @@ from shared.events.retention import AccountClosed, RetentionExpired, StallReason
 from shared.holds import Hold, Holds, all_held
 from shared.window import Window
 
+from .expiry import expiring
 from .holders import Trouble, again_at, all_again, chased, in_trouble, not_commanded, stalled_event, told
 from .late import hold_answers
 from .policy import RetentionPolicy
-from .proof import certify, readings
+from .proof import certify, copies, readings
 from .right import Lack, NoRightToDeleteError, insist, lacking, promise_of, window_under
 from .states import (
     Awaiting,
@@ -185,7 +186,7 @@ def certificate(
     return Decided(Certifying(known, deletion, after, checked_at), events, (task,))
 
 
-def closed(state: Certifying, event: Certified, now: datetime) -> Decision:
+def closed(state: Certifying, event: Certified, now: datetime, policy: RetentionPolicy) -> Decision:
     """Close the account (P11)."""
     deletion = state.deletion
     ended = AccountClosed(
@@ -198,6 +199,7 @@ def closed(state: Certifying, event: Certified, now: datetime) -> Decision:
     )
     # What was promised was kept; nobody is to be told later that it doesn't come.
     known = replace(state.known, closed=(*state.known.closed, deletion.deletion_id), promised=())
+    known = expiring(known, event, copies(state.checked_at, policy))
     deleted = tuple((holder.name, holder.deleted) for holder in deletion.holders)
     certificate, sha256 = event.certificate, event.certificate_sha256
     return Decided(

@@ -29,6 +29,7 @@ from shared.windowchanges import change_of, early_of
 
 from . import course
 from .early import early_accepted, early_objection, transferred
+from .expiry import upgraded
 from .holders import Trouble, answered, outcomes, stalled_event, told, with_holders
 from .holding import hold_placed, hold_released
 from .journal import noted
@@ -63,6 +64,8 @@ from .tasks import (
     Survey,
     Surveyed,
     SurveyFailed,
+    Upgrade,
+    Upgraded,
 )
 from .telling import restated
 from .waking import wakes_at, woke
@@ -81,7 +84,7 @@ def domain(policy: RetentionPolicy) -> Domain[State, RetentionPolicy]:
         decide=decide,
         wakes_at=wakes_at,
         policy=policy,
-        tasks=(Survey, Check, Certify),
+        tasks=(Survey, Check, Certify, Upgrade),
     )
 
 
@@ -252,11 +255,11 @@ def checked(state: State, event: Checked, now: datetime, policy: RetentionPolicy
     return course.certificate(state.known, deletion, after, now, policy=policy, events=(completed,))
 
 
-def certified(state: State, event: Certified, now: datetime, _: RetentionPolicy) -> Decision[State]:
+def certified(state: State, event: Certified, now: datetime, policy: RetentionPolicy) -> Decision[State]:
     """Close the account (P11)."""
     if not isinstance(state, Certifying) or not _proves(state, event, now):
         return Ignored("no certificate is awaited")
-    return course.closed(state, event, now)
+    return course.closed(state, event, now, policy)
 
 
 def proof_failed(state: State, event: ProofOutcome, now: datetime, policy: RetentionPolicy) -> Decision[State]:
@@ -276,6 +279,7 @@ OUTCOMES: dict[type[Outcome], Reaction] = {
     CheckFailed: proof_failed,
     Certified: certified,
     CertifyFailed: proof_failed,
+    Upgraded: upgraded,
 }
 _FAILS_AT: dict[type[Outcome], Any] = {SurveyFailed: Surveying, CheckFailed: Checking, CertifyFailed: Certifying}
 

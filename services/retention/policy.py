@@ -58,6 +58,16 @@ class Escalation(BaseModel):
     to: Code
 
 
+class BackupPolicy(BaseModel):
+    """Copies *of* a holder's data that nobody deletes from: they expire *kept_days* after they were made."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Code
+    of: Code
+    kept_days: Annotated[int, Field(ge=1)]
+
+
 class RetentionPolicy(PolicyPart):
     """The part of the policy that leads to deletions; no value has a default.
 
@@ -75,6 +85,9 @@ class RetentionPolicy(PolicyPart):
     bystanders: Literal["strict", "in_transaction"]
     escalation: Annotated[tuple[Escalation, ...], Field(min_length=1)]
     blast_radius: BlastRadius
+    backups: tuple[BackupPolicy, ...]
+    # Who else handles customers' data on our behalf; named in the certificate.
+    sub_processors: tuple[Code, ...]
     announce_before: AnnounceBefore
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from shared.events.platform import CustomerInformed, ExportConfirmed
 from shared.events.retention import StallReason
@@ -18,6 +18,7 @@ from .tasks import (
     AccessEnded,
     ApprovalEvidence,
     Certify,
+    CopyToExpire,
     ExportEvidence,
     HolderAnswer,
     HolderReading,
@@ -95,7 +96,17 @@ def certify(
         access_ended=tuple(_access(holder) for holder in deletion.holders if holder.name in policy.access_only),
         approvals=tuple(_approval(one) for one in known.approvals if one.deletion_id == deletion.deletion_id),
         exported=_exported(known),
+        copies=copies(checked_at, policy),
+        sub_processors=policy.sub_processors,
         journal=tuple(_entry(entry) for entry in known.journal.entries),
+    )
+
+
+def copies(checked_at: datetime, policy: RetentionPolicy) -> tuple[CopyToExpire, ...]:
+    """Name the copies that expire by themselves, and until when each may still hold what was deleted."""
+    return tuple(
+        CopyToExpire(copy_name=one.name, of=one.of, expires_at=checked_at + timedelta(days=one.kept_days))
+        for one in policy.backups
     )
 
 

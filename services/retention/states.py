@@ -71,6 +71,20 @@ class Approval(Struct, frozen=True):
     approved_at: datetime
 
 
+class Expiring(Struct, frozen=True):
+    """A certified deletion of which *copies* (name, of which holder, until when) are still to expire.
+
+    The second certificate is made at *due_at*; None while it is being made, for the *attempt*-th time.
+    """
+
+    deletion_id: str
+    certificate: str
+    certificate_sha256: str
+    copies: tuple[tuple[str, str, datetime], ...]
+    due_at: datetime | None
+    attempt: int = 0
+
+
 class Known(Struct, frozen=True):
     """What is known of the customer, however far the case is.
 
@@ -99,6 +113,7 @@ class Known(Struct, frozen=True):
     closed: tuple[str, ...] = ()
     unanswered: tuple[str, ...] = ()
     reviewed: tuple[str, ...] = ()
+    expiring: tuple[Expiring, ...] = ()
     journal: Journal = Journal()
 
 

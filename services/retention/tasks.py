@@ -92,6 +92,14 @@ class ExportEvidence(Value):
     tables: tuple[TableCount, ...]
 
 
+class CopyToExpire(Value):
+    """A copy *of* a holder's data that expires by itself, at the latest at *expires_at*."""
+
+    copy_name: Code
+    of: Code
+    expires_at: Moment
+
+
 class AccessEnded(Value):
     """That a service which keeps no data ended the customer's access."""
 
@@ -174,6 +182,8 @@ class Certify(ProofTask):
     access_ended: tuple[AccessEnded, ...]
     approvals: tuple[ApprovalEvidence, ...]
     exported: ExportEvidence | None
+    copies: tuple[CopyToExpire, ...]
+    sub_processors: tuple[Code, ...]
     journal: tuple[JournalEntry, ...]
 
 
@@ -188,3 +198,18 @@ class CertifyFailed(ProofOutcome):
     """The certificate could not be made, for good."""
 
     reason: Code
+
+
+class Upgrade(ProofTask):
+    """Write and sign the second certificate: the *copies* that the first one named have expired."""
+
+    certificate: Place
+    certificate_sha256: Sha256
+    copies: tuple[CopyToExpire, ...]
+
+
+class Upgraded(ProofOutcome):
+    """The second certificate is stored at *certificate*."""
+
+    certificate: Place
+    certificate_sha256: Sha256

@@ -10,6 +10,7 @@ from shared import holds
 from shared.decision import Decision, Ignored
 
 from . import course
+from .expiry import expired, expiry_due
 from .holding import freed
 from .policy import RetentionPolicy
 from .right import CLOCK_SKEW
@@ -33,6 +34,9 @@ def woke(state: State, now: datetime, policy: RetentionPolicy) -> Decision[State
     """Do what is due: announce, say that the window is over, command, go after holders, try again, end a hold."""
     if _hold_ended(state.known, now):
         return freed(state, state.known, now, policy)
+    due = expiry_due(state.known)
+    if due is not None and due <= now:
+        return expired(state, now)
     act = _WAKING.get(type(state))
     return Ignored("nothing is due") if act is None else act(state, now, policy)
 
@@ -78,12 +82,14 @@ _COMMANDS_NEXT = Surveying | Awaiting | Deleting | Stalled
 
 def _due(state: State) -> datetime | None:
     known = state.known
-    if known.decided_at is None or isinstance(state, Unknown | Serving | Closed):
+    if known.decided_at is None:
         return None
+    if isinstance(state, Unknown | Serving | Closed):
+        return expiry_due(known)
     if isinstance(state, Surveying) and state.wakes_at is None:
-        return None
+        return expiry_due(known)
     ends = [hold.ends_at for hold in holds.in_force(known.holds, known.decided_at)]
-    moments = [*ends, *_own_dues(state, known.decided_at)]
+    moments = [expiry_due(known), *ends, *_own_dues(state, known.decided_at)]
     return min((moment for moment in moments if moment is not None), default=None)
 
 

@@ -38,6 +38,7 @@ from .retention import (
     DeletionStalled,
     EarlyDeletionAccepted,
     EarlyDeletionRefused,
+    ErasureUpgraded,
     LegalHoldAnswered,
     RetentionExpired,
 )
@@ -55,7 +56,7 @@ EVENTS: dict[str, type[Event]] = {event.type(): event for event in (
     ExportReady, ExportRefused, ExportFailed, ExportDeleted,
     # retention
     RetentionExpired, EarlyDeletionAccepted, EarlyDeletionRefused, DeletionRequested, DeletionCompleted,
-    DeletionStalled, LegalHoldAnswered, AccountClosed,
+    DeletionStalled, LegalHoldAnswered, AccountClosed, ErasureUpgraded,
 )}
 INSTRUCTIONS: dict[str, type[Instruction]] = {instruction.type(): instruction for instruction in (
     DeadLettersReplayed, ServicePaused, ServiceResumed,

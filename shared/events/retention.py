@@ -126,6 +126,18 @@ class EarlyDeletionRefused(Event):
     reason: Literal["not_confirmed", "not_in_window", "held"]
 
 
+class ErasureUpgraded(Event):
+    """The last copy that the first certificate said would expire has: the second one, at *certificate*, says so."""
+
+    owner: ClassVar[str] = "retention"
+
+    deletion_id: Ref
+    certificate: Place
+    certificate_sha256: Sha256
+    first_sha256: Sha256
+    upgraded_at: Moment
+
+
 class AccountClosed(Event):
     """The end (P11): the certificate at *certificate* says what was deleted, when, by whom, and how it was checked."""
 

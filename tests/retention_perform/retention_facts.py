@@ -85,6 +85,8 @@ def facts(**changed: object) -> Certify:
         "access_ended": (),
         "approvals": (),
         "exported": exported(),
+        "copies": (),
+        "sub_processors": ("mail-relay",),
         "journal": journal(),
     }
     return Certify.model_validate({**told, **changed})

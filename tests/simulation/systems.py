@@ -111,6 +111,16 @@ async def certify(worker: Worker, task: tasks.Certify, _: Attempt) -> tasks.Cert
     )  # fmt: skip
 
 
+async def upgrade(worker: Worker, task: tasks.Upgrade, _: Attempt) -> tasks.Upgraded:
+    """Put the second certificate on the shelf."""
+    await work(worker)
+    place = task.certificate.replace(".json", "-upgrade.json")
+    return tasks.Upgraded(
+        customer_id=task.customer_id, deletion_id=task.deletion_id, attempt=task.attempt, certificate=place,
+        certificate_sha256=sha256(task.model_dump_json().encode()).hexdigest(),
+    )  # fmt: skip
+
+
 async def erase(worker: Worker, task: Erase, attempt: Attempt) -> EraseEnded:
     """Carry out a command as the product's holder does, or fail, or lie."""
     try:
@@ -209,6 +219,7 @@ def retention_work(worker: Worker) -> list[Performance]:
         Performance(tasks.Survey, lambda task, attempt: survey(worker, task, attempt)),
         Performance(tasks.Check, lambda task, attempt: check(worker, task, attempt)),
         Performance(tasks.Certify, lambda task, attempt: certify(worker, task, attempt)),
+        Performance(tasks.Upgrade, lambda task, attempt: upgrade(worker, task, attempt)),
     ]
 
 

@@ -54,7 +54,8 @@ EXPORTER = ExporterPolicy(
 )  # fmt: skip
 RETENTION = RetentionPolicy(
     version="sim", former_versions=(), window_days=90, retry_after=(1, 2, 4, 7), bystanders="in_transaction",
-    escalation=({"after": 1, "to": "operators"},),
+    escalation=({"after": 1, "to": "operators"},), sub_processors=(),
+    backups=({"name": "dumps", "of": DATABASE, "kept_days": 20},),
     blast_radius={"customers": 25, "few": 5, "percent": 5, "rows": 10**6, "times_usual": 50, "small": 10**5},
     holders=tuple({"name": name, "respond_within": timedelta(days=1)} for name in (DATABASE, MEDIA, ARCHIVES)),
     announce_before={"window_closes": (60, 30, 7, 1), "deletion": (7, 1)},
