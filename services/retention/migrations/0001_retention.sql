@@ -12,7 +12,7 @@ create index due_deletions_due_at on due_deletions (due_at);
 
 -- The moment at which a state's window closes.
 create function closes_at(state jsonb) returns timestamptz language sql stable return
-    coalesce(state -> 'deletion' -> 'window', state -> 'window') ->> 'closes_at';
+    (coalesce(state -> 'deletion' -> 'window', state -> 'window') ->> 'closes_at')::timestamptz;
 
 -- Whether each of a deletion's holders is as the path wants it; there must be one at least.
 create function each_holder(state jsonb, wanted jsonpath) returns boolean language sql immutable return
@@ -49,7 +49,7 @@ alter table cases
         or each_holder(state, '$.deletion.holders[*] ? (@.status == "erased")')),
     add constraint certified_only_when_nothing_is_left check (
         state is null or state ->> 'kind' <> 'certifying'
-        or (jsonb_array_length(state -> 'after') > 0 and not jsonb_path_exists(state, '$.after[*] ? (@[2] > 0)'))),
+        or (jsonb_array_length(state -> 'after') > 0 and not jsonb_path_exists(state, 'strict $.after[*] ? (@[2] > 0)', '{}', true))),
     add constraint closed_has_a_certificate check (
         state is null or state ->> 'kind' <> 'closed'
         or (state ->> 'certificate' like 's3://%' and state ->> 'certificate_sha256' ~ '^[0-9a-f]{64}$'
