@@ -49,20 +49,23 @@ def _surveyed(task: Task, **survey: Any) -> Outcome:
     return surveyed(task, **survey) if isinstance(task, Survey) else performed(task)
 
 
-def approved(work: Casework, *in_spite_of: str, rows: int = 30, by: str = "staff-2") -> None:
-    """Let a second person decide."""
-    work.tell(
-        DeletionApproved(
-            customer_id="acme",
-            deletion_id=DELETION,
-            in_spite_of=in_spite_of,  # type: ignore[arg-type]
-            rows=rows,
-            requested_by="staff-1",
-            approved_by=by,
-            approved_at=work.now,
-        )
-    )
+def approved(work: Casework, *in_spite_of: Any, rows: int = 30, by: str = "staff-2") -> None:
+    """Let a second person decide, and what follows happen."""
+    work.tell(approval(work, *in_spite_of, rows=rows, by=by))
     work.until(work.now)
+
+
+def approval(work: Casework, *in_spite_of: Any, rows: int = 30, by: str = "staff-2") -> DeletionApproved:
+    """Give a second person's decision."""
+    return DeletionApproved(
+        customer_id="acme",
+        deletion_id=DELETION,
+        in_spite_of=in_spite_of,
+        rows=rows,
+        requested_by="staff-1",
+        approved_by=by,
+        approved_at=work.now,
+    )
 
 
 @pytest.mark.parametrize("outcome", [None, "bounced"])
@@ -190,12 +193,12 @@ def test_nobody_decides() -> None:
     assert not work.all(DeletionRequested)
 
 
-def test_released_together() -> None:
-    """Customers that a hold kept are counted anew when it ends: an approval from before is for what it named only."""
+def test_grown_since() -> None:
+    """A deletion that has grown since it was approved is not the one that was approved."""
     work = at_the_close(casework(), due=1000)
-    approved(work, "blast_radius", rows=10)
-    work.tell(hold(work.now), release(work.now))
-    work.perform(lambda task: _surveyed(task, due=1000))
+    work.tell(approval(work, "blast_radius"), hold(work.now), release(work.now))
+    grown = readings(HOLDERS, own=11)
+    work.perform(lambda task: _surveyed(task, due=1000, readings=grown))
     work.until(work.now + 3 * DAY)
 
     assert not work.all(DeletionRequested)
