@@ -121,15 +121,15 @@ class Relay:
 
     async def _send_in_order(self, topic: str, lane: int, records: Sequence[Record]) -> None:
         """Send one topic's *records*, a batch once Kafka has the one before: then nothing overtakes what failed."""
-        # A batch is built while Kafka takes the one before.
+        # A batch is built while Kafka takes the one before. The answer is the producer's, which ends if it is cancelled.
         acknowledged: asyncio.Future[Any] | None = None
         for batch in self._batches(records):
             if acknowledged is not None:
-                await acknowledged
+                await asyncio.shield(acknowledged)
             acknowledged = await self._producer.send_batch(batch, topic, partition=lane)
             await asyncio.sleep(_GIVE_WAY)
         if acknowledged is not None:
-            await acknowledged
+            await asyncio.shield(acknowledged)
 
     def _batches(self, records: Sequence[Record]) -> Iterator[Any]:
         batch = self._producer.create_batch()

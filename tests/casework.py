@@ -21,8 +21,16 @@ class Casework:
     Every state is written as in its row and read again on the way, as between two transactions.
     """
 
-    def __init__(self, domain: Domain[Any, Any], now: datetime, customer_id: str = "acme") -> None:
+    def __init__(
+        self,
+        domain: Domain[Any, Any],
+        now: datetime,
+        customer_id: str = "acme",
+        answer: Callable[[Event, datetime], Event | None] = lambda _, __: None,
+    ) -> None:
         self.domain = domain
+        # What the world around answers at once to what is published.
+        self.answer = answer
         self.now = now
         self.customer_id = customer_id
         self.case: Case[Any] = Case(domain.initial)
@@ -77,6 +85,10 @@ class Casework:
         self.case = Case(stored, step.case.revision, step.case.waiting)
         self.published += [(self.now, fact.event) for fact in step.owed]
         self.ordered += [(self.now, ordered.task) for ordered in step.tasks]
+        for fact in step.owed:
+            told = self.answer(fact.event, self.now)
+            if told is not None:
+                self.tell(told)
 
 
 def at(text: str, zone: str = "Europe/Stockholm") -> datetime:

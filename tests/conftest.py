@@ -9,9 +9,15 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as profile
 
 from shared.migrate import migrate
 from shared.settings import Settings, read_settings
+
+# How long an example takes is the machine's affair: no test is timed.
+profile.register_profile("offramp", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+profile.load_profile("offramp")
 
 
 @pytest.fixture(scope="session")

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from shared.events.exporter import ExportReady, ExportRefused
-from shared.events.notice import ContractTerminated, NoticeAccepted, NoticeRejected
+from shared.events.notice import ContractTerminated, DeadlineApproaching, NoticeAccepted, NoticeRejected
 from shared.events.platform import (
     AutomaticRenewal,
     CalendarDays,
     ContractRegistered,
+    CustomerInformed,
     ExportConfirmed,
     ExportRequested,
     LegalHoldPlaced,
@@ -29,6 +31,7 @@ from .watch import StoryError, Watch
 # How long a day of the story lasts, in seconds: long enough for every waker to see it.
 DAY_LASTS: Final = 0.13
 ONE_DAY: Final = timedelta(days=1)
+_LAST_WARNING: Final = ":deletion:2027-09-29:1"
 PERIOD_END: Final = date(2027, 6, 30)
 
 
@@ -123,6 +126,9 @@ class Story:
         """Let the window close: one is deleted, checked and closed, the other waits for its hold (P7, P11)."""
         who = self.ground.customers
         self.say("The 90 days are over: everything of the one is deleted and checked; the hold keeps the other's.")
+        await self._until(datetime(2027, 9, 28, 6, tzinfo=UTC))
+        # Nothing would be deleted of which the customer wasn't told.
+        await self.watch.expect(CustomerInformed, who.leaves, such=lambda one: _LAST_WARNING in one.announcement_id)
         await self._until(datetime(2027, 9, 30, 6, tzinfo=UTC))
         await self.watch.expect(RetentionExpired, who.held)
         closed = await self.watch.expect(AccountClosed, who.leaves)
@@ -137,13 +143,18 @@ class Story:
         await self.watch.expect(ExportRefused, customer)
 
     async def the_hold_ends(self) -> AccountClosed:
-        """Release the hold: what it held goes."""
+        """Release the hold: the customer is told, and what it held goes."""
         customer = self.ground.customers.held
-        self.say("The court is done; what it held is deleted now.")
+        self.say("The court is done; the customer is told, and what the hold kept is deleted.")
         await self._until(datetime(2027, 11, 15, 9, tzinfo=UTC))
         await self.watch.publish(
             LegalHoldReleased(customer_id=customer, hold_id="hold-1", released_by="legal:3", released_at=self.now)
         )
+        # While it was held no deletion was announced, so it is now, and the customer has until then.
+        warning = await self.watch.expect(DeadlineApproaching, customer, such=lambda one: one.change == "moved")
+        arrived = functools.partial(_answers, warning)
+        await self.watch.expect(CustomerInformed, customer, such=arrived)
+        await self._until(warning.due_at + timedelta(hours=6))
         return await self.watch.expect(AccountClosed, customer)
 
     def _the_others_were_left_alone(self) -> None:
@@ -181,6 +192,10 @@ def _contract(customer: str) -> ContractRegistered:
         transfer_help="not_agreed",
         service_class="standard",
     )
+
+
+def _answers(warning: DeadlineApproaching, informed: CustomerInformed) -> bool:
+    return informed.announcement_id == warning.announcement_id
 
 
 def _must(true: bool, otherwise: str) -> None:  # noqa: FBT001 - what must be true is all it takes

@@ -41,14 +41,20 @@ class Watch:
         """Publish *event* as a person with Kafka's own tools would: JSON, a key, no headers."""
         await self._producer.send_and_wait(self._prefix + event.type(), said(event), key=event.customer_id.encode())
 
-    async def expect(self, kind: type[E], customer: str, count: int = 1) -> E:
-        """Wait for the *count*-th event of *kind* about *customer*; raises StoryError if it doesn't come."""
+    async def expect(
+        self, kind: type[E], customer: str, count: int = 1, such: Callable[[E], bool] = lambda _: True
+    ) -> E:
+        """Wait for the *count*-th event of *kind* about *customer*, *such* as it has to be, or raise StoryError."""
+
+        def found() -> list[E]:
+            return [event for event in self.all(kind, customer) if such(event)]
+
         try:
             async with asyncio.timeout(_PATIENCE), self._news:
-                await self._news.wait_for(lambda: len(self.all(kind, customer)) >= count)
+                await self._news.wait_for(lambda: len(found()) >= count)
         except TimeoutError:
             raise StoryError(f"{kind.type()} for {customer} did not come within {_PATIENCE:.0f} s") from None
-        return self.all(kind, customer)[count - 1]
+        return found()[count - 1]
 
     def all(self, kind: type[E], customer: str) -> list[E]:
         """Give the events of *kind* about *customer* so far."""

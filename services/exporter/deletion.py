@@ -12,7 +12,8 @@ from shared.events.exporter import ExportDeleted
 from shared.events.platform import DeletionAcknowledged, NotErased
 from shared.events.platform import Erased as ErasedAnswer
 from shared.holds import held
-from shared.window import window_of
+from shared.window import Window, window_of
+from shared.windowchanges import applied
 
 from .policy import ExporterPolicy
 from .states import Deleting, Erased, Keeping, Known, State
@@ -22,11 +23,16 @@ Refusal: TypeAlias = Literal["held", "window_open", "contract_active", "not_decl
 Decision: TypeAlias = Decided[State]
 
 
+def window_under(known: Known, policy: ExporterPolicy) -> Window | None:
+    """Tell the window as it is now; None while a contract goes on."""
+    return applied(window_of(known.contracts, policy.window_days), known.changes)
+
+
 def objection(known: Known, window_closed_at: datetime, now: datetime, policy: ExporterPolicy) -> Refusal | None:
     """Tell why nothing may be deleted, as far as this service itself knows; None if it may."""
-    if held(known.holds):
+    if held(known.holds, now):
         return "held"
-    window = window_of(known.contracts, policy.window_days)
+    window = window_under(known, policy)
     if window is None:
         return "contract_active"
     if now < window.closes_at:

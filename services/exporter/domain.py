@@ -13,12 +13,19 @@ from shared.decision import Decided, Decision, Domain, Ignored, Input, Outcome, 
 from shared.events.event import Event
 from shared.events.exporter import ExportFailed, ExportReady, ExportRefused
 from shared.events.notice import ContractTerminated
-from shared.events.platform import ContractRegistered, ExportRequested, LegalHoldPlaced, LegalHoldReleased
-from shared.events.retention import DeletionRequested, RetentionExpired
+from shared.events.platform import (
+    ContractRegistered,
+    ExportRequested,
+    LegalHoldPlaced,
+    LegalHoldReleased,
+    WindowChanged,
+)
+from shared.events.retention import DeletionRequested, EarlyDeletionAccepted, RetentionExpired
 from shared.identity import derived
-from shared.window import Window, window_of
+from shared.window import Window
+from shared.windowchanges import Changes, change_of, early_of, taken
 
-from .deletion import erased, go_on, objection, refused
+from .deletion import erased, go_on, objection, refused, window_under
 from .policy import ExporterPolicy
 from .states import Building, Copy, Deleting, Erased, Keeping, Known, State
 from .tasks import ArchiveBuilt, ArchivesDeleted, BuildArchive, BuildFailed, DeleteArchives, DeleteFailed
@@ -95,7 +102,7 @@ def export_requested(state: State, event: ExportRequested, now: datetime, policy
     """
     if event.request_id in state.known.asked:
         return Ignored("the request was taken on already")
-    window = window_of(state.known.contracts, policy.window_days)
+    window = window_under(state.known, policy)
     if not state.known.contracts:
         return Premature("no contract of the customer is known yet", now + policy.unknown_customer_wait)
     if isinstance(state, Erased):
@@ -104,16 +111,30 @@ def export_requested(state: State, event: ExportRequested, now: datetime, policy
         return Premature("the window is not open yet", now + policy.not_open_wait)
     # What we hold in our hands was made by now, whatever its sender's clock says.
     made_at = min(event.requested_at, now)
-    if isinstance(state, Deleting) or made_at >= window.closes_at or _expired(state.known, window.closes_at):
+    if isinstance(state, Deleting) or made_at >= window.closes_at or _expired(state.known, window):
         return _refuse(state, event, "window_closed", window)
     return _serve(state, event, window)
 
 
 def retention_expired(state: State, event: RetentionExpired, _: datetime, __: ExporterPolicy) -> Decision[State]:
     """Note that the window is over for good: from now on data may be gone at any moment."""
-    if _expired(state.known, event.window_closed_at):
+    known = state.known
+    if known.expired_at is not None and known.expired_at >= event.window_closed_at:
         return Ignored("known")
-    return Decided(_with(state, replace(state.known, expired_at=event.window_closed_at)))
+    known = replace(known, expired_at=event.window_closed_at, expired_from=event.terminated_at)
+    return Decided(_with(state, known))
+
+
+def window_changed(state: State, event: WindowChanged, _: datetime, __: ExporterPolicy) -> Decision[State]:
+    """Keep the data available for as long as the window lasts now (P4)."""
+    return _changes(state, taken(state.known.changes, change_of(event)))
+
+
+def early_deletion_accepted(
+    state: State, event: EarlyDeletionAccepted, _: datetime, __: ExporterPolicy
+) -> Decision[State]:
+    """Note that the customer has all it needs: the window closes early (P10)."""
+    return _changes(state, taken(state.known.changes, early_of(event)))
 
 
 def deletion_requested(
@@ -140,6 +161,8 @@ REACTIONS: dict[type[Event], Reaction] = {
     LegalHoldReleased: hold_released,
     ExportRequested: export_requested,
     RetentionExpired: retention_expired,
+    WindowChanged: window_changed,
+    EarlyDeletionAccepted: early_deletion_accepted,
     DeletionRequested: deletion_requested,
 }
 
@@ -156,7 +179,7 @@ def archive_built(state: State, event: ArchiveBuilt, now: datetime, policy: Expo
         return _also(go_on(Deleting(known, state.deletion_id, state.window_closed_at), now, policy), failed)
     if building is None:
         return Decided(Keeping(known))
-    if event.snapshot_at >= building.until:
+    if event.snapshot_at >= _until(known, building, policy):
         # What it shows may be what a deletion had left over, and that must not pass for all there was. Whether one
         # has begun is not asked: another service's event may be on its way.
         return Decided(Keeping(known), (_failed(building, event.customer_id, "window_closed"),))
@@ -172,7 +195,7 @@ def build_failed(state: State, event: BuildFailed, now: datetime, policy: Export
     if not isinstance(state, Keeping):
         failed = (_failed(building, event.customer_id, "deletion_requested"),)
         return _also(go_on(Deleting(known, state.deletion_id, state.window_closed_at), now, policy), failed)
-    if building.attempt >= policy.attempts or _expired(known, building.until):
+    if building.attempt >= policy.attempts or _expired_at(known, building.until):
         return Decided(Keeping(known), (_failed(building, event.customer_id, event.reason),))
     return _build(known, replace(building, attempt=building.attempt + 1))
 
@@ -213,7 +236,8 @@ def overdue(state: State, event: Event, now: datetime, policy: ExporterPolicy) -
 
 def _under(state: State, news: contracts.Contracts, now: datetime, policy: ExporterPolicy) -> Decision[State]:
     """Go on under changed contracts; a customer that comes back is served again."""
-    known, window = replace(state.known, contracts=news), window_of(news, policy.window_days)
+    known = replace(state.known, contracts=news)
+    window = window_under(known, policy)
     if isinstance(state, Erased) and (window is None or now < window.closes_at):
         return Decided(Keeping(known))
     return Decided(_with(state, known))
@@ -225,7 +249,27 @@ def _holds(state: State, news: holds.Holds) -> Decision[State]:
     return Decided(_with(state, replace(state.known, holds=news)))
 
 
-def _expired(known: Known, closes_at: datetime) -> bool:
+def _until(known: Known, building: Building, policy: ExporterPolicy) -> datetime:
+    """Tell from when on what was read may have been gone: the window may have been cut short since it was asked for."""
+    window = window_under(known, policy)
+    if window is None:
+        return building.until
+    told = [known.expired_at] if known.expired_at is not None and known.expired_from == window.opens_at else []
+    return min(building.until, window.closes_at, *told)
+
+
+def _changes(state: State, news: Changes | None) -> Decision[State]:
+    if news is None:
+        return Ignored("known")
+    return Decided(_with(state, replace(state.known, changes=news)))
+
+
+def _expired(known: Known, window: Window) -> bool:
+    """Tell whether retention has said that *window* is over; it may have been cut short, and that not read yet."""
+    return _expired_at(known, window.closes_at) or known.expired_from == window.opens_at
+
+
+def _expired_at(known: Known, closes_at: datetime) -> bool:
     return known.expired_at is not None and known.expired_at >= closes_at
 
 

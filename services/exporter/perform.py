@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 
 import asyncpg
 import structlog
@@ -78,7 +79,7 @@ class Exporting:
     async def delete(self, task: DeleteArchives, attempt: Attempt) -> ArchivesDeleted | DeleteFailed:
         """Delete all archives of the customer, if there is still the right to; what was deleted stays so."""
         step = task.model_dump(include={"customer_id", "deletion_id", "attempt"})
-        right = await self._right(task)
+        right = await self._right(task, attempt.clock())
         if right is None:
             return DeleteFailed(**step, reason="not_asked")
         prefix = self.archives.prefix_of(task.customer_id)
@@ -90,7 +91,7 @@ class Exporting:
             **step, deleted=outcome.deleted, remaining=outcome.remaining, bystanders=outcome.bystanders
         )
 
-    async def _right(self, task: DeleteArchives) -> Right | None:
+    async def _right(self, task: DeleteArchives, now: datetime) -> Right | None:
         """Look at the case again, since a hold may have come after the order; None if the order no longer stands."""
         connection = await asyncpg.connect(self.settings.dsn("exporter"), timeout=_CONNECT_SECONDS)
         try:
@@ -100,7 +101,7 @@ class Exporting:
         state = None if text is None else _states.load(text)
         if not isinstance(state, Deleting) or state.deletion_id != task.deletion_id:
             return None
-        return Right(state.window_closed_at, held=held(state.known.holds))
+        return Right(state.window_closed_at, held=held(state.known.holds, now))
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:

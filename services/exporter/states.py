@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from shared.contracts import Contracts
 from shared.holds import Holds
+from shared.windowchanges import Changes
 
 
 class Building(Struct, frozen=True):
@@ -36,7 +37,8 @@ class Copy(Struct, frozen=True):
 class Known(Struct, frozen=True):
     """What is known of the customer, however far its archives' deletion is.
 
-    *asked*: the requests that were taken on or answered. *expired_at*: the latest window's end that retention told.
+    *asked*: the requests that were taken on or answered. *expired_at*: the latest window's end that retention told, and
+    *expired_from* the termination from which it was counted.
     *attempts*: how many deletions were ordered, so that the outcome of an earlier one is told apart.
     """
 
@@ -44,6 +46,8 @@ class Known(Struct, frozen=True):
     contracts: Contracts = ()
     holds: Holds = ()
     expired_at: datetime | None = None
+    expired_from: datetime | None = None
+    changes: Changes = ()
     asked: tuple[str, ...] = ()
     building: tuple[Building, ...] = ()
     archives: tuple[Copy, ...] = ()

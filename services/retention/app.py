@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from shared.datamap.model import load
 from shared.declared import holders_file, policy_file
 from shared.errors import OperatorError
@@ -12,11 +14,14 @@ from shared.signing.keys import keys_folder, local_keys
 from shared.signing.signer import Signer
 from shared.worker import Service
 
+from .commands import waiting
 from .declared import load_retention_policy
 from .domain import domain
+from .dues import Dues
 from .perform import Shelf, performances
 from .reading import Reader
 
+MIGRATIONS = Path(__file__).parent / "migrations"
 # Whoever keeps the export archives; the name by which holders.yaml calls it.
 _EXPORTER = "exporter"
 
@@ -34,7 +39,9 @@ def build(settings: Settings) -> Service:
     local_keys(keys)
     Signer.load(keys)
     shelf = Shelf(settings.s3, settings.certificates_bucket, keys)
-    return Service(domain(policy), performances(Reader(holders, settings), shelf))
+    dues = Dues(settings.dsn("retention"), policy.blast_radius.customers)
+    work = performances(Reader(holders, settings), dues, shelf)
+    return Service(domain(policy), work, (MIGRATIONS,))
 
 
 def check_declared(holders: tuple[Holder, ...], settings: Settings) -> None:
@@ -57,3 +64,4 @@ def check_declared(holders: tuple[Holder, ...], settings: Settings) -> None:
 
 
 app = group("retention", 6068, build)
+app.command()(waiting)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from typing import Literal
 
 from shared.events.platform import CustomerInformed, ExportConfirmed
@@ -13,15 +14,29 @@ from shared.events.vocabulary import (
     CustomerId,
     Fingerprint,
     Moment,
+    Place,
     Positive,
     Ref,
+    Sha256,
     TableCount,
     TableFingerprint,
     TableName,
     Value,
 )
 
-from .tasks import Certify, HolderAnswer, HolderReading, HoldEvidence, TableReading
+from .journal import sealed
+from .tasks import (
+    AccessEnded,
+    ApprovalEvidence,
+    Certify,
+    CopyToExpire,
+    HolderAnswer,
+    HolderReading,
+    HoldEvidence,
+    JournalEntry,
+    TableReading,
+    Upgrade,
+)
 
 NAME = "certificate.json"
 
@@ -39,9 +54,25 @@ ABOUT = {
     "deleted. What it found left is 0 everywhere, or there would be no certificate. Everybody else's rows are shown as "
     "it saw them before the first command and after the last answer; on a platform that goes on working they may have "
     "changed in between by their owners' own work.",
-    "limits": "Backups are not covered by the counts; they run out on their own schedule. This document names ids, "
+    "journal": "Every decision in this case, in order. An entry's seal is the SHA-256 of the JSON list [seal before "
+    "it, at, given, state, [events]], written without spaces; before the first entry the seal is 64 zeros. Nothing can "
+    "be taken out, put in or altered without breaking all seals after it.",
+    "symmetry": "The last full export beside the deletion, table by table: what was written after the export, and what "
+    "was gone before the deletion, is the difference.",
+    "stage": "production: deleted from every system, while the copies under copies_to_expire, from which nothing is "
+    "deleted, expire by themselves at the moments named there; another certificate follows. full: there are no such "
+    "copies.",
+    "limits": "Copies under copies_to_expire are not covered by the counts. This document names ids, "
     "counts, digests and moments, and holds no personal data.",
 }
+
+
+SECOND = (
+    "The certificate whose digest is first_sha256 said that copies of this customer's data would expire by themselves. "
+    "The last of the moments that it named has passed. That the copies were removed then is the work of the systems "
+    "that keep them, by the retention that was declared; it was not read back."
+)
+SECOND_NAME = "upgrade.json"
 
 
 class NotProvenError(Exception):
@@ -104,6 +135,25 @@ class ValidationPart(Value):
     holders: tuple[ReadHolderPart, ...]
 
 
+class SymmetryRow(Value):
+    """One table of the last export beside what was deleted: the difference is named, never explained away."""
+
+    table: TableName
+    exported: Count
+    deleted: Count
+    written_since: Count
+    gone_before: Count
+
+
+class SymmetryPart(Value):
+    """Whether what was deleted is what the customer could take along, as of the last export that was ready."""
+
+    export_id: Ref
+    export_sha256: Sha256
+    snapshot_at: Moment
+    tables: tuple[SymmetryRow, ...]
+
+
 class Certificate(Value):
     """Everything that the certificate says of one deletion."""
 
@@ -119,6 +169,14 @@ class Certificate(Value):
     informed: tuple[CustomerInformed, ...]
     export_confirmed: bool
     confirmed: tuple[ExportConfirmed, ...]
+    stage: Literal["production", "full"]
+    copies_to_expire: tuple[CopyToExpire, ...]
+    sub_processors: tuple[Code, ...]
+    access_ended: tuple[AccessEnded, ...]
+    approvals: tuple[ApprovalEvidence, ...]
+    symmetry: SymmetryPart | None
+    journal: tuple[JournalEntry, ...]
+    journal_head: Sha256
 
 
 def certificate_of(facts: Certify) -> Certificate:
@@ -137,6 +195,14 @@ def certificate_of(facts: Certify) -> Certificate:
         informed=facts.informed,
         export_confirmed=bool(facts.confirmed),
         confirmed=facts.confirmed,
+        stage="production" if facts.copies else "full",
+        copies_to_expire=facts.copies,
+        sub_processors=facts.sub_processors,
+        access_ended=facts.access_ended,
+        approvals=facts.approvals,
+        symmetry=_symmetry(facts),
+        journal=facts.journal,
+        journal_head=facts.journal[-1].seal,
     )
 
 
@@ -146,6 +212,34 @@ def document(certificate: Certificate) -> bytes:
     return json.dumps(said, sort_keys=True, ensure_ascii=False, indent=1).encode() + b"\n"
 
 
+class SecondStage(Value):
+    """What the second certificate says: the copies that the first one named have expired."""
+
+    format: Literal["offramp-upgrade/1"]
+    customer_id: CustomerId
+    deletion_id: Ref
+    stage: Literal["full"]
+    first_certificate: Place
+    first_sha256: Sha256
+    expired: tuple[CopyToExpire, ...]
+
+
+def second_document(facts: Upgrade) -> bytes:
+    """Write the second certificate as canonical JSON, too."""
+    said = SecondStage(
+        format="offramp-upgrade/1",
+        customer_id=facts.customer_id,
+        deletion_id=facts.deletion_id,
+        stage="full",
+        first_certificate=facts.certificate,
+        first_sha256=facts.certificate_sha256,
+        expired=facts.copies,
+    )
+    about = {"what": SECOND}
+    written = {"about": about, **said.model_dump(mode="json")}
+    return json.dumps(written, sort_keys=True, ensure_ascii=False, indent=1).encode() + b"\n"
+
+
 def folder(customer: str, deletion_id: str) -> str:
     """Name the folder of a deletion's certificate; two deletions never share one."""
     # A deletion's id may hold "/" and ":", never "=": what is written for them can't be part of another id.
@@ -153,12 +247,39 @@ def folder(customer: str, deletion_id: str) -> str:
     return f"{customer}/{safe}"
 
 
-def verify_text(sha256: str, key_id: str) -> bytes:
+def verify_text(sha256: str, key_id: str, name: str = NAME) -> bytes:
     """Write what a stranger pastes to check the files beside it; *sha256* is the certificate's, in hexadecimal."""
-    return VERIFY.format(name=NAME, sha256=sha256, key_id=key_id).encode()
+    return VERIFY.format(name=name, sha256=sha256, key_id=key_id).encode()
+
+
+def _symmetry(facts: Certify) -> SymmetryPart | None:
+    if facts.exported is None:
+        return None
+    deleted: Counter[str] = Counter()
+    for answer in facts.answers:
+        deleted.update({one.table: one.rows for one in answer.deleted})
+    rows = (_side_by_side(one.table, one.rows, deleted[one.table]) for one in facts.exported.tables)
+    return SymmetryPart(
+        export_id=facts.exported.export_id,
+        export_sha256=facts.exported.sha256,
+        snapshot_at=facts.exported.snapshot_at,
+        tables=tuple(rows),
+    )
+
+
+def _side_by_side(table: str, exported: int, deleted: int) -> SymmetryRow:
+    return SymmetryRow(
+        table=table,
+        exported=exported,
+        deleted=deleted,
+        written_since=max(deleted - exported, 0),
+        gone_before=max(exported - deleted, 0),
+    )
 
 
 def _prove(facts: Certify) -> None:
+    if not sealed((entry.at, entry.given, entry.state, entry.events, entry.seal) for entry in facts.journal):
+        raise NotProvenError("journal", "the case's journal was altered")
     answered, checked = {one.holder for one in facts.answers}, {one.holder for one in facts.after if one.tables}
     if not answered or answered - checked:
         raise NotProvenError("not_checked", f"answered: {sorted(answered)}, but checked: {sorted(checked)}")
@@ -171,7 +292,11 @@ def _prove(facts: Certify) -> None:
 
 
 def _holds(hold: HoldEvidence) -> bool:
-    return hold.placed_at is not None and (hold.released_at is None or hold.released_at < hold.placed_at)
+    return (
+        hold.placed_at is not None
+        and hold.ended_at is None
+        and (hold.released_at is None or hold.released_at < hold.placed_at)
+    )
 
 
 def _left(answers: tuple[HolderAnswer, ...]) -> list[str]:

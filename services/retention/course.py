@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, TypeAlias
 
 from msgspec.structs import replace
 
-from shared.announcing import Deadline, announcement, next_call
+from shared.days import first_moment
 from shared.decision import Decided
 from shared.events.event import Event
-from shared.events.retention import RetentionExpired
-from shared.holds import held
-from shared.window import Window, window_of
+from shared.events.retention import AccountClosed, RetentionExpired, StallReason
+from shared.holds import Hold, Holds, all_held
+from shared.window import Window
 
-from .holders import Reason, again_at, all_again, chased, in_trouble, not_commanded, stalled_event, told
+from .expiry import expiring
+from .holders import Trouble, again_at, all_again, chased, in_trouble, not_commanded, stalled_event, told
+from .late import hold_answers
 from .policy import RetentionPolicy
-from .proof import certify, readings
+from .proof import certify, copies, readings
+from .right import Lack, NoRightToDeleteError, insist, lacking, promise_of, window_under
 from .states import (
+    Awaiting,
     Certifying,
     Checking,
+    Closed,
     Deleting,
     Deletion,
     Held,
     InWindow,
     Known,
+    Load,
     Seen,
     Serving,
     Stalled,
@@ -32,79 +38,105 @@ from .states import (
     Surveying,
     Unknown,
 )
-from .tasks import Check, Survey
+from .tasks import Certified, Check, Survey
+from .telling import announced as told_of
+from .telling import in_window, warned_late
 
 Decision: TypeAlias = Decided[State]
 
 
-class NoRightToDeleteError(Exception):
-    """A command was about to be given without the right to; nothing was done, and the case stays as it was."""
-
-
 def from_contracts(known: Known, now: datetime, policy: RetentionPolicy, events: tuple[Event, ...] = ()) -> Decision:
-    """Begin where the contracts say: unknown, serving, or in the window."""
-    window = window_of(known.contracts, policy.window_days)
+    """Begin where the contracts say: unknown, serving, or in a window that is counted by the policy of today."""
+    fresh = replace(known, window_days=policy.window_days, policy_version=policy.version)
+    window = window_under(fresh, fresh.contracts, policy)
     if window is not None:
-        return Decided(in_window(known, window, now, policy), events)
+        return Decided(in_window(fresh, window, now, policy), events)
+    known = replace(known, window_days=0, policy_version="")
     return Decided(Serving(known) if known.contracts else Unknown(known), events)
-
-
-def in_window(known: Known, window: Window, now: datetime, policy: RetentionPolicy) -> InWindow:
-    """Wait for the next announcement or the end of the window."""
-    calls = [next_call(deadline, known.told, now) for deadline in _deadlines(known, window, policy)]
-    return InWindow(known, window, min([call for call in calls if call is not None], default=window.closes_at))
 
 
 def announced(state: InWindow, now: datetime, policy: RetentionPolicy) -> Decision:
     """Tell the customer what is owed now (P12)."""
-    known = state.known
-    owed = [
-        announcement(known.customer_id, deadline, known.told, now)
-        for deadline in _deadlines(known, state.window, policy)
-    ]
-    events = tuple(event for event in owed if event is not None)
-    known = replace(known, told=(*known.told, *(event.announcement_id for event in events)))
-    return Decided(in_window(known, state.window, now, policy), events)
+    return Decided(*told_of(state, now, policy))
 
 
-def expired(state: InWindow, policy: RetentionPolicy) -> Decision:
-    """Say once that the window is over; a hold keeps everything, otherwise the deletion begins with a survey."""
+def expired(state: InWindow, now: datetime, policy: RetentionPolicy) -> Decision:
+    """Say once that the window is over; a hold may keep everything, otherwise the deletion begins with a survey."""
     over = RetentionExpired(
         customer_id=state.known.customer_id,
         terminated_at=state.window.opens_at,
-        window_days=policy.window_days,
+        window_days=state.known.window_days,
         window_closed_at=state.window.closes_at,
     )
-    if held(state.known.holds):
+    if all_held(state.known.holds, now):
         return Decided(Held(state.known, state.window), (over,))
     return survey(state.known, state.window, policy, (over,))
 
 
 def survey(known: Known, window: Window, policy: RetentionPolicy, events: tuple[Event, ...] = ()) -> Decision:
-    """Have everything read before anything is deleted."""
+    """Have everything read before anything is deleted, and how much else is due."""
     known = replace(known, attempts=known.attempts + 1)
     task = Survey(
         customer_id=known.customer_id,
         deletion_id=deletion_id(known, window),
         attempt=known.attempts,
-        holders=tuple(holder.name for holder in policy.holders),
+        holders=policy.readable,
     )
     return Decided(Surveying(known, window), events, (task,))
 
 
-def command_all(state: Surveying, now: datetime, policy: RetentionPolicy) -> Decision:
-    """Command every holder that the policy names (P7)."""
+def considered(state: Surveying | Awaiting, now: datetime, policy: RetentionPolicy) -> Decision:
+    """Command every holder that the policy names (P7) if nothing stands against it; else wait for who decides."""
+    known, window, load = state.known, state.window, state.load
+    if load is None or not state.seen:
+        raise NoRightToDeleteError("what there is wasn't read")
+    missing = lacking(
+        known,
+        window,
+        deletion_id=deletion_id(known, window),
+        seen=state.seen,
+        load=load,
+        now=now,
+        policy=policy,
+    )
+    if missing:
+        return awaited(state, load, missing, now, policy)
     holders = tuple(not_commanded(holder.name, now) for holder in policy.holders)
-    deletion = Deletion(deletion_id(state.known, state.window), state.window, state.seen, holders)
-    return chase(state.known, deletion, now, policy)
+    deletion = Deletion(deletion_id(known, window), window, state.seen, holders, state.maps)
+    return chase(known, deletion, now, policy)
+
+
+def awaited(
+    state: Surveying | Awaiting, load: Load, missing: tuple[Lack, ...], now: datetime, policy: RetentionPolicy
+) -> Decision:
+    """Wait for what is *missing*; a warning that couldn't be given before is given now, and has its time."""
+    known, told = _warned(state, missing, now, policy)
+    promise = promise_of(known, "deletion")
+    due_at = None if promise is None or promise.due_at is None or promise.due_at <= now else promise.due_at
+    for_operators = tuple(lack for lack in missing if lack != "not_informed" or due_at is None)
+    waiting = Awaiting(known, state.window, state.seen, state.maps, load, missing, 0, due_at)
+    if not for_operators:
+        return Decided(waiting, told)
+    tries = 1 + (state.tries if isinstance(state, Awaiting) else 0)
+    trouble = Trouble(for_operators[0], missing=for_operators, seen=state.seen, load=load)
+    event = stalled_event(known, deletion_id(known, state.window), trouble, tries, policy)
+    return Decided(replace(waiting, tries=tries, wakes_at=again_at(tries, now, policy)), (*told, event))
+
+
+def _warned(
+    state: Surveying | Awaiting, missing: tuple[Lack, ...], now: datetime, policy: RetentionPolicy
+) -> tuple[Known, tuple[Event, ...]]:
+    promise = promise_of(state.known, "deletion")
+    if "not_informed" not in missing or (promise is not None and promise.due_at is not None):
+        return state.known, ()
+    known, event = warned_late(state.known, state.window, now, policy)
+    return known, (event,)
 
 
 def chase(known: Known, deletion: Deletion, now: datetime, policy: RetentionPolicy) -> Decision:
     """Go after the holders; the only place where a command is given, so the right to is looked at again here."""
-    window = window_of(known.contracts, policy.window_days)
-    if window is None or now < window.closes_at or held(known.holds):
-        raise NoRightToDeleteError
-    deletion, events = chased(known.customer_id, deletion, now, policy)
+    insist(known, deletion.window, now, policy)
+    deletion, events = chased(known, deletion, now, policy)
     return with_answers(known, deletion, now, policy, events)
 
 
@@ -112,6 +144,8 @@ def with_answers(
     known: Known, deletion: Deletion, now: datetime, policy: RetentionPolicy, events: tuple[Event, ...] = ()
 ) -> Decision:
     """Say where a deletion stands by its holders: under way, stalled, or to be checked."""
+    known, answers = hold_answers(known, deletion, now)
+    events = (*events, *answers)
     trouble = in_trouble(deletion)
     if trouble:
         names = tuple(holder.name for holder in trouble)
@@ -121,17 +155,17 @@ def with_answers(
     deletion = replace(deletion, holders=(*deletion.holders, *missing))
     if any(holder.status != "erased" for holder in deletion.holders):
         return Decided(Deleting(known, deletion), events)
-    return check(known, deletion, events)
+    return check(known, deletion, policy, events)
 
 
-def check(known: Known, deletion: Deletion, events: tuple[Event, ...] = ()) -> Decision:
+def check(known: Known, deletion: Deletion, policy: RetentionPolicy, events: tuple[Event, ...] = ()) -> Decision:
     """Have it looked at, by another way, whether all is gone."""
     known = replace(known, attempts=known.attempts + 1)
     task = Check(
         customer_id=known.customer_id,
         deletion_id=deletion.deletion_id,
         attempt=known.attempts,
-        holders=tuple(holder.name for holder in deletion.holders),
+        holders=tuple(holder.name for holder in deletion.holders if holder.name not in policy.access_only),
         before=readings(deletion.before),
     )
     return Decided(Checking(known, deletion), events, (task,))
@@ -152,9 +186,62 @@ def certificate(
     return Decided(Certifying(known, deletion, after, checked_at), events, (task,))
 
 
+def closed(state: Certifying, event: Certified, now: datetime, policy: RetentionPolicy) -> Decision:
+    """Close the account (P11)."""
+    deletion = state.deletion
+    ended = AccountClosed(
+        customer_id=event.customer_id,
+        deletion_id=deletion.deletion_id,
+        certificate=event.certificate,
+        certificate_sha256=event.certificate_sha256,
+        rows_deleted=sum(number for holder in deletion.holders for _, number in holder.deleted),
+        closed_at=now,
+    )
+    # What was promised was kept; nobody is to be told later that it doesn't come.
+    known = replace(state.known, closed=(*state.known.closed, deletion.deletion_id), promised=())
+    known = expiring(known, event, copies(state.checked_at, policy))
+    deleted = tuple((holder.name, holder.deleted) for holder in deletion.holders)
+    certificate, sha256 = event.certificate, event.certificate_sha256
+    return Decided(
+        Closed(known, deletion.window, deletion.deletion_id, certificate, sha256, now, deleted),
+        (ended,),
+    )
+
+
+def reviewed(state: Held, now: datetime, policy: RetentionPolicy) -> Decision:
+    """Tell whoever answers for the holds that they have to be looked at again."""
+    due = tuple(hold for hold in _to_review(state) if first_moment(*_review(hold, state.window)) <= now)
+    names = tuple(hold.hold_id for hold in due)
+    known = replace(state.known, reviewed=(*state.known.reviewed, *map(_reviewed, due)))
+    trouble = Trouble("hold_review", holds=names)
+    event = stalled_event(known, deletion_id(known, state.window), trouble, 1, policy)
+    return Decided(replace(state, known=known), (event,))
+
+
+def review_due(state: Held) -> datetime | None:
+    """Tell when the next hold has to be looked at again."""
+    return min((first_moment(*_review(hold, state.window)) for hold in _to_review(state)), default=None)
+
+
+def _to_review(state: Held) -> Holds:
+    return tuple(
+        hold
+        for hold in state.known.holds
+        if hold.active and hold.review_on is not None and _reviewed(hold) not in state.known.reviewed
+    )
+
+
+def _review(hold: Hold, window: Window) -> tuple[date, str]:
+    return hold.review_on or window.last_day, window.zone
+
+
+def _reviewed(hold: Hold) -> str:
+    return f"{hold.hold_id}:{hold.review_on}"
+
+
 def stall(
     state: Surveying | Checking | Certifying,
-    reason: Reason,
+    reason: StallReason,
     holders: tuple[str, ...],
     now: datetime,
     policy: RetentionPolicy,
@@ -166,7 +253,8 @@ def stall(
     stalled = Stalled(known, window, step, reason, holders, deletion, again_at(known.attempts, now, policy))
     if isinstance(state, Certifying):
         stalled = replace(stalled, after=state.after, checked_at=state.checked_at)
-    return Decided(stalled, (stalled_event(known.customer_id, deletion_id(known, window), reason, holders),))
+    trouble = Trouble(reason, holders)
+    return Decided(stalled, (stalled_event(known, deletion_id(known, window), trouble, known.attempts, policy),))
 
 
 def again(state: Stalled, now: datetime, policy: RetentionPolicy) -> Decision:
@@ -179,21 +267,14 @@ def again(state: Stalled, now: datetime, policy: RetentionPolicy) -> Decision:
         return certificate(state.known, state.deletion, state.after, state.checked_at, policy=policy)
     if state.reason == "residue":
         return chase(state.known, all_again(state.deletion, now), now, policy)
-    return check(state.known, state.deletion)
+    return check(state.known, state.deletion, policy)
 
 
 def deletion_id(known: Known, window: Window) -> str:
-    """Name the deletion readably: whose, and after which termination."""
-    return f"{known.customer_id}:{window.opened_on.isoformat()}"
+    """Name the deletion readably: whose, after which termination, and the how manieth if there was one after it."""
+    name = f"{known.customer_id}:{window.opened_on.isoformat()}"
+    before = sum(closed == name or closed.startswith(f"{name}:") for closed in known.closed)
+    return f"{name}:{before + 1}" if before else name
 
 
 _STEPS: dict[type, Any] = {Surveying: "survey", Checking: "check", Certifying: "certify"}
-
-
-def _deadlines(known: Known, window: Window, policy: RetentionPolicy) -> tuple[Deadline, ...]:
-    """Give the dates to announce; while a hold is placed nothing is going to be deleted."""
-    before, subject, zone = policy.announce_before, known.customer_id, window.zone
-    closes = Deadline(subject, "window_closes", window.last_day, zone, before.window_closes)
-    if held(known.holds):
-        return (closes,)
-    return (closes, Deadline(subject, "deletion", window.last_day, zone, before.deletion))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from shared.holder.declaration import load_holders
+from shared.holder.declaration import AccessHolder, Holder, load_access_holders, load_holders
 from shared.policy import load_policy
 
 from .policy import RetentionPolicy
@@ -15,5 +15,11 @@ def load_retention_policy(policy: Path, holders: Path) -> RetentionPolicy:
 
     Raises ``PolicyError`` or ``HoldersError``, naming the field.
     """
-    declared = tuple({"name": holder.name, "respond_within": holder.answers_within} for holder in load_holders(holders))
+    with_data = [_entry(holder, access_only=False) for holder in load_holders(holders)]
+    access = [_entry(holder, access_only=True) for holder in load_access_holders(holders)]
+    declared = (*with_data, *access)
     return load_policy(policy, "retention", RetentionPolicy, holders=declared)
+
+
+def _entry(holder: Holder | AccessHolder, *, access_only: bool) -> dict[str, object]:
+    return {"name": holder.name, "respond_within": holder.answers_within, "access_only": access_only}

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, TypeAlias
 
 from msgspec.structs import replace
 
 from shared.events.platform import DeletionAcknowledged, Erased
-from shared.events.retention import DeletionRequested, DeletionStalled, HolderOutcome
+from shared.events.retention import DeletionRequested, DeletionStalled, HolderOutcome, Keep, StallReason
 from shared.events.vocabulary import TableCount
+from shared.holds import Hold, Holds, in_force, scope_of
 
 from .policy import RetentionPolicy
-from .states import Deletion, Holder, Rows
-
-Reason: TypeAlias = Literal["unanswered", "refused", "residue", "bystanders", "check_failed", "contract_active"]
+from .states import Deletion, Holder, Known, Load, Rows, Seen
 
 # A holder's own words for what an operator is told.
-_TOLD: dict[str, Reason] = {
+_TOLD: dict[str, StallReason] = {
     "unanswered": "unanswered",
     "residue": "residue",
     "bystanders": "bystanders",
+    "held": "held",
 }
 
 
@@ -29,10 +30,17 @@ def not_commanded(name: str, now: datetime) -> Holder:
     return Holder(name, "asked", 0, now, now)
 
 
-def answered(holder: Holder, event: DeletionAcknowledged, now: datetime, policy: RetentionPolicy) -> Holder:
-    """Note a holder's answer: erased only if nothing remains of what it deleted and it shows that it touched nobody."""
+def answered(
+    holder: Holder, event: DeletionAcknowledged, now: datetime, policy: RetentionPolicy, *, held: bool
+) -> Holder:
+    """Note a holder's answer: erased only if nothing remains of what it deleted and it shows that it touched nobody.
+
+    *held*: a legal hold is in force, so that who refuses because of it isn't asked again before it is over.
+    """
     if not isinstance(event.outcome, Erased):
-        return replace(holder, status="refused", reason=event.outcome.reason, due=again_at(holder.sent, now, policy))
+        reason = event.outcome.reason
+        due = None if held and reason == "held" else again_at(holder.sent, now, policy)
+        return replace(holder, status="refused", reason=reason, due=due, deleted=_sum(holder, event.outcome.deleted))
     noted = _with_counts(holder, event.outcome, event.answered_at)
     if _residue(event.outcome):
         return replace(noted, status="refused", reason="residue", due=again_at(holder.sent, now, policy))
@@ -43,7 +51,7 @@ def answered(holder: Holder, event: DeletionAcknowledged, now: datetime, policy:
 
 
 def chased(
-    customer_id: str, deletion: Deletion, now: datetime, policy: RetentionPolicy
+    known: Known, deletion: Deletion, now: datetime, policy: RetentionPolicy
 ) -> tuple[Deletion, tuple[DeletionRequested | DeletionStalled, ...]]:
     """Go after the holders that are due: who hasn't answered is late, who was late or refused is commanded again."""
     due = [holder for holder in deletion.holders if holder.due is not None and holder.due <= now]
@@ -54,20 +62,26 @@ def chased(
             again = again_at(holder.sent, now, policy)
             news[holder.name] = replace(holder, status="late", reason="unanswered", due=again)
         else:
-            command = _command(customer_id, deletion, holder.name, now, policy)
-            news[holder.name] = replace(
-                holder,
-                status="asked",
-                reason="",
-                sent=holder.sent + 1,
-                commanded_at=holder.commanded_at if holder.sent else now,
-                due=command.respond_by,
-            )
+            command = _command(known, deletion, holder.name, now, policy)
             events.append(command)
-    late = tuple(name for name, holder in news.items() if holder.status == "late")
+            news[holder.name] = _commanded(holder, command, now)
+    late = [holder for holder in news.values() if holder.status == "late"]
     if late:
-        events.insert(0, stalled_event(customer_id, deletion.deletion_id, "unanswered", late))
+        tries = max(holder.sent for holder in late)
+        told_of = Trouble("unanswered", tuple(holder.name for holder in late))
+        events.insert(0, stalled_event(known, deletion.deletion_id, told_of, tries, policy))
     return with_holders(deletion, news), tuple(events)
+
+
+def _commanded(holder: Holder, command: DeletionRequested, now: datetime) -> Holder:
+    return replace(
+        holder,
+        status="asked",
+        reason="",
+        sent=holder.sent + 1,
+        commanded_at=holder.commanded_at if holder.sent else now,
+        due=command.respond_by,
+    )
 
 
 def released(deletion: Deletion, now: datetime) -> Deletion:
@@ -77,7 +91,7 @@ def released(deletion: Deletion, now: datetime) -> Deletion:
         {
             holder.name: replace(holder, status="late", reason=holder.reason or "unanswered", due=now)
             for holder in deletion.holders
-            if holder.reason == "held" or (holder.due is not None and holder.due <= now)
+            if holder.reason == "held" or (holder.status != "erased" and holder.due is not None and holder.due <= now)
         },
     )
 
@@ -98,14 +112,49 @@ def in_trouble(deletion: Deletion) -> tuple[Holder, ...]:
     return tuple(holder for holder in deletion.holders if holder.status in ("late", "refused"))
 
 
-def told(holder: Holder) -> Reason:
+def told(holder: Holder) -> StallReason:
     """Give the reason that an operator is told: any refusal by the holder itself is one."""
     return _TOLD.get(holder.reason, "refused")
 
 
-def stalled_event(customer_id: str, deletion_id: str, reason: Reason, holders: tuple[str, ...]) -> DeletionStalled:
-    """Tell an operator that the deletion can't go on by itself."""
-    return DeletionStalled(customer_id=customer_id, deletion_id=deletion_id, reason=reason, holders=holders)
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What an operator is told of: the *reason* and all that is *missing*, at which *holders*, and the dry run."""
+
+    reason: StallReason
+    holders: tuple[str, ...] = ()
+    missing: tuple[StallReason, ...] = ()
+    seen: tuple[Seen, ...] = ()
+    load: Load | None = None
+    holds: tuple[str, ...] | None = None
+
+
+def stalled_event(
+    known: Known, deletion_id: str, trouble: Trouble, tries: int, policy: RetentionPolicy
+) -> DeletionStalled:
+    """Tell an operator, or whoever has to know after so many *tries*, that the deletion can't go on by itself."""
+    known_to = [one.to for one in policy.escalation if one.after <= max(tries, 1)]
+    placed = tuple(hold.hold_id for hold in known.holds if hold.active) if trouble.holds is None else trouble.holds
+    return DeletionStalled(
+        customer_id=known.customer_id,
+        deletion_id=deletion_id,
+        reason=trouble.reason,
+        holders=trouble.holders,
+        missing=trouble.missing or (trouble.reason,),
+        holds=placed,
+        counts=surveyed_counts(trouble.seen),
+        customers_due=None if trouble.load is None else trouble.load.due,
+        escalate_to=known_to[-1] if known_to else policy.escalation[0].to,
+    )
+
+
+def surveyed_counts(seen: tuple[Seen, ...]) -> tuple[HolderOutcome, ...]:
+    """Write what was surveyed as counts by holder and table: what a deletion would delete."""
+    names = dict.fromkeys(row.holder for row in seen)
+    return tuple(
+        HolderOutcome(holder=name, deleted=counts(tuple((row.table, row.own) for row in seen if row.holder == name)))
+        for name in names
+    )
 
 
 def again_at(tries: int, now: datetime, policy: RetentionPolicy) -> datetime:
@@ -124,36 +173,54 @@ def counts(rows: tuple[Rows, ...]) -> tuple[TableCount, ...]:
     return tuple(TableCount(table=table, rows=number) for table, number in rows)
 
 
-def _command(
-    customer_id: str, deletion: Deletion, name: str, now: datetime, policy: RetentionPolicy
-) -> DeletionRequested:
+def _command(known: Known, deletion: Deletion, name: str, now: datetime, policy: RetentionPolicy) -> DeletionRequested:
     within = {holder.name: holder.respond_within for holder in policy.holders}
     # A holder that the policy doesn't name any more was commanded once and still owes an answer.
     patience = within.get(name, max(within.values()))
     return DeletionRequested(
-        customer_id=customer_id,
+        customer_id=known.customer_id,
         deletion_id=deletion.deletion_id,
         holder=name,
         window_closed_at=deletion.window.closes_at,
-        policy_version=policy.version,
+        policy_version=known.policy_version,
         respond_by=now + patience,
+        keep=kept_at(name, deletion.before, in_force(known.holds, now)),
+        map_sha256=dict(deletion.maps).get(name),
     )
 
 
+def kept_at(name: str, seen: tuple[Seen, ...], holds: Holds) -> tuple[Keep, ...]:
+    """Tell which of *holds* concern the holder *name*, as far as it was seen what it has; in doubt one does."""
+    mine = [row for row in seen if row.holder == name]
+    return tuple(Keep(hold_id=hold.hold_id, scope=scope_of(hold)) for hold in holds if _concerns(hold, mine))
+
+
+def _concerns(hold: Hold, mine: list[Seen]) -> bool:
+    if hold.scope == "table" and hold.names and mine:
+        return any(row.table in hold.names for row in mine)
+    if hold.scope == "category" and hold.names and mine and all(row.category for row in mine):
+        return any(row.category in hold.names for row in mine)
+    return True
+
+
 def _with_counts(holder: Holder, outcome: Erased, answered_at: datetime) -> Holder:
-    deleted = dict(holder.deleted)
-    for count in outcome.deleted:
-        deleted[count.table] = deleted.get(count.table, 0) + count.rows
     return replace(
         holder,
         answered_at=answered_at,
-        deleted=tuple(sorted(deleted.items())),
+        deleted=_sum(holder, outcome.deleted),
         remaining=tuple((count.table, count.rows) for count in outcome.remaining),
         bystanders=tuple(
             (other.table, other.rows_before, other.rows_after, other.before, other.after)
             for other in outcome.bystanders
         ),
     )
+
+
+def _sum(holder: Holder, more: Iterable[TableCount]) -> tuple[Rows, ...]:
+    deleted = dict(holder.deleted)
+    for count in more:
+        deleted[count.table] = deleted.get(count.table, 0) + count.rows
+    return tuple(sorted(deleted.items()))
 
 
 def _residue(outcome: Erased) -> bool:

@@ -17,7 +17,17 @@ from shared.settings import S3
 from shared.signing.signer import Signer
 from shared.store_faults import ObjectMissingError, StoreRefusalError
 
-from .certificate import NAME, NotProvenError, certificate_of, document, folder, verify_text
+from .certificate import (
+    NAME,
+    SECOND_NAME,
+    NotProvenError,
+    certificate_of,
+    document,
+    folder,
+    second_document,
+    verify_text,
+)
+from .dues import Dues
 from .reading import Reader, Reading
 from .tasks import (
     Certified,
@@ -32,6 +42,8 @@ from .tasks import (
     Surveyed,
     SurveyFailed,
     TableReading,
+    Upgrade,
+    Upgraded,
 )
 
 _log = structlog.get_logger()
@@ -54,22 +66,27 @@ class UnreadableError(Exception):
         self.reason = reason
 
 
-def performances(reader: Reader, shelf: Shelf) -> tuple[Performance, ...]:
+def performances(reader: Reader, dues: Dues, shelf: Shelf) -> tuple[Performance, ...]:
     """Tell how each task of the service is performed."""
     return (
-        Performance(Survey, partial(survey, reader)),
+        Performance(Survey, partial(survey, reader, dues)),
         Performance(Check, partial(check, reader)),
         Performance(Certify, partial(certify, shelf)),
+        Performance(Upgrade, partial(upgrade, shelf)),
     )
 
 
-async def survey(reader: Reader, task: Survey, _: Attempt) -> Surveyed | SurveyFailed:
+async def survey(reader: Reader, dues: Dues, task: Survey, attempt: Attempt) -> Surveyed | SurveyFailed:
     """Read every declared holder as it stands before the deletion; an outage is raised, and tried again."""
     try:
         readings = _declared(await reader.before(task.customer_id))
     except (UnreadableError, OperatorError, StoreRefusalError) as error:
         return SurveyFailed(**_step(task), reason=_told("survey", task, error))
-    return Surveyed(**_step(task), readings=readings)
+    rows = sum(table.own for reading in readings for table in reading.tables)
+    load = await dues.count(task, rows, attempt.clock())
+    return Surveyed(
+        **_step(task), readings=readings, due=load.due, customers=load.customers, usual_rows=load.usual_rows
+    )
 
 
 async def check(reader: Reader, task: Check, _: Attempt) -> Checked | CheckFailed:
@@ -90,26 +107,41 @@ async def certify(shelf: Shelf, task: Certify, _: Attempt) -> Certified | Certif
         certificate = document(certificate_of(task))
     except NotProvenError as error:
         return CertifyFailed(**_step(task), reason=_told("certificate", task, error))
+    place, sha256 = await _shelve(shelf, folder(task.customer_id, task.deletion_id), NAME, certificate)
+    return Certified(**_step(task), certificate=place, certificate_sha256=sha256)
+
+
+async def upgrade(shelf: Shelf, task: Upgrade, _: Attempt) -> Upgraded:
+    """Write, sign and store the second certificate in a folder of its own beside the first one's files.
+
+    Raises KeysError or StoreError, to be tried again.
+    """
+    beside = f"{folder(task.customer_id, task.deletion_id)}/upgrade"
+    place, sha256 = await _shelve(shelf, beside, SECOND_NAME, second_document(task))
+    return Upgraded(**_step(task), certificate=place, certificate_sha256=sha256)
+
+
+async def _shelve(shelf: Shelf, place: str, name: str, body: bytes) -> tuple[str, str]:
+    """Sign *body* and store it with all that is needed to check it; give its place and its SHA-256."""
     # The keys are read each time, since an operator may have rotated them.
     signer = Signer.load(shelf.keys)
-    place = folder(task.customer_id, task.deletion_id)
-    sha256 = hashlib.sha256(certificate).hexdigest()
+    sha256 = hashlib.sha256(body).hexdigest()
     async with ObjectStore(shelf.s3) as store:
-        for name, body in _files(certificate, sha256, signer).items():
-            await _keep(store, shelf.bucket, f"{place}/{name}", body)
-    return Certified(**_step(task), certificate=f"s3://{shelf.bucket}/{place}/{NAME}", certificate_sha256=sha256)
+        for file, content in _files(name, body, sha256, signer).items():
+            await _keep(store, shelf.bucket, f"{place}/{file}", content)
+    return f"s3://{shelf.bucket}/{place}/{name}", sha256
 
 
-def _files(certificate: bytes, sha256: str, signer: Signer) -> dict[str, bytes]:
+def _files(name: str, certificate: bytes, sha256: str, signer: Signer) -> dict[str, bytes]:
     """Give all files of a certificate; itself comes last, so that whoever sees it can check it."""
     signed = signer.sign(certificate)
     return {
         "allowed_signers": signer.allowed_signers,
         "signing.pub.pem": signer.public_pem,
-        "VERIFY.txt": verify_text(sha256, signed.key_id),
-        f"{NAME}.sshsig": signed.sshsig,
-        f"{NAME}.sig": signed.ecdsa,
-        NAME: certificate,
+        "VERIFY.txt": verify_text(sha256, signed.key_id, name),
+        f"{name}.sshsig": signed.sshsig,
+        f"{name}.sig": signed.ecdsa,
+        name: certificate,
     }
 
 
@@ -131,9 +163,16 @@ def _declared(readings: tuple[Reading, ...]) -> tuple[HolderReading, ...]:
         HolderReading(
             holder=reading.holder,
             tables=tuple(
-                TableReading(table=one.table, own=one.own, others=one.others, fingerprint=one.fingerprint)
+                TableReading(
+                    table=one.table,
+                    own=one.own,
+                    others=one.others,
+                    fingerprint=one.fingerprint,
+                    category=one.category,
+                )
                 for one in reading.seen
             ),
+            map_sha256=reading.map_sha256,
         )
         for reading in readings
     )

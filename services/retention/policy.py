@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from shared.events.vocabulary import Code
+from shared.events.vocabulary import Code, Ref
 from shared.policy import Ahead, PolicyPart, WindowDays
 
 
@@ -18,6 +18,8 @@ class HolderPolicy(BaseModel):
 
     name: Code
     respond_within: Annotated[timedelta, Field(gt=timedelta(0))]
+    # Keeps no data: it only ends the customer's access, so there is nothing to read before or after.
+    access_only: bool = False
 
 
 class AnnounceBefore(BaseModel):
@@ -26,7 +28,44 @@ class AnnounceBefore(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     window_closes: Ahead
-    deletion: Ahead
+    # Never none: nothing is deleted of which the customer wasn't told.
+    deletion: Annotated[Ahead, Field(min_length=1)]
+
+
+class BlastRadius(BaseModel):
+    """From when on a deletion waits for a second person; what is missing stops the service from starting.
+
+    *customers*: more due within a day. *percent*: of all customers, once more than *few* are due. *rows*: more of one
+    customer; or more than *times_usual* the median of former deletions, unless it is *small*.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    customers: Annotated[int, Field(ge=1)]
+    few: Annotated[int, Field(ge=0)]
+    percent: Annotated[int, Field(ge=1, le=100)]
+    rows: Annotated[int, Field(ge=1)]
+    times_usual: Annotated[int, Field(ge=2)]
+    small: Annotated[int, Field(ge=0)]
+
+
+class Escalation(BaseModel):
+    """Who has to know when a step failed *after* so many times."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    after: Annotated[int, Field(ge=1)]
+    to: Code
+
+
+class BackupPolicy(BaseModel):
+    """Copies *of* a holder's data that nobody deletes from: they expire *kept_days* after they were made."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Code
+    of: Code
+    kept_days: Annotated[int, Field(ge=1)]
 
 
 class RetentionPolicy(PolicyPart):
@@ -37,12 +76,29 @@ class RetentionPolicy(PolicyPart):
     comparison inside its own transaction is enough (in_transaction; for a platform that goes on working).
     """
 
+    # The versions whose windows may still be carried to their end; a window of another one stops for an operator.
+    former_versions: tuple[Ref, ...]
     window_days: WindowDays
     # A deletion that reaches nobody would be complete at once.
     holders: Annotated[tuple[HolderPolicy, ...], Field(min_length=1)]
     retry_after: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
     bystanders: Literal["strict", "in_transaction"]
+    escalation: Annotated[tuple[Escalation, ...], Field(min_length=1)]
+    blast_radius: BlastRadius
+    backups: tuple[BackupPolicy, ...]
+    # Who else handles customers' data on our behalf; named in the certificate.
+    sub_processors: tuple[Code, ...]
     announce_before: AnnounceBefore
+
+    @property
+    def access_only(self) -> frozenset[str]:
+        """Name the holders that only end access."""
+        return frozenset(holder.name for holder in self.holders if holder.access_only)
+
+    @property
+    def readable(self) -> tuple[str, ...]:
+        """Name the holders that keep data."""
+        return tuple(holder.name for holder in self.holders if not holder.access_only)
 
     @field_validator("holders")
     @classmethod
@@ -50,5 +106,8 @@ class RetentionPolicy(PolicyPart):
         names = [holder.name for holder in holders]
         if len(names) > len(set(names)):
             msg = "a holder is named twice"
+            raise ValueError(msg)
+        if all(holder.access_only for holder in holders):
+            msg = "none of them keeps data"
             raise ValueError(msg)
         return holders

@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from shared.events.platform import CustomerInformed, ExportConfirmed
+from shared.events.retention import StallReason
 from shared.events.vocabulary import TableFingerprint
 
-from .holders import Reason, counts
+from .holders import counts
+from .journal import Entry
 from .policy import RetentionPolicy
-from .states import Deletion, Holder, Known, Seen
-from .tasks import Certify, HolderAnswer, HolderReading, HoldEvidence, TableReading
+from .right import approved, total
+from .states import Approval, Deletion, Holder, Known, Seen
+from .tasks import (
+    AccessEnded,
+    ApprovalEvidence,
+    Certify,
+    CopyToExpire,
+    ExportEvidence,
+    HolderAnswer,
+    HolderReading,
+    HoldEvidence,
+    JournalEntry,
+    TableReading,
+)
 
 
 def seen(readings: Iterable[HolderReading]) -> tuple[Seen, ...]:
     """Keep *readings* as the state does."""
     return tuple(
-        Seen(reading.holder, table.table, table.own, table.others, table.fingerprint)
+        Seen(reading.holder, table.table, table.own, table.others, table.fingerprint, table.category or "")
         for reading in readings
         for table in reading.tables
     )
@@ -37,16 +51,25 @@ def unread(rows: tuple[Seen, ...], names: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in names if name not in read)
 
 
+def maps(readings: Iterable[HolderReading]) -> tuple[tuple[str, str], ...]:
+    """Tell by which data map each holder was read."""
+    return tuple((one.holder, one.map_sha256) for one in readings if one.map_sha256 is not None)
+
+
 def objection(
-    deletion: Deletion, after: tuple[Seen, ...], policy: RetentionPolicy
-) -> tuple[Reason, tuple[str, ...]] | None:
+    known: Known, deletion: Deletion, after: tuple[Seen, ...], policy: RetentionPolicy
+) -> tuple[StallReason, tuple[str, ...]] | None:
     """Tell what speaks against calling the deletion complete, and at which holders; None if nothing does."""
-    missing = unread(after, (holder.name for holder in deletion.holders)) or _not_read_again(deletion.before, after)
+    readable = (holder.name for holder in deletion.holders if holder.name not in policy.access_only)
+    missing = unread(after, readable) or _not_read_again(deletion.before, after)
     if missing:
         return "check_failed", missing
     left = _names(row for row in after if row.own)
     if left:
         return "residue", left
+    short = _short(deletion)
+    if short and not approved(known, deletion.deletion_id, "counts", total(deletion.before)):
+        return "counts", short
     touched = _changed(deletion.before, after) if policy.bystanders == "strict" else ()
     return ("bystanders", touched) if touched else None
 
@@ -60,16 +83,30 @@ def certify(
         deletion_id=deletion.deletion_id,
         attempt=known.attempts,
         terminated_at=deletion.window.opens_at,
-        window_days=policy.window_days,
+        window_days=known.window_days,
         window_closed_at=deletion.window.closes_at,
-        policy_version=policy.version,
-        answers=tuple(_answer(holder) for holder in deletion.holders),
+        policy_version=known.policy_version,
+        answers=tuple(_answer(holder) for holder in deletion.holders if holder.name not in policy.access_only),
         before=readings(deletion.before),
         after=readings(after),
         checked_at=checked_at,
-        holds=_holds(known),
+        holds=_holds(known, checked_at),
         informed=_informed(known),
         confirmed=_confirmed(known),
+        access_ended=tuple(_access(holder) for holder in deletion.holders if holder.name in policy.access_only),
+        approvals=tuple(_approval(one) for one in known.approvals if one.deletion_id == deletion.deletion_id),
+        exported=_exported(known),
+        copies=copies(checked_at, policy),
+        sub_processors=policy.sub_processors,
+        journal=tuple(_entry(entry) for entry in known.journal.entries),
+    )
+
+
+def copies(checked_at: datetime, policy: RetentionPolicy) -> tuple[CopyToExpire, ...]:
+    """Name the copies that expire by themselves, and until when each may still hold what was deleted."""
+    return tuple(
+        CopyToExpire(copy_name=one.name, of=one.of, expires_at=checked_at + timedelta(days=one.kept_days))
+        for one in policy.backups
     )
 
 
@@ -84,6 +121,12 @@ def _names(rows: Iterable[Seen]) -> tuple[str, ...]:
 def _not_read_again(before: tuple[Seen, ...], after: tuple[Seen, ...]) -> tuple[str, ...]:
     again = {(row.holder, row.table) for row in after}
     return _names(row for row in before if (row.holder, row.table) not in again)
+
+
+def _short(deletion: Deletion) -> tuple[str, ...]:
+    """Name the holders that say they deleted less than there was: somebody else did, or what they say isn't true."""
+    deleted = {(holder.name, table): rows for holder in deletion.holders for table, rows in holder.deleted}
+    return _names(row for row in deletion.before if deleted.get((row.holder, row.table), 0) < row.own)
 
 
 def _changed(before: tuple[Seen, ...], after: tuple[Seen, ...]) -> tuple[str, ...]:
@@ -105,11 +148,46 @@ def _answer(holder: Holder) -> HolderAnswer:
     )
 
 
-def _holds(known: Known) -> tuple[HoldEvidence, ...]:
+def _holds(known: Known, now: datetime) -> tuple[HoldEvidence, ...]:
     return tuple(
-        HoldEvidence(hold_id=hold.hold_id, basis=hold.basis, placed_at=hold.placed_at, released_at=hold.released_at)
+        HoldEvidence(
+            hold_id=hold.hold_id,
+            basis=hold.basis,
+            placed_at=hold.placed_at,
+            released_at=hold.released_at,
+            scope=hold.scope,
+            ended_at=hold.ends_at if hold.active and not hold.active_at(max(now, known.decided_at or now)) else None,
+        )
         for hold in known.holds
     )
+
+
+def _access(holder: Holder) -> AccessEnded:
+    answered_at = holder.answered_at or holder.commanded_at
+    return AccessEnded(holder=holder.name, commanded_at=holder.commanded_at, answered_at=answered_at)
+
+
+def _approval(one: Approval) -> ApprovalEvidence:
+    return ApprovalEvidence(
+        in_spite_of=one.in_spite_of,
+        rows=one.rows,
+        requested_by=one.requested_by,
+        approved_by=one.approved_by,
+        approved_at=one.approved_at,
+    )
+
+
+def _exported(known: Known) -> ExportEvidence | None:
+    last = max(known.ready, key=lambda one: one.snapshot_at, default=None)
+    if last is None:
+        return None
+    return ExportEvidence(
+        export_id=last.export_id, sha256=last.sha256, snapshot_at=last.snapshot_at, tables=counts(last.tables)
+    )
+
+
+def _entry(entry: Entry) -> JournalEntry:
+    return JournalEntry(at=entry.at, given=entry.given, state=entry.state, events=entry.events, seal=entry.seal)
 
 
 def _informed(known: Known) -> tuple[CustomerInformed, ...]:

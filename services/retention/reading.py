@@ -34,6 +34,7 @@ class Seen:
     own: int
     others: int
     fingerprint: str
+    category: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class Reading:
     holder: str
     seen: tuple[Seen, ...]
     undeclared: tuple[str, ...] = ()
+    map_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +70,8 @@ class Reader:
             return await self._bucket(holder, customer)
         map, connection = load(holder.map).of(customer), await self._connect(holder)  # noqa: A001 - the domain's word
         try:
-            return Reading(
-                holder.name, await _rows_before(connection, map, customer), await _undeclared(connection, map)
-            )
+            seen = await _rows_before(connection, map, customer)
+            return Reading(holder.name, seen, await _undeclared(connection, map), map.sha256)
         finally:
             await connection.close()
 
@@ -85,7 +86,7 @@ class Reader:
             await connection.close()
         seen = [Seen(one.table, one.left, one.standing.count, one.standing.fingerprint) for one in survey.tables]
         # Here "others" are all rows that stand: nothing of the customer may be among them.
-        return Reading(holder.name, tuple(seen), (*undeclared, *(name for name, _ in survey.elsewhere)))
+        return Reading(holder.name, tuple(seen), (*undeclared, *(name for name, _ in survey.elsewhere)), map.sha256)
 
     async def _connect(self, holder: PostgresHolder) -> asyncpg.Connection[asyncpg.Record]:
         dsn = reading_dsn(self.settings, holder)
@@ -108,7 +109,7 @@ async def _rows_before(connection: Connection, map: DataMap, customer: str) -> t
         for table in map.tables:
             own = await measure(connection, own_rows(map, table), customer)
             others = await measure(connection, other_rows(map, table), customer)
-            seen.append(Seen(table.name, own.count, others.count, others.fingerprint))
+            seen.append(Seen(table.name, own.count, others.count, others.fingerprint, table.category))
         return tuple(seen)
 
 

@@ -1,8 +1,8 @@
-"""What the retention service remembers of a customer, and how far the case is: nine states and what is known."""
+"""What the retention service remembers of a customer, and how far the case is: eleven states and what is known."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal, TypeAlias
 
 from msgspec import Struct
@@ -10,6 +10,9 @@ from msgspec import Struct
 from shared.contracts import Contracts
 from shared.holds import Holds
 from shared.window import Window
+from shared.windowchanges import Changes
+
+from .journal import Journal
 
 # A table and its number of rows; the fingerprints of everybody else's rows before and after.
 Rows: TypeAlias = tuple[str, int]
@@ -34,31 +37,106 @@ class Confirmed(Struct, frozen=True):
     confirmed_at: datetime
 
 
+class Promise(Struct, frozen=True):
+    """The date that the customer was last told of for *name*, by which announcement; without *due_at*: it's off."""
+
+    name: Literal["window_closes", "deletion"]
+    last_day: date
+    due_at: datetime | None
+    announcement_id: str
+    told_at: datetime
+
+    def past(self, now: datetime) -> bool:
+        """Tell whether its date has come."""
+        return self.due_at is not None and self.due_at <= now
+
+
+class Ready(Struct, frozen=True):
+    """An export that was ready at *snapshot_at*, and how many rows of each table were in it."""
+
+    export_id: str
+    sha256: str
+    snapshot_at: datetime
+    tables: tuple[Rows, ...]
+
+
+class Approval(Struct, frozen=True):
+    """A second person let a deletion of so many *rows* go on, *in_spite_of* what made it wait."""
+
+    deletion_id: str
+    in_spite_of: tuple[str, ...]
+    rows: int
+    requested_by: str
+    approved_by: str
+    approved_at: datetime
+
+
+class Expiring(Struct, frozen=True):
+    """A certified deletion of which *copies* (name, of which holder, until when) are still to expire.
+
+    The second certificate is made at *due_at*; None while it is being made, for the *attempt*-th time.
+    """
+
+    deletion_id: str
+    certificate: str
+    certificate_sha256: str
+    copies: tuple[tuple[str, str, datetime], ...]
+    due_at: datetime | None
+    attempt: int = 0
+
+
 class Known(Struct, frozen=True):
     """What is known of the customer, however far the case is.
 
+    *window_days*, *policy_version*: by which the window under way is counted; 0 and "" while there is none.
     *decided_at*: the latest moment at which anything was decided, by which a clock that went back is noticed.
     *attempts*: how many steps of proof were ordered, so that an outcome of an earlier one is told apart.
+    *closed*: the deletions that were certified. *unanswered*: the holds that are owed another answer.
+    *reviewed*: the holds of whose review an operator was told.
     """
 
     customer_id: str = ""
     contracts: Contracts = ()
     holds: Holds = ()
+    changes: Changes = ()
+    window_days: int = 0
+    policy_version: str = ""
     told: tuple[str, ...] = ()
+    promised: tuple[Promise, ...] = ()
     informed: tuple[Informed, ...] = ()
+    ready: tuple[Ready, ...] = ()
     confirmed: tuple[Confirmed, ...] = ()
+    early_asked: tuple[str, ...] = ()
+    approvals: tuple[Approval, ...] = ()
     attempts: int = 0
     decided_at: datetime | None = None
+    closed: tuple[str, ...] = ()
+    unanswered: tuple[str, ...] = ()
+    reviewed: tuple[str, ...] = ()
+    expiring: tuple[Expiring, ...] = ()
+    journal: Journal = Journal()
+
+
+class Load(Struct, frozen=True):
+    """How much there is to delete these days: *due* customers within a day, of *customers* in all.
+
+    *usual_rows*: the median of what former deletions deleted; None while there were too few to tell.
+    """
+
+    due: int
+    customers: int
+    usual_rows: int | None
 
 
 class Seen(Struct, frozen=True, array_like=True):
-    """One table at one holder as a survey or a check saw it."""
+    """One table at one holder as a survey or a check saw it; *category* as its data map says, if it says."""
 
     holder: str
     table: str
     own: int
     others: int
     fingerprint: str
+    category: str = ""
 
 
 class Holder(Struct, frozen=True):
@@ -81,12 +159,13 @@ class Holder(Struct, frozen=True):
 
 
 class Deletion(Struct, frozen=True):
-    """A deletion under way: what was *before*, and how far each holder is."""
+    """A deletion under way: what was *before*, by which data *maps* that was read, and how far each holder is."""
 
     deletion_id: str
     window: Window
     before: tuple[Seen, ...]
     holders: tuple[Holder, ...]
+    maps: tuple[tuple[str, str], ...] = ()
 
 
 class Unknown(Struct, frozen=True, tag_field="kind", tag="unknown"):
@@ -117,11 +196,30 @@ class Held(Struct, frozen=True, tag_field="kind", tag="held"):
 
 
 class Surveying(Struct, frozen=True, tag_field="kind", tag="surveying"):
-    """What there is is read before the deletion; the commands follow on the next waking, with what was *seen*."""
+    """What there is is read before the deletion; what follows is decided on the next waking, by what was *seen*."""
 
     known: Known
     window: Window
     seen: tuple[Seen, ...] = ()
+    maps: tuple[tuple[str, str], ...] = ()
+    load: Load | None = None
+    wakes_at: datetime | None = None
+
+
+class Awaiting(Struct, frozen=True, tag_field="kind", tag="awaiting"):
+    """The window has closed and nothing holds, but *missing* stands against the deletion: nothing is commanded.
+
+    Until *wakes_at* there is still time to hear that the customer was told; then an operator decides, and was asked
+    *tries* times.
+    """
+
+    known: Known
+    window: Window
+    seen: tuple[Seen, ...]
+    maps: tuple[tuple[str, str], ...]
+    load: Load
+    missing: tuple[str, ...]
+    tries: int = 0
     wakes_at: datetime | None = None
 
 
@@ -157,6 +255,8 @@ class Closed(Struct, frozen=True, tag_field="kind", tag="closed"):
     certificate: str
     certificate_sha256: str
     closed_at: datetime
+    # What each holder deleted, for a hold that comes too late for it.
+    deleted: tuple[tuple[str, tuple[Rows, ...]], ...] = ()
 
 
 Step: TypeAlias = Literal["survey", "answers", "check", "certify", "contract"]
@@ -177,4 +277,13 @@ class Stalled(Struct, frozen=True, tag_field="kind", tag="stalled"):
     checked_at: datetime | None = None
 
 
-State: TypeAlias = Unknown | Serving | InWindow | Held | Surveying | Deleting | Checking | Certifying | Closed | Stalled
+State: TypeAlias = (
+    Unknown | Serving | InWindow | Held | Surveying | Awaiting | Deleting | Checking | Certifying | Closed | Stalled
+)
+# Of these there is a window; what it was is theirs to say.
+Ended: TypeAlias = InWindow | Held | Surveying | Awaiting | Deleting | Checking | Certifying | Closed | Stalled
+
+
+def window_of_state(state: Ended) -> Window:
+    """Give the window that *state* is about."""
+    return state.deletion.window if isinstance(state, Deleting | Checking | Certifying) else state.window

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from shared.decision import Outcome, Task
 from shared.events.platform import CustomerInformed, ExportConfirmed
 from shared.events.vocabulary import (
@@ -28,13 +30,15 @@ class TableReading(Value):
     own: Count
     others: Count
     fingerprint: Fingerprint
+    category: Code | None = None
 
 
 class HolderReading(Value):
-    """What was read at one holder."""
+    """What was read at one holder, by which data map."""
 
     holder: Code
     tables: tuple[TableReading, ...]
+    map_sha256: Sha256 | None = None
 
 
 class HolderAnswer(Value):
@@ -49,12 +53,59 @@ class HolderAnswer(Value):
 
 
 class HoldEvidence(Value):
-    """A legal hold that there was."""
+    """A legal hold that there was, of everything or of a part; *ended_at* by its own end."""
 
     hold_id: Ref
     basis: Citation | None
     placed_at: Moment | None
     released_at: Moment | None
+    scope: Literal["all", "category", "table", "person"] = "all"
+    ended_at: Moment | None = None
+
+
+class ApprovalEvidence(Value):
+    """That a second person let the deletion go on in spite of what made it wait."""
+
+    in_spite_of: tuple[Code, ...]
+    rows: Count
+    requested_by: Ref
+    approved_by: Ref
+    approved_at: Moment
+
+
+class JournalEntry(Value):
+    """One decision in the case: *seal* is over it and the seal before (docs/certificate.md)."""
+
+    at: Moment
+    given: TableName
+    state: Code
+    events: tuple[TableName, ...]
+    seal: Sha256
+
+
+class ExportEvidence(Value):
+    """What the last export that was ready had in it."""
+
+    export_id: Ref
+    sha256: Sha256
+    snapshot_at: Moment
+    tables: tuple[TableCount, ...]
+
+
+class CopyToExpire(Value):
+    """A copy *of* a holder's data that expires by itself, at the latest at *expires_at*."""
+
+    copy_name: Code
+    of: Code
+    expires_at: Moment
+
+
+class AccessEnded(Value):
+    """That a service which keeps no data ended the customer's access."""
+
+    holder: Code
+    commanded_at: Moment
+    answered_at: Moment
 
 
 class ProofTask(Task):
@@ -78,9 +129,15 @@ class Survey(ProofTask):
 
 
 class Surveyed(ProofOutcome):
-    """Every holder was read."""
+    """Every holder was read; *due*, of all *customers*, are to be deleted within a day.
+
+    *usual_rows*: the median of what former deletions deleted; None while there were too few to tell.
+    """
 
     readings: tuple[HolderReading, ...]
+    due: Count
+    customers: Count
+    usual_rows: Count | None
 
 
 class SurveyFailed(ProofOutcome):
@@ -122,6 +179,12 @@ class Certify(ProofTask):
     holds: tuple[HoldEvidence, ...]
     informed: tuple[CustomerInformed, ...]
     confirmed: tuple[ExportConfirmed, ...]
+    access_ended: tuple[AccessEnded, ...]
+    approvals: tuple[ApprovalEvidence, ...]
+    exported: ExportEvidence | None
+    copies: tuple[CopyToExpire, ...]
+    sub_processors: tuple[Code, ...]
+    journal: tuple[JournalEntry, ...]
 
 
 class Certified(ProofOutcome):
@@ -135,3 +198,18 @@ class CertifyFailed(ProofOutcome):
     """The certificate could not be made, for good."""
 
     reason: Code
+
+
+class Upgrade(ProofTask):
+    """Write and sign the second certificate: the *copies* that the first one named have expired."""
+
+    certificate: Place
+    certificate_sha256: Sha256
+    copies: tuple[CopyToExpire, ...]
+
+
+class Upgraded(ProofOutcome):
+    """The second certificate is stored at *certificate*."""
+
+    certificate: Place
+    certificate_sha256: Sha256

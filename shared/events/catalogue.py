@@ -19,6 +19,8 @@ from .platform import (
     ContractRegistered,
     CustomerInformed,
     DeletionAcknowledged,
+    DeletionApproved,
+    EarlyDeletionRequested,
     ExportConfirmed,
     ExportRequested,
     LegalHoldPlaced,
@@ -27,21 +29,34 @@ from .platform import (
     NoticeWithdrawn,
     TransferAgreed,
     TransitionProlonged,
+    WindowChanged,
 )
-from .retention import AccountClosed, DeletionCompleted, DeletionRequested, DeletionStalled, RetentionExpired
+from .retention import (
+    AccountClosed,
+    DeletionCompleted,
+    DeletionRequested,
+    DeletionStalled,
+    EarlyDeletionAccepted,
+    EarlyDeletionRefused,
+    ErasureUpgraded,
+    LegalHoldAnswered,
+    RetentionExpired,
+)
 
 # fmt: off
 EVENTS: dict[str, type[Event]] = {event.type(): event for event in (
     # from other platform services and support tooling
     ContractRegistered, NoticeReceived, NoticeWithdrawn, TransitionProlonged, ExportRequested, ExportConfirmed,
-    TransferAgreed, LegalHoldPlaced, LegalHoldReleased, DeletionAcknowledged, CustomerInformed,
+    TransferAgreed, WindowChanged, EarlyDeletionRequested, LegalHoldPlaced, LegalHoldReleased, DeletionApproved,
+    DeletionAcknowledged, CustomerInformed,
     # notice
     NoticeAccepted, NoticeRejected, WithdrawalAccepted, WithdrawalRejected, ProlongationAccepted, ProlongationRejected,
     ContractTerminated, DeadlineApproaching,
     # exporter
     ExportReady, ExportRefused, ExportFailed, ExportDeleted,
     # retention
-    RetentionExpired, DeletionRequested, DeletionCompleted, DeletionStalled, AccountClosed,
+    RetentionExpired, EarlyDeletionAccepted, EarlyDeletionRefused, DeletionRequested, DeletionCompleted,
+    DeletionStalled, LegalHoldAnswered, AccountClosed, ErasureUpgraded,
 )}
 INSTRUCTIONS: dict[str, type[Instruction]] = {instruction.type(): instruction for instruction in (
     DeadLettersReplayed, ServicePaused, ServiceResumed,

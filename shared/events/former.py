@@ -9,6 +9,7 @@ from pydantic import Field
 from .event import Event
 from .notice import ContractTerminated, DeadlineApproaching, NoticeRejected
 from .platform import CalendarDays, ContractRegistered, NoRenewal, Vouched
+from .retention import DeletionStalled
 from .vocabulary import Code, ContractId, Count, Day, Moment, Positive, Ref, Value, Zone
 
 
@@ -115,3 +116,23 @@ class DeadlineApproachingV1(Event):
 def deadline_approaching(old: DeadlineApproachingV1) -> DeadlineApproaching:
     """Say the same; changes weren't told apart."""
     return DeadlineApproaching(**old.model_dump())
+
+
+class DeletionStalledV1(Event):
+    """The deletion can't go on without an operator: *holders* are those that it waits for."""
+
+    owner: ClassVar[str] = "retention"
+
+    deletion_id: Ref
+    reason: Literal["unanswered", "refused", "residue", "bystanders", "check_failed", "contract_active"]
+    holders: tuple[Code, ...]
+
+    @classmethod
+    def type(cls) -> str:
+        """Name the event as its topic does."""
+        return DeletionStalled.type()
+
+
+def deletion_stalled(old: DeletionStalledV1) -> DeletionStalled:
+    """Say the same; the reason was all that was missing."""
+    return DeletionStalled(**old.model_dump(), missing=(old.reason,))

@@ -203,13 +203,50 @@ class TransferAgreed(Event):
     agreed_at: Moment
 
 
+class Everything(Value):
+    """All that there is of the customer."""
+
+    kind: Literal["all"] = "all"
+
+
+class OfCategories(Value):
+    """What the data maps count among these categories."""
+
+    kind: Literal["category"] = "category"
+    categories: tuple[Code, ...]
+
+
+class OfTables(Value):
+    """The rows of these tables, or the objects of these buckets."""
+
+    kind: Literal["table"] = "table"
+    tables: tuple[TableName, ...]
+
+
+class OfPersons(Value):
+    """What there is of these persons: opaque references that the platform can resolve."""
+
+    kind: Literal["person"] = "person"
+    persons: tuple[Ref, ...]
+
+
+HoldScope: TypeAlias = Annotated[Everything | OfCategories | OfTables | OfPersons, Field(discriminator="kind")]
+
+
 class LegalHoldPlaced(Event):
-    """Nothing of the customer's may be deleted until the hold is released (P8)."""
+    """Nothing in *scope* may be deleted until the hold is released, or to the end of *ends_at* if there is one (P8).
+
+    A scope that names nothing holds everything. *responsible* answers for it and looks again on *review_on*.
+    """
 
     hold_id: Ref
     basis: Citation
     placed_by: Ref
     placed_at: Moment
+    scope: HoldScope = Everything()
+    responsible: Ref | None = None
+    review_on: Day | None = None
+    ends_at: Moment | None = None
 
 
 class LegalHoldReleased(Event):
@@ -257,6 +294,41 @@ class DeletionAcknowledged(Event):
     holder: Code
     outcome: Annotated[Erased | NotErased, Field(discriminator="kind")]
     answered_at: Moment
+
+
+class WindowChanged(Event):
+    """The days in which the data can be fetched last to the end of *last_day*; the latest change counts (P3).
+
+    It can make the window longer, or take back that it was made longer. It is never shorter than the policy says.
+    """
+
+    change_id: Ref
+    last_day: Day
+    changed_by: Ref
+    changed_at: Moment
+
+
+class EarlyDeletionRequested(Event):
+    """The customer, having confirmed *export_id*, asks that everything be deleted before the window is over (P10)."""
+
+    request_id: Ref
+    export_id: Ref
+    requested_by: Ref
+    requested_at: Moment
+
+
+class DeletionApproved(Event):
+    """A second person lets a deletion go on in spite of what made it wait; who asked for it can't be the same.
+
+    *rows*: how many the dry run showed in all. A deletion that has grown since is not what was approved.
+    """
+
+    deletion_id: Ref
+    in_spite_of: tuple[Literal["not_informed", "blast_radius", "size", "policy_unknown", "counts"], ...]
+    rows: Count
+    requested_by: Ref
+    approved_by: Ref
+    approved_at: Moment
 
 
 class CustomerInformed(Event):

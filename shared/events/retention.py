@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeAlias
 
 from .event import Event
-from .vocabulary import Code, Count, Moment, Place, Positive, Ref, Sha256, TableCount, Value
+from .platform import HoldScope
+from .vocabulary import Code, Count, Day, Moment, Place, Positive, Ref, Sha256, TableCount, Value
 
 
 class RetentionExpired(Event):
@@ -18,8 +19,19 @@ class RetentionExpired(Event):
     window_closed_at: Moment
 
 
+class Keep(Value):
+    """A legal hold that concerns a holder only in part: what is in *scope* has to stay."""
+
+    hold_id: Ref
+    scope: HoldScope
+
+
 class DeletionRequested(Event):
-    """The command to one *holder* to delete all it has of the customer; it checks the right to once more."""
+    """The command to one *holder* to delete all it has of the customer; it checks the right to once more.
+
+    What is in *keep* has to stay; a holder that can't spare it deletes nothing and answers ``held``. *map_sha256* is
+    the data map by which its rows were counted before.
+    """
 
     owner: ClassVar[str] = "retention"
 
@@ -28,6 +40,8 @@ class DeletionRequested(Event):
     window_closed_at: Moment
     policy_version: Ref
     respond_by: Moment
+    keep: tuple[Keep, ...] = ()
+    map_sha256: Sha256 | None = None
 
 
 class HolderOutcome(Value):
@@ -47,14 +61,81 @@ class DeletionCompleted(Event):
     checked_at: Moment
 
 
+StallReason: TypeAlias = Literal[
+    "unanswered", "refused", "held", "residue", "counts", "bystanders", "check_failed", "contract_active",
+    "not_informed", "blast_radius", "size", "policy_unknown", "not_approved", "hold_review",
+]  # fmt: skip
+
+
 class DeletionStalled(Event):
-    """The deletion can't go on without an operator: *holders* are those that it waits for."""
+    """The deletion can't go on without somebody: *holders* are those that it waits for, *holds* what keeps it.
+
+    *missing* is all that stands against it, *reason* the first of that. *counts* is the dry run: what would be
+    deleted, which ``DeletionApproved`` has to name in all. *escalate_to* is who has to know by now.
+    """
+
+    version: ClassVar[int] = 2
+    owner: ClassVar[str] = "retention"
+
+    deletion_id: Ref
+    reason: StallReason
+    holders: tuple[Code, ...]
+    missing: tuple[StallReason, ...] = ()
+    holds: tuple[Ref, ...] = ()
+    counts: tuple[HolderOutcome, ...] = ()
+    customers_due: Count | None = None
+    escalate_to: Code | None = None
+
+
+class LegalHoldAnswered(Event):
+    """What a hold that came while a deletion ran could still save, by holder, and what it came too late for.
+
+    Of *unanswered* holders it can't be said yet: another answer follows when they have spoken.
+    """
+
+    owner: ClassVar[str] = "retention"
+
+    hold_id: Ref
+    deletion_id: Ref
+    saved: tuple[Code, ...]
+    too_late: tuple[HolderOutcome, ...]
+    unanswered: tuple[Code, ...]
+    answered_at: Moment
+
+
+class EarlyDeletionAccepted(Event):
+    """The window closes at the end of *last_day*, since the customer confirmed *export_id* and asked for it (P10)."""
+
+    owner: ClassVar[str] = "retention"
+
+    request_id: Ref
+    export_id: Ref
+    sha256: Sha256
+    terminated_at: Moment
+    last_day: Day
+    closes_at: Moment
+    accepted_at: Moment
+
+
+class EarlyDeletionRefused(Event):
+    """Everything stays until the window is over, and why."""
+
+    owner: ClassVar[str] = "retention"
+
+    request_id: Ref
+    reason: Literal["not_confirmed", "not_in_window", "held"]
+
+
+class ErasureUpgraded(Event):
+    """The last copy that the first certificate said would expire has: the second one, at *certificate*, says so."""
 
     owner: ClassVar[str] = "retention"
 
     deletion_id: Ref
-    reason: Literal["unanswered", "refused", "residue", "bystanders", "check_failed", "contract_active"]
-    holders: tuple[Code, ...]
+    certificate: Place
+    certificate_sha256: Sha256
+    first_sha256: Sha256
+    upgraded_at: Moment
 
 
 class AccountClosed(Event):

@@ -58,6 +58,17 @@ class S3Holder:
         return self.prefix.replace(CUSTOMER, customer)
 
 
+@dataclass(frozen=True, slots=True)
+class AccessHolder:
+    """A service that keeps nothing of the customer's, and only ends its access; *answered_by* as above."""
+
+    name: str
+    answers_within: timedelta
+    answered_by: str
+    kind: Literal["access"] = "access"
+
+
+# Those that keep data.
 Holder = PostgresHolder | S3Holder
 
 
@@ -92,15 +103,39 @@ class _WrittenS3(_Written):
     prefix: Prefix
 
 
+class _WrittenAccess(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    kind: Literal["access"]
+    answers_within: Duration
+    # Nobody can end another's access for it.
+    answered_by: Code
+
+
+_WrittenHolder = Annotated[_WrittenPostgres | _WrittenS3 | _WrittenAccess, Discriminator("kind")]
+
+
 class _WrittenHolders(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     version: Literal[1]
-    holders: dict[Code, Annotated[_WrittenPostgres | _WrittenS3, Discriminator("kind")]] = Field(min_length=1)
+    holders: dict[Code, _WrittenHolder] = Field(min_length=1)
 
 
 def load_holders(path: Path) -> tuple[Holder, ...]:
-    """Read the holders declared at *path*; the maps that it names lie beside it. Raises ``HoldersError``."""
+    """Read the holders of data declared at *path*; the maps that it names lie beside it. Raises ``HoldersError``."""
+    holders = _read(path).holders.items()
+    return tuple(_holder(name, one, path.parent) for name, one in holders if not isinstance(one, _WrittenAccess))
+
+
+def load_access_holders(path: Path) -> tuple[AccessHolder, ...]:
+    """Read those that keep nothing, and only end the customer's access. Raises ``HoldersError``."""
+    holders = _read(path).holders.items()
+    ends = ((name, one) for name, one in holders if isinstance(one, _WrittenAccess))
+    return tuple(AccessHolder(name, one.answers_within, one.answered_by) for name, one in ends)
+
+
+def _read(path: Path) -> _WrittenHolders:
     try:
         document = yaml.load(path.read_text(encoding="utf-8"), Loader=OnceLoader)  # noqa: S506 - a SafeLoader, stricter
         written = _WrittenHolders.model_validate(document)
@@ -113,7 +148,7 @@ def load_holders(path: Path) -> tuple[Holder, ...]:
         where = ".".join(str(part) for place, part in enumerate(first["loc"]) if place != 2) or "the document"  # noqa: PLR2004
         msg = f"{path}: at {where}: {first['msg'].lower()}. See deploy/holders.yaml for an example."
         raise HoldersError(msg) from error
-    return tuple(_holder(name, one, path.parent) for name, one in written.holders.items())
+    return written
 
 
 def _holder(name: str, written: _WrittenPostgres | _WrittenS3, folder: Path) -> Holder:

@@ -118,7 +118,7 @@ def erase_ended(state: Holding, event: EraseEnded, now: datetime, _: HolderPolic
 def _begin(state: Holding, event: DeletionRequested, command: Command, now: datetime) -> Decision[Holding]:
     if event.window_closed_at > now:
         refusal = NotErased(reason="window_open")
-    elif held(state.holds):
+    elif held(state.holds, now):
         refusal = NotErased(reason="held")
     else:
         task = Erase(

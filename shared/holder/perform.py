@@ -27,6 +27,8 @@ from .tasks import Erase, EraseEnded
 from .work import Work
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from ..clock import Clock
     from ..datamap.live import Connection
     from ..performer import Attempt
@@ -58,8 +60,8 @@ class Eraser:
     async def _erase(self, own: Connection, holder: Holder, task: Erase, clock: Clock) -> Erased | NotErased:
         right = Right(
             window_closed_at=task.window_closed_at,
-            held=await self._held(own, task.customer_id),
-            still_held=lambda: self._held(own, task.customer_id),
+            held=await self._held(own, task.customer_id, clock()),
+            still_held=lambda: self._held(own, task.customer_id, clock()),
             deletion_id=task.noted_as,
             moved_clock=self.moved_clock,
         )
@@ -111,8 +113,8 @@ class Eraser:
             log.warning("deleted slowly", place=one.table, create_index=one.create_index)
         return erasure.outcome
 
-    async def _held(self, own: Connection, customer_id: str) -> bool:
-        return await held_at(own, customer_id)
+    async def _held(self, own: Connection, customer_id: str, now: datetime) -> bool:
+        return await held_at(own, customer_id, now)
 
 
 @asynccontextmanager

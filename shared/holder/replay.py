@@ -115,8 +115,8 @@ async def _again(
             await ledger.prepare(database)
             await ledger.finish(database, entry.deletion_id)
         return Replayed(entry, 0)
-    held = place.knows_holds and await held_at(kept, entry.customer_id)
     clock = choose_clock()
+    held = place.knows_holds and await held_at(kept, entry.customer_id, clock())
     moved = isinstance(clock, MovedClock)
     right = Right(entry.window_closed_at, held=held, deletion_id=entry.deletion_id, moved_clock=moved)
     try:

@@ -9,7 +9,14 @@ import pytest
 
 from deploy.platform.generate import HERE
 from shared.datamap.model import load
-from shared.holder.declaration import HoldersError, PostgresHolder, S3Holder, load_holders
+from shared.holder.declaration import (
+    AccessHolder,
+    HoldersError,
+    PostgresHolder,
+    S3Holder,
+    load_access_holders,
+    load_holders,
+)
 
 DECLARED = HERE.parent / "holders.yaml"
 
@@ -55,3 +62,16 @@ def test_a_mistake_is_named(tmp_path: Path, right: str, wrong: str, where: str) 
         load_holders(file)
 
     assert where in str(caught.value)
+
+
+def test_who_only_ends_access(tmp_path: Path) -> None:
+    """A service that keeps no data is declared with who answers for it, and isn't among those that are read."""
+    file = tmp_path / "holders.yaml"
+    said = "  single-sign-on: { kind: access, answered_by: accounts, answers_within: P1D }\n"
+    file.write_text(DECLARED.read_text() + said)
+
+    assert load_access_holders(file) == (AccessHolder("single-sign-on", timedelta(days=1), "accounts"),)
+    assert len(load_holders(file)) == 3
+    file.write_text(file.read_text().replace("answered_by: accounts, ", ""))
+    with pytest.raises(HoldersError, match="answered_by"):
+        load_access_holders(file)

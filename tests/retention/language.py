@@ -20,12 +20,14 @@ from services.retention.tasks import (
     Surveyed,
     TableReading,
 )
+from shared import holds
 from shared.decision import Outcome, Task
 from shared.events.event import Event
-from shared.events.notice import ContractTerminated
+from shared.events.notice import ContractTerminated, DeadlineApproaching
 from shared.events.platform import (
     CalendarDays,
     ContractRegistered,
+    CustomerInformed,
     DeletionAcknowledged,
     Erased,
     LegalHoldPlaced,
@@ -49,8 +51,25 @@ DELETION = "acme:2027-01-01"
 
 
 def casework(policy: RetentionPolicy = POLICY, now: datetime = OVER) -> Casework:
-    """Give a customer never heard of."""
+    """Give a customer never heard of, whom every announcement reaches at once."""
+    return Casework(domain(policy), now, answer=delivered)
+
+
+def unreached(policy: RetentionPolicy = POLICY, now: datetime = OVER) -> Casework:
+    """Give a customer never heard of, whom no announcement reaches."""
     return Casework(domain(policy), now)
+
+
+def delivered(event: Event, now: datetime) -> Event | None:
+    """Say that an announcement arrived."""
+    return informed(event.announcement_id, now) if isinstance(event, DeadlineApproaching) else None
+
+
+def informed(announcement_id: str, now: datetime, outcome: Any = "delivered") -> CustomerInformed:
+    """Say what became of an announcement."""
+    return CustomerInformed(
+        customer_id="acme", announcement_id=announcement_id, channel="email", outcome=outcome, informed_at=now
+    )
 
 
 def contract(contract_id: str = "c1", **changes: Any) -> ContractRegistered:
@@ -76,11 +95,16 @@ def terminated(contract_id: str = "c1", moment: datetime = OVER, **changes: Any)
     )
 
 
-def hold(moment: datetime, hold_id: str = "h1") -> LegalHoldPlaced:
+def hold(moment: datetime, hold_id: str = "h1", **values: Any) -> LegalHoldPlaced:
     """Place a legal hold."""
     return LegalHoldPlaced(
-        customer_id="acme", hold_id=hold_id, basis="T 1234-26", placed_by="staff-7", placed_at=moment
+        customer_id="acme", hold_id=hold_id, basis="T 1234-26", placed_by="staff-7", placed_at=moment, **values
     )
+
+
+def held_by_all() -> holds.Holds:
+    """Give a hold of everything, as it is kept."""
+    return holds.placed((), hold(OVER))
 
 
 def release(moment: datetime, hold_id: str = "h1") -> LegalHoldReleased:
@@ -126,11 +150,17 @@ def readings(
     return tuple(HolderReading(holder=holder, tables=(one,)) for holder in holders)
 
 
+def surveyed(task: Survey, due: int = 1, customers: int = 1000, **changes: Any) -> Surveyed:
+    """Read ten rows at each holder, with so many customers *due*."""
+    values: dict[str, Any] = {"readings": readings(task.holders, own=10), "usual_rows": None, **changes}
+    step = {"deletion_id": task.deletion_id, "attempt": task.attempt}
+    return Surveyed(customer_id="acme", due=due, customers=customers, **step, **values)
+
+
 def performed(task: Task) -> Outcome:
     """Perform a task as it should go."""
     if isinstance(task, Survey):
-        seen = readings(task.holders, own=10)
-        return Surveyed(customer_id="acme", deletion_id=task.deletion_id, attempt=task.attempt, readings=seen)
+        return surveyed(task)
     if isinstance(task, Check):
         return Checked(
             customer_id="acme", deletion_id=task.deletion_id, attempt=task.attempt, readings=readings(task.holders)

@@ -7,11 +7,14 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from services.retention.course import NoRightToDeleteError, command_all
+from services.retention.course import considered
 from services.retention.domain import decide, wakes_at
 from services.retention.policy import HolderPolicy, RetentionPolicy
+from services.retention.right import NoRightToDeleteError, insist
 from services.retention.states import (
+    Awaiting,
     Certifying,
     Checking,
     Closed,
@@ -44,7 +47,6 @@ from shared.events.retention import (
     DeletionStalled,
     RetentionExpired,
 )
-from shared.window import window_of
 from tests.casework import Casework, at
 from tests.retention.language import (
     CLOSES,
@@ -58,6 +60,7 @@ from tests.retention.language import (
     contract,
     deleting,
     erased,
+    held_by_all,
     hold,
     not_erased,
     performed,
@@ -69,6 +72,7 @@ from tests.retention.language import (
 
 STRICT = POLICY.model_copy(update={"bystanders": "strict"})
 MOMENT = timedelta(microseconds=1)
+LOAD = {"due": 1, "customers": 1000, "usual_rows": None}
 
 
 def test_the_whole_way() -> None:
@@ -204,8 +208,12 @@ def test_a_hold_always_wins(stage: str) -> None:
     assert work.one(RetentionExpired)
     work.tell(release(work.now))
     work.perform(performed)
+    # The customer was told of no deletion while there was a hold, so it is told now, and has until tomorrow.
+    assert not work.all(DeletionRequested)
+    work.until(work.now + 2 * DAY)
 
-    assert isinstance(work.state, Deleting)
+    assert isinstance(work.state, Deleting | Stalled)
+    assert len(work.all(DeletionRequested)) == 3
 
 
 def test_two_holds() -> None:
@@ -314,7 +322,7 @@ def test_unanswered() -> None:
     ("answer", "reason"),
     [
         (not_erased(HOLDERS[0]), "refused"),
-        (not_erased(HOLDERS[0], "held"), "refused"),
+        (not_erased(HOLDERS[0], "held"), "held"),
         (erased(HOLDERS[0], left=1), "residue"),
         (erased(HOLDERS[0], touched=1), "bystanders"),
         (silent(HOLDERS[0]), "bystanders"),
@@ -331,7 +339,7 @@ def test_bad_answers(answer: Event, reason: str) -> None:
     # What can be done again is; where others were touched an operator has to look first.
     assert len(work.all(DeletionRequested)) == (3 if reason == "bystanders" else 4)
     assert not work.all(DeletionCompleted)
-    work.tell(erased(HOLDERS[0], rows=2))
+    work.tell(erased(HOLDERS[0]))
     work.perform(performed)
 
     assert isinstance(work.state, Closed)
@@ -389,7 +397,7 @@ def _failing(kind: type[Task], outcome: Callable[..., Outcome], **values: Any) -
     ("policy", "kind", "outcome", "values", "reason"),
     [
         (POLICY, Survey, SurveyFailed, {"reason": "unreachable"}, "check_failed"),
-        (POLICY, Survey, Surveyed, {"readings": readings(HOLDERS[:2])}, "check_failed"),
+        (POLICY, Survey, Surveyed, {"readings": readings(HOLDERS[:2]), **LOAD}, "check_failed"),
         (POLICY, Check, CheckFailed, {"reason": "unreachable"}, "check_failed"),
         (POLICY, Check, Checked, {"readings": ()}, "check_failed"),
         (POLICY, Check, Checked, {"readings": readings(HOLDERS[:2])}, "check_failed"),
@@ -445,7 +453,7 @@ def test_clock_went_back() -> None:
     work.perform(performed)
     work.until(CLOSES - timedelta(minutes=2))
     assert not work.all(DeletionRequested)
-    work.until(CLOSES)
+    work.until(CLOSES + 2 * DAY)
 
     assert len(work.all(DeletionRequested)) == 3
 
@@ -461,24 +469,56 @@ def test_clock_went_back_after_the_close() -> None:
     work.perform(performed)
     work.until(CLOSES + 100 * DAY - timedelta(minutes=2))
     assert not work.all(DeletionRequested)
-    work.until(CLOSES + 100 * DAY)
+    work.until(CLOSES + 102 * DAY)
 
     assert len(work.all(DeletionRequested)) == 3
 
 
-def test_no_right_no_command() -> None:
-    """Even a state that is wrong gives no command without the right to: not before the close, not under a hold."""
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        pytest.param(lambda known: replace(known, holds=held_by_all()), id="held"),
+        pytest.param(lambda known: replace(known, contracts=()), id="no contract is known"),
+        pytest.param(lambda known: replace(known, window_days=120), id="another window"),
+        pytest.param(lambda known: replace(known, customer_id=""), id="nobody's"),
+        pytest.param(lambda known: replace(known, decided_at=CLOSES + DAY), id="the clock went back"),
+    ],
+)
+def test_no_right_no_command(spoilt: Callable[[Known], Known]) -> None:
+    """Even a state that is wrong gives no command without the right to: what is missing or strange is none."""
     work = casework()
     work.tell(contract(), terminated())
-    window = window_of(work.state.known.contracts, 90)
-    assert window is not None
+    work.until(CLOSES)
+    work.tell(performed(work.ordered.pop(0)[1]))
+    state = work.state
+    assert isinstance(considered(state, CLOSES, POLICY).state, Deleting)
+
     with pytest.raises(NoRightToDeleteError):
-        command_all(Surveying(work.state.known, window), CLOSES - MOMENT, POLICY)
-    work.tell(hold(OVER))
+        considered(replace(state, known=spoilt(state.known)), CLOSES, POLICY)
+
+
+@pytest.mark.parametrize("spoilt", [{"seen": ()}, {"load": None}])
+def test_nothing_read_no_command(spoilt: dict[str, Any]) -> None:
+    """Without a survey of what there is, and of how much else is due, nothing is commanded."""
+    work = casework()
+    work.tell(contract(), terminated())
+    work.until(CLOSES)
+    work.tell(performed(work.ordered.pop(0)[1]))
+
     with pytest.raises(NoRightToDeleteError):
-        command_all(Surveying(work.state.known, window), CLOSES, POLICY)
+        considered(replace(work.state, **spoilt), CLOSES, POLICY)
+
+
+def test_no_command_before_the_close() -> None:
+    """A moment before the window's close there is no right to delete."""
+    work = casework()
+    work.tell(contract(), terminated())
+    work.until(CLOSES)
+    work.tell(performed(work.ordered.pop(0)[1]))
+
     with pytest.raises(NoRightToDeleteError):
-        command_all(Surveying(Known("acme"), window), CLOSES, POLICY)
+        insist(work.state.known, work.state.window, CLOSES - MOMENT, POLICY)
+    assert isinstance(considered(work.state, CLOSES - MOMENT, POLICY).state, Awaiting)
 
 
 def test_new_holder_in_the_policy() -> None:
@@ -528,7 +568,11 @@ def test_evidence() -> None:
     tasks = _tasks(work)
 
     (certify,) = [task for task in tasks if isinstance(task, Certify)]
-    assert (certify.informed, certify.confirmed) == ((told,), (confirmed,))
+    assert told in certify.informed
+    assert {one.announcement_id for one in certify.informed} == {
+        event.announcement_id for event in work.all(DeadlineApproaching)
+    }
+    assert certify.confirmed == (confirmed,)
     assert [(one.hold_id, one.released_at) for one in certify.holds] == [("h1", OVER + DAY)]
     assert [answer.deleted[0].rows for answer in certify.answers] == [10, 10, 10]
     assert (certify.window_closed_at, certify.policy_version) == (CLOSES, POLICY.version)

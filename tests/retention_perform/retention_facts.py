@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from services.retention.tasks import Certify, HolderAnswer, HolderReading, HoldEvidence, TableReading
+from services.retention.journal import Journal, noted
+from services.retention.tasks import (
+    Certify,
+    ExportEvidence,
+    HolderAnswer,
+    HolderReading,
+    HoldEvidence,
+    JournalEntry,
+    TableReading,
+)
 from shared.events.platform import CustomerInformed, ExportConfirmed
 from shared.events.vocabulary import TableCount, TableFingerprint
 
@@ -34,6 +43,22 @@ def hold(released_at: datetime | None = CLOSED) -> HoldEvidence:
     return HoldEvidence(hold_id="hold-1", basis="BFL 7:2", placed_at=END, released_at=released_at)
 
 
+def exported(rows: int = 1) -> ExportEvidence:
+    """Give the last export, from before the last row was written."""
+    tables = (TableCount(table="users", rows=rows),)
+    return ExportEvidence(export_id="e-1", sha256="0" * 64, snapshot_at=END + timedelta(days=1), tables=tables)
+
+
+def journal() -> tuple[JournalEntry, ...]:
+    """Give a case's journal of two decisions."""
+    kept = noted(Journal(), END, "ContractTerminated", "window", ())
+    kept = noted(kept, CLOSED, "Woke", "surveying", ("RetentionExpired",))
+    return tuple(
+        JournalEntry(at=entry.at, given=entry.given, state=entry.state, events=entry.events, seal=entry.seal)
+        for entry in kept.entries
+    )
+
+
 def facts(**changed: object) -> Certify:
     """Give everything that is known of a deletion gone well, but for what is *changed*."""
     informed = CustomerInformed(
@@ -57,5 +82,11 @@ def facts(**changed: object) -> Certify:
         "holds": (hold(),),
         "informed": (informed,),
         "confirmed": (confirmed,),
+        "access_ended": (),
+        "approvals": (),
+        "exported": exported(),
+        "copies": (),
+        "sub_processors": ("mail-relay",),
+        "journal": journal(),
     }
     return Certify.model_validate({**told, **changed})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import types
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 import pytest
 from pydantic import BaseModel
-from retention_facts import CLOSED, END, answer, facts, hold, reading
+from retention_facts import CLOSED, END, answer, exported, facts, hold, reading
 
 from services.retention import certificate
 from services.retention.certificate import Certificate, NotProvenError, certificate_of, document, folder, verify_text
@@ -146,3 +147,49 @@ def test_a_hold_released_later_is_over() -> None:
     never_placed = hold().model_copy(update={"placed_at": None, "released_at": None})
 
     assert certificate_of(facts(holds=(hold(CLOSED), never_placed))).holds[1].placed_at is None
+
+
+def test_the_journal_can_be_checked_by_anybody() -> None:
+    """Each seal follows from the entry and the seal before by the sentence that the certificate itself says."""
+    said = json.loads(document(certificate_of(facts())))
+    before = "0" * 64
+    for entry in said["journal"]:
+        text = json.dumps([before, entry["at"], entry["given"], entry["state"], entry["events"]], separators=(",", ":"))
+        assert hashlib.sha256(text.encode()).hexdigest() == entry["seal"]
+        before = entry["seal"]
+
+    assert said["journal_head"] == before
+
+
+@pytest.mark.parametrize(
+    "altered",
+    [
+        (),
+        facts().journal[1:],
+        facts().journal[::-1],
+        (facts().journal[0].model_copy(update={"at": CLOSED}), facts().journal[1]),
+        (facts().journal[0].model_copy(update={"events": ("AccountClosed",)}), facts().journal[1]),
+    ],
+)
+def test_an_altered_journal_gets_no_certificate(altered: tuple[Any, ...]) -> None:
+    """A journal that is missing, cut, reordered or rewritten gets no certificate."""
+    with pytest.raises(NotProvenError, match="journal"):
+        certificate_of(facts(journal=altered))
+
+
+@pytest.mark.parametrize(("rows", "since", "before"), [(1, 1, 0), (2, 0, 0), (5, 0, 3)])
+def test_what_was_exported_beside_what_was_deleted(rows: int, since: int, before: int) -> None:
+    """Rows in the last export and rows deleted are compared, and the difference is named in both directions."""
+    symmetry = certificate_of(facts(exported=exported(rows))).symmetry
+
+    assert symmetry is not None
+    (row,) = symmetry.tables
+    assert (row.exported, row.deleted, row.written_since, row.gone_before) == (rows, 2, since, before)
+    assert certificate_of(facts(exported=None)).symmetry is None
+
+
+def test_a_hold_that_came_to_its_end() -> None:
+    """A hold that was over by its own end is no reason to refuse, and its end is said."""
+    ended = hold(released_at=None).model_copy(update={"ended_at": CLOSED})
+
+    assert certificate_of(facts(holds=(ended,))).holds[0].ended_at == CLOSED

@@ -11,11 +11,12 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from retention_facts import facts, reading
+from retention_facts import CLOSED, facts, reading
 from retention_systems import Platform
 
 from services.retention.app import MisdeclaredError, build, check_declared
-from services.retention.perform import Shelf, certify, check, survey
+from services.retention.dues import Dues
+from services.retention.perform import Shelf, certify, check, survey, upgrade
 from services.retention.reading import Reader
 from services.retention.tasks import (
     Certified,
@@ -23,9 +24,11 @@ from services.retention.tasks import (
     Check,
     Checked,
     CheckFailed,
+    CopyToExpire,
     Survey,
     Surveyed,
     SurveyFailed,
+    Upgrade,
 )
 from shared.clock import system_clock
 from shared.performer import Attempt
@@ -55,6 +58,10 @@ def reader(platform: Platform) -> Reader:
     return Reader(platform.holders, platform.settings)
 
 
+def dues(platform: Platform) -> Dues:
+    return Dues(platform.settings.dsn("retention"), 25)
+
+
 def asked(attempt: int = 1) -> Survey:
     return Survey(customer_id="acme", deletion_id="d-1", attempt=attempt, holders=NAMES)
 
@@ -72,7 +79,7 @@ async def fetched(platform: Platform, shelf: Shelf, outcome: Certified, to: Path
 
 async def test_a_survey_reads_every_declared_holder(platform: Platform) -> None:
     """A survey tells of each holder, and answers the attempt that asked."""
-    outcome = await survey(reader(platform), asked(3), ATTEMPT)
+    outcome = await survey(reader(platform), dues(platform), asked(3), ATTEMPT)
 
     assert isinstance(outcome, Surveyed)
     assert (outcome.deletion_id, outcome.attempt) == ("d-1", 3)
@@ -96,7 +103,7 @@ async def test_an_undeclared_table_fails_survey_and_check(
 ) -> None:
     """Of a table that the map doesn't know nothing can be proven: both steps fail, and the log names it."""
     await platform.run("create table diary (id int primary key)")
-    surveyed = await survey(reader(platform), asked(), ATTEMPT)
+    surveyed = await survey(reader(platform), dues(platform), asked(), ATTEMPT)
     checked = await check(reader(platform), doubted(), ATTEMPT)
 
     assert isinstance(surveyed, SurveyFailed)
@@ -132,6 +139,36 @@ async def test_the_stock_tools_accept_a_stored_certificate(platform: Platform, s
 
 def run(command: str, folder: Path) -> int:
     return subprocess.run(command, shell=True, cwd=folder, capture_output=True, check=False).returncode
+
+
+async def test_the_second_certificate(platform: Platform, shelf: Shelf, desk: Path) -> None:
+    """When the copies have expired, a second certificate stands beside the first, and the stock tools accept it."""
+    if shutil.which("ssh-keygen") is None or shutil.which("openssl") is None:
+        pytest.skip("needs ssh-keygen and openssl")
+    copies = (CopyToExpire(copy_name="dumps", of="platform-database", expires_at=CLOSED),)
+    first = await certify(shelf, facts(copies=copies), ATTEMPT)
+    assert isinstance(first, Certified)
+    body = await platform.store.get(shelf.bucket, first.certificate.removeprefix(f"s3://{shelf.bucket}/"))
+    assert json.loads(body)["stage"] == "production"
+    task = Upgrade(
+        customer_id="acme",
+        deletion_id="deletion:acme/1",
+        attempt=1,
+        certificate=first.certificate,
+        certificate_sha256=first.certificate_sha256,
+        copies=copies,
+    )
+    second = await upgrade(shelf, task, ATTEMPT)
+    assert await upgrade(shelf, task, ATTEMPT) == second
+    place = second.certificate.removeprefix(f"s3://{shelf.bucket}/").removesuffix("upgrade.json")
+    async for one in platform.store.list(shelf.bucket, place):
+        (desk / Path(one.key).name).write_bytes(await platform.store.get(shelf.bucket, one.key))
+    said = json.loads((desk / "upgrade.json").read_text())
+    text = (desk / "VERIFY.txt").read_text()
+    commands = [line.strip() for line in text.splitlines() if line.startswith("   ") and "macOS" not in line]
+
+    assert (said["stage"], said["first_sha256"]) == ("full", first.certificate_sha256)
+    assert [run(command, desk) for command in commands] == [0, 0, 0]
 
 
 async def test_certifying_again_changes_nothing(platform: Platform, shelf: Shelf) -> None:

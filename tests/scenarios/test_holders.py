@@ -56,6 +56,7 @@ async def test_silent_holder(made: Scene, watch: Watch) -> None:
     """A holder that doesn't answer is told to an operator, and no account is closed; when it answers, it is."""
     customer, ended_at = made.ground.customers.leaves, datetime(2027, 6, 30, 22, tzinfo=UTC)
     await _end(made, customer, ended_at)
+    await _warned(made, customer, ended_at + WINDOW)
     made.ground.move_to(ended_at + WINDOW)
     await watch.expect(DeletionRequested, customer, 3)
     await watch.expect(DeletionAcknowledged, customer)
@@ -80,6 +81,7 @@ async def test_hold_at_the_last_moment(made: Scene, watch: Watch) -> None:
     await _end(made, customer, ended_at)
     before = {name: await proof.holdings(made.ground, MAP, name) for name in (customer, *others)}
     closes_at = ended_at + WINDOW
+    await _warned(made, customer, closes_at)
     await made.publish(
         LegalHoldPlaced(customer_id=customer, hold_id="h-1", basis="RB 38:2", placed_by="legal:3", placed_at=closes_at)
     )
@@ -94,6 +96,9 @@ async def test_hold_at_the_last_moment(made: Scene, watch: Watch) -> None:
     await made.publish(
         LegalHoldReleased(customer_id=customer, hold_id="h-1", released_by="legal:3", released_at=closes_at)
     )
+    # The hold took back what was announced; the customer is told anew, and has until then.
+    await _told(made, customer, ":moved-")
+    made.ground.move_to(closes_at + timedelta(days=3))
     await watch.expect(AccountClosed, customer)
     assert (await proof.holdings(made.ground, MAP, customer)).rows == 0
     assert {name: await proof.holdings(made.ground, MAP, name) for name in others} == {
@@ -118,6 +123,18 @@ async def _end(made: Scene, customer: str, ended_at: datetime) -> None:
     await until("marked as ended", lambda: made.ask("platform", status, customer), lambda found: found == "ended")
     known = "select exists (select from cases where customer_id = $1 and state ->> 'kind' = 'window')"
     await until("the window is open", lambda: made.ask("retention", known, customer))
+
+
+async def _warned(made: Scene, customer: str, closes_at: datetime) -> None:
+    """Let the last warning of the deletion reach *customer*."""
+    made.ground.move_to(closes_at - timedelta(hours=12))
+    await _told(made, customer, ":1$")
+
+
+async def _told(made: Scene, customer: str, announcement: str) -> None:
+    told = f'$.known.informed[*] ? (@.announcement_id like_regex "deletion.*{announcement}")'
+    known = "select exists (select from cases where customer_id = $1 and jsonb_path_exists(state, $2::text::jsonpath))"
+    await until("the customer was told", lambda: made.ask("retention", known, customer, told))
 
 
 async def _quiet(made: Scene, now: datetime, *services: str) -> None:

@@ -9,6 +9,7 @@ from time import monotonic
 import pytest
 import pytest_asyncio
 
+from services.notice.domain import REACTIONS
 from shared.decision import Fact
 from shared.events.envelope import Record, read
 from shared.events.notice import NoticeAccepted, NoticeRejected
@@ -22,8 +23,8 @@ from tests.scenarios.scene import PARTITIONS, Scene, scene
 from tests.scenarios.waits import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-# ContractRegistered, NoticeReceived, NoticeWithdrawn and, its own words, ContractTerminated.
-ALL_PARTITIONS = 4 * PARTITIONS
+# What the service reads, its own ContractTerminated among it.
+ALL_PARTITIONS = len(REACTIONS) * PARTITIONS
 ANSWERS = ("NoticeAccepted", "NoticeRejected")
 # Of an orchestrator, between SIGTERM and SIGKILL.
 GRACE = 10

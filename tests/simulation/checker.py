@@ -8,6 +8,7 @@ from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from services.retention.tasks import Survey
 from shared.advance import MOST_WAITING
 from shared.caserows import unpack_headers
 from shared.decision import Fact
@@ -26,6 +27,8 @@ from shared.events.notice import (
 )
 from shared.events.platform import (
     ContractRegistered,
+    CustomerInformed,
+    DeletionApproved,
     ExportRequested,
     LegalHoldPlaced,
     LegalHoldReleased,
@@ -73,6 +76,8 @@ class Checker:
     closed: set[str] = field(default_factory=set)
     accepted: set[str] = field(default_factory=set)
     announced: set[tuple[str, str]] = field(default_factory=set)
+    approved: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    due: dict[str, tuple[int, int]] = field(default_factory=dict)
     violation: ViolationError | None = None
 
     # -- what happens
@@ -215,6 +220,32 @@ class Checker:
         self.must(closes_at is not None and self.world.now() >= closes_at - _SKEW, f"{who}: commanded early")
         self.must(event.window_closed_at == closes_at, f"{who}: the command names {event.window_closed_at}")
         self.must(not self._held(who, database), f"{who}: commanded under a hold")
+        self.must(
+            self._told(who, database) or "not_informed" in self.approved[event.deletion_id],
+            f"{who}: commanded, but nobody told the customer, and nobody decided to go on",
+        )
+        self.must(
+            self.due[who][1] == 1 or "blast_radius" in self.approved[event.deletion_id],
+            f"{who}: commanded with a thousand others, and nobody looked",
+        )
+
+    def surveyed(self, task: Survey, due: int) -> None:
+        """So many are due; the survey that was ordered last is the one that counts."""
+        attempt, _ = self.due.get(task.customer_id, (0, 0))
+        if task.attempt >= attempt:
+            self.due[task.customer_id] = task.attempt, due
+
+    def approve(self, event: DeletionApproved) -> None:
+        """A second person lets a deletion go on."""
+        self.approved[event.deletion_id] |= set(event.in_spite_of)
+
+    def _told(self, customer_id: str, database: MemoryDatabase) -> bool:
+        """Tell whether a warning of the deletion had reached the customer, as far as the service has heard."""
+        return any(
+            fact.event.outcome == "delivered" and ":deletion:" in fact.event.announcement_id  # type: ignore[attr-defined]
+            for key, fact in self.published[CustomerInformed].items()
+            if key in database.inbox and fact.event.customer_id == customer_id
+        )
 
     def _held(self, customer_id: str, database: MemoryDatabase) -> bool:
         placed, released = (
@@ -225,7 +256,12 @@ class Checker:
             }
             for kind in (LegalHoldPlaced, LegalHoldReleased)
         )
-        return any(name not in released or released[name].released_at < one.placed_at for name, one in placed.items())
+        return any(
+            (name not in released or released[name].released_at < one.placed_at)
+            and one.scope.kind == "all"
+            and (one.ends_at is None or self.world.now() < one.ends_at - _SKEW)
+            for name, one in placed.items()
+        )
 
     def _closing(self, event: AccountClosed) -> None:
         who = event.customer_id

@@ -52,7 +52,11 @@ async def delete(worker: Worker, task: tasks.DeleteArchives, _: Attempt) -> task
     await work(worker)
     row = worker.service.database.cases[task.customer_id]
     state = _states.load(row["state"])
-    if not isinstance(state, Deleting) or state.deletion_id != task.deletion_id or held(state.known.holds):
+    if (
+        not isinstance(state, Deleting)
+        or state.deletion_id != task.deletion_id
+        or held(state.known.holds, worker.world.now())
+    ):
         return tasks.DeleteFailed(**step, reason="not_asked")
     if worker.world.unlucky(0.05):
         return tasks.DeleteFailed(**step, reason="refused")

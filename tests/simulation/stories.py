@@ -16,6 +16,7 @@ from shared.events.platform import (
     ByProvider,
     CalendarDays,
     ContractRegistered,
+    Everything,
     ExportRequested,
     Ground,
     LegalHoldPlaced,
@@ -23,6 +24,7 @@ from shared.events.platform import (
     NoRenewal,
     NoticeReceived,
     NoticeWithdrawn,
+    OfTables,
     OpenEnded,
     TransitionProlonged,
     UntilFurtherNotice,
@@ -115,13 +117,22 @@ def _notice(
 def _hold(rng: Random, story: Story, begin: float, end: float, name: str) -> None:
     hold = f"{story.customer_id}-{name}"
     who = story.customer_id
+    # Some holds come to their end by themselves, and some are of a part.
+    ends_by_itself = rng.random() < 0.3
     placed = LegalHoldPlaced(
-        customer_id=who, hold_id=hold, basis="SFS 1999:1078", placed_by="staff-1", placed_at=moment(begin)
+        customer_id=who,
+        hold_id=hold,
+        basis="SFS 1999:1078",
+        placed_by="staff-1",
+        placed_at=moment(begin),
+        scope=OfTables(tables=("users",)) if rng.random() < 0.3 else Everything(),
+        ends_at=moment(end) if ends_by_itself else None,
     )
     lifted = LegalHoldReleased(customer_id=who, hold_id=hold, released_by="staff-2", released_at=moment(end))
     late = rng.choice([0, 0, 0, 0.5])
     story.at(begin + late, placed)
-    story.at(end, lifted)
+    if not ends_by_itself:
+        story.at(end, lifted)
 
 
 def leaves(rng: Random, story: Story, end: float) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -82,7 +83,11 @@ async def survey(worker: Worker, task: tasks.Survey, _: Attempt) -> tasks.Survey
     await work(worker)
     if worker.world.unlucky(0.05):
         return tasks.SurveyFailed(**step, reason="not_declared")
-    return tasks.Surveyed(**step, readings=_readings(worker.world.platform, task.holders, task.customer_id))
+    readings = _readings(worker.world.platform, task.holders, task.customer_id)
+    # Now and then a mass of customers is due, or seems to be.
+    due = 1000 if sha256(f"{task.deletion_id}/{task.attempt}".encode()).digest()[0] < 25 else 1
+    worker.world.checker.surveyed(task, due)
+    return tasks.Surveyed(**step, readings=readings, due=due, customers=10_000, usual_rows=None)
 
 
 async def check(worker: Worker, task: tasks.Check, _: Attempt) -> tasks.Checked | tasks.CheckFailed:
@@ -106,6 +111,16 @@ async def certify(worker: Worker, task: tasks.Certify, _: Attempt) -> tasks.Cert
     )  # fmt: skip
 
 
+async def upgrade(worker: Worker, task: tasks.Upgrade, _: Attempt) -> tasks.Upgraded:
+    """Put the second certificate on the shelf."""
+    await work(worker)
+    place = task.certificate.replace(".json", "-upgrade.json")
+    return tasks.Upgraded(
+        customer_id=task.customer_id, deletion_id=task.deletion_id, attempt=task.attempt, certificate=place,
+        certificate_sha256=sha256(task.model_dump_json().encode()).hexdigest(),
+    )  # fmt: skip
+
+
 async def erase(worker: Worker, task: Erase, attempt: Attempt) -> EraseEnded:
     """Carry out a command as the product's holder does, or fail, or lie."""
     try:
@@ -122,13 +137,13 @@ async def _erased(worker: Worker, task: Erase, attempt: Attempt) -> Erased | Not
     world, now = worker.world, attempt.clock()
     if abs(world.now() - now) > MOST_DRIFT:
         raise RefusedError("clock", "the clocks disagree")
-    check_command(Right(task.window_closed_at, held=_held(worker, task.customer_id)), now)
+    check_command(Right(task.window_closed_at, held=_held(worker, task.customer_id, now)), now)
     await work(worker)
     if world.unlucky(0.1):
         await asyncio.sleep(world.rng.uniform(0, 4) * 86400)
     if world.unlucky(0.05):
         return NotErased(reason="failed")
-    if _held(worker, task.customer_id):
+    if _held(worker, task.customer_id, attempt.clock()):
         raise RefusedError("held", "a hold came meanwhile")
     return _delete(world, task)
 
@@ -169,9 +184,9 @@ def _answer(
     )
 
 
-def _held(worker: Worker, customer_id: str) -> bool:
+def _held(worker: Worker, customer_id: str, now: datetime) -> bool:
     row = worker.service.database.cases.get(customer_id)
-    return row is not None and row["state"] is not None and held(_holding.load(row["state"]).holds)
+    return row is not None and row["state"] is not None and held(_holding.load(row["state"]).holds, now)
 
 
 async def work(worker: Worker) -> None:
@@ -204,6 +219,7 @@ def retention_work(worker: Worker) -> list[Performance]:
         Performance(tasks.Survey, lambda task, attempt: survey(worker, task, attempt)),
         Performance(tasks.Check, lambda task, attempt: check(worker, task, attempt)),
         Performance(tasks.Certify, lambda task, attempt: certify(worker, task, attempt)),
+        Performance(tasks.Upgrade, lambda task, attempt: upgrade(worker, task, attempt)),
     ]
 
 

@@ -25,7 +25,8 @@ from shared.declared import policy_file, rules_folder
 from shared.events.envelope import write
 from shared.events.event import Event
 from shared.events.notice import DeadlineApproaching
-from shared.events.platform import CustomerInformed
+from shared.events.platform import CustomerInformed, DeletionApproved
+from shared.events.retention import DeletionStalled
 from shared.holder.domain import HolderPolicy
 from shared.holder.domain import domain as holder_domain
 from shared.identity import derived
@@ -52,7 +53,10 @@ EXPORTER = ExporterPolicy(
     attempts=3, holder=ARCHIVES,
 )  # fmt: skip
 RETENTION = RetentionPolicy(
-    version="sim", window_days=90, retry_after=(1, 2, 4, 7), bystanders="in_transaction",
+    version="sim", former_versions=(), window_days=90, retry_after=(1, 2, 4, 7), bystanders="in_transaction",
+    escalation=({"after": 1, "to": "operators"},), sub_processors=(),
+    backups=({"name": "dumps", "of": DATABASE, "kept_days": 20},),
+    blast_radius={"customers": 25, "few": 5, "percent": 5, "rows": 10**6, "times_usual": 50, "small": 10**5},
     holders=tuple({"name": name, "respond_within": timedelta(days=1)} for name in (DATABASE, MEDIA, ARCHIVES)),
     announce_before={"window_closes": (60, 30, 7, 1), "deletion": (7, 1)},
 )  # fmt: skip
@@ -241,6 +245,8 @@ class World:
         self.checker.appended(record)
         if record.topic == DeadlineApproaching.type():
             self._begin(self._inform(record))
+        if record.topic == DeletionStalled.type():
+            self._begin(self._decide(record))
 
     async def _inform(self, record: Any) -> None:
         """Be the mailer: tell the customer, most of the time."""
@@ -252,6 +258,22 @@ class World:
         )  # fmt: skip
         name = str(derived("mailer", record.topic, record.partition, record.offset))
         self._publish(Fact(name, "/mailer", self.now(), informed), int(self.now().timestamp() * 1000), plain=False)
+
+    async def _decide(self, record: Any) -> None:
+        """Be the operators: see what a deletion waits for, and let a second person decide, sooner or later."""
+        said = json.loads(record.value)["data"]
+        missing = tuple(set(said["missing"]) & {"not_informed", "blast_radius", "size", "policy_unknown", "counts"})
+        if not missing:
+            return
+        await asyncio.sleep(self.rng.random() * 3 * _DAY)
+        shown = sum(one["rows"] for holder in said["counts"] for one in holder["deleted"])
+        approved = DeletionApproved(
+            customer_id=said["customer_id"], deletion_id=said["deletion_id"], in_spite_of=sorted(missing),
+            rows=max(shown, 1000), requested_by="staff:1", approved_by="staff:2", approved_at=self.now(),
+        )  # fmt: skip
+        self.checker.approve(approved)
+        name = str(derived("operators", record.topic, record.partition, record.offset))
+        self._publish(Fact(name, "/support", self.now(), approved), int(self.now().timestamp() * 1000), plain=False)
 
     # -- what goes wrong
 

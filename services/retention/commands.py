@@ -1,0 +1,102 @@
+"""``offramp retention waiting``: the deletions that wait for somebody, and what each would delete, before it does."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+
+import typer
+
+from shared.errors import OperatorError
+from shared.operations.casebook import UnreadableDatabaseError, asked
+from shared.settings import read_settings
+from shared.statecodec import StateCodec
+
+from .course import deletion_id
+from .right import total
+from .states import Awaiting, Held, Seen, Stalled, State
+
+if TYPE_CHECKING:
+    from asyncpg import Connection
+
+Waiting: TypeAlias = Awaiting | Held | Stalled
+_states: StateCodec[State] = StateCodec(State)
+
+
+def waiting(
+    customer: Annotated[str | None, typer.Argument(help="Only this customer.")] = None,
+    *,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 100,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Show what waits for a hold, a holder or a decision, what is missing, and the rows per table; nothing is changed.
+
+    Exit code 1 if nothing waits.
+    """
+    found = asyncio.run(_found(customer, limit))
+    told = [_told(who, state) for who, state in found]
+    text = "\n".join(line for one in told for line in _lines(one))
+    typer.echo(json.dumps(told, indent=2) if as_json else text or "Nothing waits for anybody.")
+    raise typer.Exit(0 if told else 1)
+
+
+async def _found(customer: str | None, limit: int) -> list[tuple[str, Waiting]]:
+    try:
+        return await asked(read_settings().dsn("retention"), lambda connection: _read(connection, customer, limit))
+    except UnreadableDatabaseError as error:
+        raise OperatorError(f"retention's database {error}. Check OFFRAMP_RETENTION_DSN or OFFRAMP_POSTGRES.") from None
+
+
+async def _read(connection: Connection, customer: str | None, limit: int) -> list[tuple[str, Waiting]]:
+    rows = await connection.fetch(WAITING, customer, limit)
+    states = ((row["customer_id"], _states.load(row["state"])) for row in rows)
+    return [(who, state) for who, state in states if isinstance(state, Awaiting | Held | Stalled)]
+
+
+def _told(customer: str, state: Waiting) -> dict[str, Any]:
+    deletion = state.deletion if isinstance(state, Stalled) else None
+    seen = _seen(state)
+    return {
+        "customer": customer,
+        "deletion": deletion.deletion_id if deletion is not None else deletion_id(state.known, state.window),
+        "missing": _missing(state),
+        "holders": list(state.holders) if isinstance(state, Stalled) else [],
+        "holds": [hold.hold_id for hold in state.known.holds if hold.active],
+        "customers_due": state.load.due if isinstance(state, Awaiting) else None,
+        "rows": total(seen),
+        "counts": [{"holder": row.holder, "table": row.table, "rows": row.own} for row in seen],
+    }
+
+
+def _seen(state: Waiting) -> tuple[Seen, ...]:
+    if isinstance(state, Awaiting):
+        return state.seen
+    return state.deletion.before if isinstance(state, Stalled) and state.deletion is not None else ()
+
+
+def _missing(state: Waiting) -> list[str]:
+    if isinstance(state, Awaiting):
+        return list(state.missing)
+    return ["held"] if isinstance(state, Held) else [state.reason]
+
+
+def _lines(one: dict[str, Any]) -> Iterator[str]:
+    yield f"{one['customer']}: {one['deletion']} waits: {', '.join(one['missing'])}"
+    for name in ("holders", "holds"):
+        if one[name]:
+            yield f"  {name}: {', '.join(one[name])}"
+    if one["customers_due"] is not None:
+        yield f"  customers due within a day: {one['customers_due']}"
+    yield from (f"  {row['holder']:<24} {row['table']:<32} {row['rows']:>12,}" for row in one["counts"])
+    if one["counts"]:
+        yield f"  {'in all':<57} {one['rows']:>12,}"
+
+
+WAITING = """
+-- waiting: what somebody has to look at
+select customer_id, state::text as state from cases
+ where state ->> 'kind' in ('awaiting', 'held', 'stalled') and ($1::text is null or customer_id = $1)
+ order by customer_id limit $2
+"""

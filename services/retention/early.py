@@ -1,0 +1,53 @@
+"""Deletion before the window is over: only when the customer confirmed the transfer, and asked for it (P10)."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Literal, TypeAlias
+
+from shared.days import first_moment_after, local_day
+from shared.events.platform import EarlyDeletionRequested
+from shared.events.retention import EarlyDeletionAccepted
+from shared.holds import all_held
+from shared.window import Window
+
+from .policy import RetentionPolicy
+from .states import Confirmed, InWindow, Known, State
+
+Objection: TypeAlias = Literal["not_confirmed", "not_in_window", "held"]
+
+
+def transferred(known: Known, export_id: str) -> Confirmed | None:
+    """Give the confirmation of *export_id*, if it names the checksum of the export that was ready."""
+    ready = next((one for one in known.ready if one.export_id == export_id), None)
+    if ready is None:
+        return None
+    matching = (one for one in known.confirmed if one.export_id == export_id and one.sha256 == ready.sha256)
+    return next(matching, None)
+
+
+def early_objection(state: State, confirmed: Confirmed | None, now: datetime) -> Objection | None:
+    """Tell why the window stays as it is."""
+    if not isinstance(state, InWindow) or now >= state.window.closes_at:
+        return "not_in_window"
+    if confirmed is None:
+        return "not_confirmed"
+    return "held" if all_held(state.known.holds, now) else None
+
+
+def early_accepted(
+    event: EarlyDeletionRequested, confirmed: Confirmed, window: Window, now: datetime, policy: RetentionPolicy
+) -> EarlyDeletionAccepted:
+    """Close the window as soon as every warning of the deletion can still be given, and never later than before."""
+    last_day = local_day(now, window.zone) + timedelta(days=max(policy.announce_before.deletion))
+    last_day = min(last_day, window.last_day)
+    return EarlyDeletionAccepted(
+        customer_id=event.customer_id,
+        request_id=event.request_id,
+        export_id=confirmed.export_id,
+        sha256=confirmed.sha256,
+        terminated_at=window.opens_at,
+        last_day=last_day,
+        closes_at=first_moment_after(last_day, window.zone),
+        accepted_at=now,
+    )

@@ -1,0 +1,51 @@
+"""Answers a legal hold that came while a deletion ran: what it still saved, and what it came too late for (P8)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from shared.events.retention import HolderOutcome, LegalHoldAnswered
+
+from .holders import counts
+from .states import Closed, Deletion, Known
+
+
+def hold_answered(hold_id: str, customer_id: str, deletion: Deletion, now: datetime) -> LegalHoldAnswered:
+    """Say how far *deletion* was; of a holder that was commanded and hasn't answered it can't be said yet."""
+    silent = tuple(one.name for one in deletion.holders if one.sent and one.status in ("asked", "late"))
+    gone = [one for one in deletion.holders if one.status == "erased" or any(rows for _, rows in one.deleted)]
+    names = {one.name for one in gone} | set(silent)
+    return LegalHoldAnswered(
+        customer_id=customer_id,
+        hold_id=hold_id,
+        deletion_id=deletion.deletion_id,
+        saved=tuple(one.name for one in deletion.holders if one.name not in names),
+        too_late=tuple(HolderOutcome(holder=one.name, deleted=counts(one.deleted)) for one in gone),
+        unanswered=silent,
+        answered_at=now,
+    )
+
+
+def hold_too_late(hold_id: str, state: Closed, now: datetime) -> LegalHoldAnswered:
+    """Say that everything is gone."""
+    return LegalHoldAnswered(
+        customer_id=state.known.customer_id,
+        hold_id=hold_id,
+        deletion_id=state.deletion_id,
+        saved=(),
+        too_late=tuple(HolderOutcome(holder=name, deleted=counts(rows)) for name, rows in state.deleted),
+        unanswered=(),
+        answered_at=now,
+    )
+
+
+def hold_answers(known: Known, deletion: Deletion, now: datetime) -> tuple[Known, tuple[LegalHoldAnswered, ...]]:
+    """Give the last word to the holds that are owed one, once every holder that was commanded has spoken."""
+    if not known.unanswered:
+        return known, ()
+    answers = tuple(hold_answered(hold_id, known.customer_id, deletion, now) for hold_id in known.unanswered)
+    if any(answer.unanswered for answer in answers):
+        return known, ()
+    return replace(known, unanswered=()), answers

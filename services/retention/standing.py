@@ -1,0 +1,97 @@
+"""Whether a case may go on as it is: contracts and windows change while it is under way."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from msgspec.structs import replace
+
+from shared import contracts
+from shared.decision import Decided, Decision, Ignored
+from shared.windowchanges import Change, taken
+
+from . import course
+from .holders import Trouble, stalled_event
+from .policy import RetentionPolicy
+from .right import window_under
+from .states import (
+    Certifying,
+    Checking,
+    Closed,
+    Deleting,
+    InWindow,
+    Known,
+    Serving,
+    Stalled,
+    State,
+    Unknown,
+    window_of_state,
+)
+from .telling import in_window
+
+
+def under(state: State, news: contracts.Contracts, now: datetime, policy: RetentionPolicy) -> Decision[State]:
+    """Go on under changed contracts."""
+    return _under_window(state, replace(state.known, contracts=news), now, policy)
+
+
+def changed(state: State, change: Change, now: datetime, policy: RetentionPolicy) -> Decision[State]:
+    """Go on under a changed window; once commands are out there is nothing left to prolong."""
+    if commanded(state):
+        return Ignored("the deletion is under way")
+    news = taken(state.known.changes, change)
+    if news is None:
+        return Ignored("the change is known")
+    return _under_window(state, replace(state.known, changes=news), now, policy)
+
+
+def _under_window(state: State, known: Known, now: datetime, policy: RetentionPolicy) -> Decision[State]:
+    """Go on with what is *known* now; if the right to delete is gone, nothing goes on as if it weren't."""
+    if isinstance(state, Unknown | Serving):
+        return course.from_contracts(known, now, policy)
+    window, before = window_under(known, known.contracts, policy), window_of_state(state)
+    out = commanded(state)
+    if window == before or (out and window is not None and window.closes_at <= now and not waits(state)):
+        return Decided(with_known(state, known, now, policy))
+    if isinstance(state, Closed) and window is not None and window.opens_at == before.opens_at:
+        # What is gone can't be kept for longer.
+        return Decided(with_known(state, known, now, policy))
+    if not out:
+        return course.from_contracts(known, now, policy)
+    return _lost_the_right(state, known, now, policy)
+
+
+def _lost_the_right(state: Any, known: Known, now: datetime, policy: RetentionPolicy) -> Decision[State]:
+    """Tell an operator that a contract goes on though commands are out; with it over again, all begins anew."""
+    deletion = state.deletion
+    names = tuple(holder.name for holder in deletion.holders if holder.status != "erased")
+    event = stalled_event(known, deletion.deletion_id, Trouble("contract_active", names), 1, policy)
+    events = () if waits(state) else (event,)
+    if window_under(known, known.contracts, policy) is not None:
+        return course.from_contracts(known, now, policy, events)
+    return Decided(Stalled(known, deletion.window, "contract", "contract_active", names, deletion), events)
+
+
+def commanded(state: State) -> bool:
+    """Tell whether commands are out and their end hasn't been certified."""
+    return isinstance(state, Deleting | Checking | Certifying) or (
+        isinstance(state, Stalled) and state.deletion is not None
+    )
+
+
+def awaits_answers(state: Deleting | Stalled) -> bool:
+    """Tell whether holders still have to answer."""
+    return isinstance(state, Deleting) or state.step == "answers"
+
+
+def waits(state: State) -> bool:
+    """Tell whether commands are out though a contract goes on."""
+    return isinstance(state, Stalled) and state.step == "contract"
+
+
+def with_known(state: State, known: Known, now: datetime, policy: RetentionPolicy) -> State:
+    """Keep *state*, with what is *known* now."""
+    if isinstance(state, InWindow):
+        return in_window(known, state.window, now, policy)
+    return replace(state, known=known)

@@ -1,0 +1,120 @@
+"""What is due and when: announcements, the end of the window, commands, further tries, the ends of holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from shared import holds
+from shared.decision import Decision, Ignored
+
+from . import course
+from .expiry import expired, expiry_due
+from .holding import freed
+from .policy import RetentionPolicy
+from .right import CLOCK_SKEW
+from .states import (
+    Awaiting,
+    Closed,
+    Deleting,
+    Held,
+    InWindow,
+    Known,
+    Serving,
+    Stalled,
+    State,
+    Surveying,
+    Unknown,
+    window_of_state,
+)
+
+
+def woke(state: State, now: datetime, policy: RetentionPolicy) -> Decision[State]:
+    """Do what is due: announce, say that the window is over, command, go after holders, try again, end a hold."""
+    if _hold_ended(state.known, now):
+        return freed(state, state.known, now, policy)
+    due = expiry_due(state.known)
+    if due is not None and due <= now:
+        return expired(state, now)
+    act = _WAKING.get(type(state))
+    return Ignored("nothing is due") if act is None else act(state, now, policy)
+
+
+def _window(state: InWindow, now: datetime, policy: RetentionPolicy) -> Decision[State]:
+    if now >= state.window.closes_at:
+        return course.expired(state, now, policy)
+    return course.announced(state, now, policy)
+
+
+def _chase(state: Deleting, now: datetime, policy: RetentionPolicy) -> Decision[State]:
+    return course.chase(state.known, state.deletion, now, policy)
+
+
+# Any: each takes the one type of state that it stands under.
+_WAKING: dict[type, Callable[[Any, datetime, RetentionPolicy], Decision[State]]] = {
+    InWindow: _window,
+    Held: course.reviewed,
+    Surveying: course.considered,
+    Awaiting: course.considered,
+    Deleting: _chase,
+    Stalled: course.again,
+}
+
+
+def wakes_at(state: State) -> datetime | None:
+    """Tell when something is due; while a hold keeps a deletion, its end; never before the time of the last decision.
+
+    The second stops a clock that went back by more than a minute: everything that leads to a command happens on
+    waking, so the case stays as it is, without a command, until the clock has caught up.
+    """
+    due, last = _due(state), state.known.decided_at
+    if due is None or last is None:
+        return due
+    due = max(due, last - CLOCK_SKEW)
+    # A clock that differs by less than that still may not wake a deletion before the window has closed.
+    return max(due, window_of_state(state).closes_at) if isinstance(state, _COMMANDS_NEXT) else due
+
+
+# Waking these leads to commands.
+_COMMANDS_NEXT = Surveying | Awaiting | Deleting | Stalled
+
+
+def _due(state: State) -> datetime | None:
+    known = state.known
+    if known.decided_at is None:
+        return None
+    if isinstance(state, Unknown | Serving | Closed):
+        return expiry_due(known)
+    if isinstance(state, Surveying) and state.wakes_at is None:
+        return expiry_due(known)
+    ends = [hold.ends_at for hold in holds.in_force(known.holds, known.decided_at)]
+    moments = [expiry_due(known), *ends, *_own_dues(state, known.decided_at)]
+    return min((moment for moment in moments if moment is not None), default=None)
+
+
+def _own_dues(state: State, now: datetime) -> list[datetime | None]:
+    """Give what a state itself waits for; while everything is held, nothing that leads to a command."""
+    if isinstance(state, Held):
+        return [course.review_due(state)]
+    if isinstance(state, InWindow):
+        return [state.wakes_at]
+    return [] if holds.all_held(state.known.holds, now) else _dues_of_commands(state)
+
+
+def _dues_of_commands(state: State) -> list[datetime | None]:
+    if isinstance(state, Surveying | Awaiting):
+        return [state.wakes_at]
+    if isinstance(state, Stalled) and state.step != "answers":
+        return [state.retry_at]
+    if isinstance(state, Deleting | Stalled) and state.deletion is not None:
+        return [holder.due for holder in state.deletion.holders]
+    return []
+
+
+def _hold_ended(known: Known, now: datetime) -> bool:
+    """Tell whether a hold that was in force at the last decision has come to its end since."""
+    if known.decided_at is None:
+        return False
+    before = holds.in_force(known.holds, known.decided_at)
+    return any(not hold.active_at(now) for hold in before)

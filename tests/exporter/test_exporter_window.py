@@ -1,0 +1,114 @@
+"""A window that was made longer or cut short is the same to the exporter as to retention (P3, P4, P10)."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from services.exporter.states import Keeping
+from services.exporter.tasks import BuildArchive
+from shared.events.exporter import ExportReady, ExportRefused
+from shared.events.platform import DeletionAcknowledged, LegalHoldPlaced, NotErased, WindowChanged
+from shared.events.retention import EarlyDeletionAccepted, RetentionExpired
+from tests.casework import at
+from tests.exporter.language import CLOSES, OVER, built, command, contract, in_window, request, terminated
+
+EARLY = at("2027-02-18T00:00")
+
+
+def prolonged() -> WindowChanged:
+    return WindowChanged(
+        customer_id="acme", change_id="w-1", last_day=date(2027, 5, 1), changed_by="staff-1", changed_at=OVER
+    )
+
+
+def early() -> EarlyDeletionAccepted:
+    return EarlyDeletionAccepted(
+        customer_id="acme",
+        request_id="q-1",
+        export_id="e-1",
+        sha256="1" * 64,
+        terminated_at=OVER,
+        last_day=date(2027, 2, 17),
+        closes_at=EARLY,
+        accepted_at=at("2027-02-10T12:00"),
+    )
+
+
+def test_prolonged() -> None:
+    """In a longer window data is handed out, and nothing deleted, to its new end."""
+    work = in_window()
+    work.tell(prolonged(), prolonged())
+    work.until(CLOSES)
+    work.tell(request(CLOSES), command())
+    assert isinstance(work.ordered[0][1], BuildArchive)
+    answer = work.one(DeletionAcknowledged).outcome
+    assert isinstance(answer, NotErased)
+    assert answer.reason == "window_open"
+    work.until(at("2027-05-02T00:00"))
+    work.tell(request(work.now, "r2"))
+
+    assert work.one(ExportRefused).closed_on == date(2027, 5, 1)
+
+
+def test_cut_short() -> None:
+    """When the customer had it cut short, archives go on the early day and none is made after it."""
+    work = in_window()
+    work.until(EARLY)
+    work.tell(command(window_closed_at=EARLY))
+    answer = work.one(DeletionAcknowledged).outcome
+    assert isinstance(answer, NotErased)
+    work.tell(early(), request(EARLY), command(window_closed_at=EARLY))
+
+    assert work.one(ExportRefused).reason == "window_closed"
+    assert not isinstance(work.state, Keeping)
+
+
+def test_over_before_it_is_known_why() -> None:
+    """Once retention has said that this very window is over, nothing read from it is called complete."""
+    work = in_window()
+    work.until(EARLY)
+    over = RetentionExpired(customer_id="acme", terminated_at=OVER, window_days=90, window_closed_at=EARLY)
+    work.tell(over, request(EARLY))
+
+    assert work.one(ExportRefused).reason == "window_closed"
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_read_after_the_early_end(*, known: bool) -> None:
+    """An archive whose snapshot lies after the early end isn't called ready, since its data may have been gone."""
+    work = in_window()
+    work.tell(request(OVER))
+    task = work.ordered.pop(0)[1]
+    over = RetentionExpired(customer_id="acme", terminated_at=OVER, window_days=90, window_closed_at=EARLY)
+    work.tell(early() if known else over)
+    work.until(EARLY)
+    work.tell(built(task, snapshot_at=EARLY))
+
+    assert not work.all(ExportReady)
+
+
+def test_another_window() -> None:
+    """What cut one window short does nothing to the next one."""
+    work = in_window()
+    work.tell(early(), contract("c2", date(2028, 12, 31)))
+    again = at("2029-01-01T00:00")
+    work.until(again)
+    work.tell(terminated("c2", again).model_copy(update={"period_end": date(2028, 12, 31)}))
+    work.until(at("2029-03-01T00:00"))
+    work.tell(request(work.now))
+
+    assert isinstance(work.ordered[0][1], BuildArchive)
+
+
+def test_a_hold_that_has_ended() -> None:
+    """A hold that has come to its end by itself keeps the archives no longer."""
+    work = in_window()
+    placed = LegalHoldPlaced(
+        customer_id="acme", hold_id="h1", basis="T 1-26", placed_by="staff-7", placed_at=OVER, ends_at=CLOSES
+    )
+    work.until(CLOSES)
+    work.tell(placed, command())
+
+    assert not isinstance(work.state, Keeping)

@@ -1,0 +1,207 @@
+"""Holders that lie, answer twice, for others, too late or never: none of it closes an account or loses a count (P7)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from services.retention.domain import decide
+from services.retention.policy import HolderPolicy, RetentionPolicy
+from services.retention.states import Certifying, Checking, Closed, Stalled
+from services.retention.tasks import Check, Survey
+from shared.decision import Ignored, Outcome, Task
+from shared.events.event import Event
+from shared.events.platform import DeletionAcknowledged, DeletionApproved, Erased, NotErased
+from shared.events.retention import AccountClosed, DeletionRequested, DeletionStalled
+from shared.events.vocabulary import TableCount
+from tests.casework import at
+from tests.retention.language import (
+    CLOSES,
+    DAY,
+    DELETION,
+    HOLDERS,
+    POLICY,
+    answers_of,
+    casework,
+    contract,
+    deleting,
+    erased,
+    not_erased,
+    performed,
+    surveyed,
+    terminated,
+)
+
+ACCESS = "single-sign-on"
+WITH_ACCESS: RetentionPolicy = POLICY.model_copy(
+    update={"holders": (*POLICY.holders, HolderPolicy(name=ACCESS, respond_within=DAY, access_only=True))}
+)
+
+
+def test_counts_that_cannot_be_true() -> None:
+    """A holder that says it deleted less than there was stops the case, though nothing is left; a person decides."""
+    work = deleting()
+    work.tell(erased(HOLDERS[0], rows=9), *[erased(name) for name in HOLDERS[1:]])
+    work.perform(performed)
+    told = work.one(DeletionStalled)
+    assert (told.reason, told.holders) == ("counts", HOLDERS[:1])
+    work.until(CLOSES + 30 * DAY)
+    work.perform(performed)
+    assert not work.all(AccountClosed)
+    work.tell(
+        DeletionApproved(
+            customer_id="acme",
+            deletion_id=DELETION,
+            in_spite_of=("counts",),
+            rows=30,
+            requested_by="staff-1",
+            approved_by="staff-2",
+            approved_at=work.now,
+        )
+    )
+    work.until(work.now + 8 * DAY)
+    work.perform(performed)
+
+    assert work.one(AccountClosed).rows_deleted == 29
+
+
+def test_more_than_there_was() -> None:
+    """Rows that were written since the survey are counted, and stop nothing."""
+    work = deleting()
+    work.tell(erased(HOLDERS[0], rows=12), *[erased(name) for name in HOLDERS[1:]])
+    work.perform(performed)
+
+    assert work.one(AccountClosed).rows_deleted == 32
+
+
+def test_a_part_that_was_deleted_counts() -> None:
+    """What a holder deleted before it had to stop is in the sum, once."""
+    work = deleting()
+    stopped = NotErased(reason="failed", deleted=(TableCount(table="users", rows=4),))
+    work.tell(not_erased(HOLDERS[0]).model_copy(update={"outcome": stopped}))
+    work.until(CLOSES + DAY)
+    work.tell(erased(HOLDERS[0], rows=6), *[erased(name) for name in HOLDERS[1:]])
+    work.perform(performed)
+
+    assert work.one(AccountClosed).rows_deleted == 30
+
+
+def test_silence_blocks_nobody() -> None:
+    """One silent holder holds up no other, is asked again on its own, and who has to know grows with the silence."""
+    work = deleting()
+    work.tell(*[erased(name) for name in HOLDERS[1:]])
+    work.until(CLOSES + 60 * DAY)
+
+    assert {event.holder for event in work.all(DeletionRequested)[3:]} == {HOLDERS[0]}
+    told = [event.escalate_to for event in work.all(DeletionStalled)]
+    assert told[:5] == ["operators", "operators", "lead", "lead", "data-protection"]
+    assert not work.all(AccountClosed)
+
+
+@pytest.mark.parametrize("stage", [Checking, Certifying, Closed])
+def test_late_answers(stage: type) -> None:
+    """An answer that comes when it is no longer awaited changes nothing and is counted nowhere."""
+    work = deleting()
+    work.tell(*answers_of(work))
+    while not isinstance(work.state, stage):
+        work.tell(performed(work.ordered.pop(0)[1]))
+    for answer in (erased(HOLDERS[0]), not_erased(HOLDERS[0]), erased(HOLDERS[0], touched=1)):
+        assert decide(work.state, answer, work.now, POLICY) == Ignored("no answer is awaited")
+    work.perform(performed)
+
+    assert work.one(AccountClosed).rows_deleted == 30
+
+
+def test_closed_twice() -> None:
+    """A certificate that is heard of a second time closes nothing a second time."""
+    work = deleting()
+    work.tell(*answers_of(work))
+    outcomes: list[Outcome] = []
+
+    def kept(task: Task) -> Outcome:
+        outcomes.append(performed(task))
+        return outcomes[-1]
+
+    work.perform(kept)
+
+    assert decide(work.state, outcomes[-1], work.now, POLICY) == Ignored("no certificate is awaited")
+    assert work.one(AccountClosed)
+
+
+def test_a_second_end_on_the_same_day() -> None:
+    """A contract that turns out to have ended too, when all is closed, is deleted under an id of its own."""
+    work = deleting()
+    work.tell(*answers_of(work))
+    work.perform(performed)
+    work.tell(terminated("c2", at("2027-01-01T12:00"), period_end=at("2027-01-01T12:00").date()))
+    work.until(work.now + 3 * DAY)
+    work.perform(performed)
+    work.until(work.now + 3 * DAY)
+    work.tell(*answers_of(work, f"{DELETION}:2"))
+    work.perform(performed)
+
+    assert [event.deletion_id for event in work.all(AccountClosed)] == [DELETION, f"{DELETION}:2"]
+
+
+def test_access_ends_everywhere() -> None:
+    """A service that only ends access is commanded and must answer before anything closes; nothing of it is read."""
+    work = casework(WITH_ACCESS)
+    work.tell(contract(), terminated())
+    work.until(CLOSES)
+    (survey,) = [task for _, task in work.ordered if isinstance(task, Survey)]
+    assert ACCESS not in survey.holders
+    work.perform(performed)
+    work.tell(*[erased(name) for name in HOLDERS])
+    work.perform(performed)
+    assert not work.all(AccountClosed)
+    work.tell(_ended())
+    checks = [task for _, task in work.ordered if isinstance(task, Check)]
+    work.perform(performed)
+
+    assert work.one(AccountClosed)
+    assert all(ACCESS not in check.holders for check in checks)
+
+
+def test_access_that_does_not_end() -> None:
+    """A service that doesn't say that access has ended keeps the account open, by name."""
+    work = casework(WITH_ACCESS)
+    work.tell(contract(), terminated())
+    work.until(CLOSES)
+    work.perform(performed)
+    work.tell(*[erased(name) for name in HOLDERS])
+    work.until(CLOSES + 30 * DAY)
+
+    assert work.all(DeletionStalled)[-1].holders == (ACCESS,)
+    assert isinstance(work.state, Stalled) or not work.all(AccountClosed)
+
+
+def _ended() -> Event:
+    outcome = Erased(deleted=(), remaining=(), bystanders=())
+    return DeletionAcknowledged(
+        customer_id="acme", deletion_id=DELETION, holder=ACCESS, outcome=outcome, answered_at=CLOSES
+    )
+
+
+def test_what_the_survey_was_read_by() -> None:
+    """The data map by which a customer was counted is fixed in the case, and goes along with the command."""
+    digest = "7" * 64
+
+    def by_map(task: Task) -> Outcome:
+        if not isinstance(task, Survey):
+            return performed(task)
+        done = surveyed(task)
+        first = done.readings[0].model_copy(update={"map_sha256": digest})
+        return done.model_copy(update={"readings": (first, *done.readings[1:])})
+
+    work = casework()
+    work.tell(contract(), terminated())
+    work.until(CLOSES)
+    work.perform(by_map)
+    work.until(work.now + timedelta(days=1, seconds=1))
+
+    assert {event.holder: event.map_sha256 for event in work.all(DeletionRequested)} == {
+        HOLDERS[0]: digest,
+        HOLDERS[1]: None,
+        HOLDERS[2]: None,
+    }

@@ -1,0 +1,177 @@
+"""Every state times every event: no deletion without the right, no end with anything open, nobody left in between."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from services.retention.domain import wakes_at
+from services.retention.states import (
+    Awaiting,
+    Certifying,
+    Checking,
+    Closed,
+    Deleting,
+    InWindow,
+    Serving,
+    Stalled,
+    State,
+    Surveying,
+    Unknown,
+)
+from services.retention.tasks import Certified, Checked
+from shared import holds
+from shared.decision import Decided, Woke
+from shared.events.event import Event
+from shared.events.retention import AccountClosed, DeletionCompleted, DeletionRequested, DeletionStalled
+from shared.window import window_of
+from shared.windowchanges import applied
+from tests.retention.exploration import SMALL, Step, explored, held_at, said
+from tests.retention.language import (
+    DAY,
+    casework,
+    release,
+    terminated,
+)
+
+# What a world does in which everything goes well in the end.
+AS_TOLD = ("erased", "surveyed", "checked", "certified", "delivered", "approved")
+DOCUMENT = Path(__file__).parents[2] / "docs" / "states.md"
+
+
+def steps_with(kind: type[Event]) -> list[Step]:
+    """Give the steps in which something of *kind* is published."""
+    return [step for step in explored().steps if any(isinstance(one, kind) for one in step.decided.events)]
+
+
+def test_everything_is_reached() -> None:
+    """The exploration gets into every kind of state, so that what follows is said of all of them."""
+    kinds = {type(state) for state, _ in explored().states.values()}
+
+    assert kinds == set(State.__args__)
+    assert explored().tried > 10_000
+
+
+def test_no_command_without_the_right() -> None:
+    """A command goes out only on waking, after the close, with nothing held, told or decided on, few or approved."""
+    assert len(steps_with(DeletionRequested)) > 100
+    for step in steps_with(DeletionRequested):
+        known = step.before.known
+        window = applied(window_of(known.contracts, known.window_days), known.changes)
+        assert isinstance(step.given, Woke), step.label
+        assert window is not None
+        assert step.now >= window.closes_at
+        assert not holds.all_held(known.holds, step.now)
+        if isinstance(step.before, Surveying | Awaiting):
+            lacks = {lack for one in known.approvals for lack in one.in_spite_of}
+            warned = any(one.outcome == "delivered" and ":deletion:" in one.announcement_id for one in known.informed)
+            assert warned or "not_informed" in lacks
+            assert step.before.load is not None
+            assert step.before.load.due < 1000 or "blast_radius" in lacks
+
+
+def test_no_end_with_anything_open() -> None:
+    """An account is closed only by its certificate, when all is erased and was checked, and nothing is held."""
+    assert steps_with(AccountClosed)
+    for step in steps_with(AccountClosed):
+        assert isinstance(step.before, Certifying)
+        assert isinstance(step.given, Certified)
+        assert {holder.status for holder in step.before.deletion.holders} == {"erased"}
+        assert not any(row.own for row in step.before.after)
+        assert not held_at(step.before, step.now)
+    for step in steps_with(DeletionCompleted):
+        assert isinstance(step.given, Checked)
+        assert not any(table.own for reading in step.given.readings for table in reading.tables)
+
+
+def test_nothing_leads_to_the_end_but_that() -> None:
+    """No other step gets into a closed account, and what is certified was checked."""
+    for step in explored().steps:
+        before, after = type(step.before), type(step.decided.state)
+        if after is Closed:
+            assert before is Closed or steps_with(AccountClosed).count(step)
+        if after is Certifying:
+            assert before in (Certifying, Checking, Stalled)
+
+
+def test_a_hold_always_wins() -> None:
+    """Under a hold of everything no state leads to a command, a completion or an end, whatever happens."""
+    held = [step for step in explored().steps if holds.all_held(step.decided.state.known.holds, step.now)]
+    assert len(held) > 1000
+
+    for step in held:
+        ends = [one for one in step.decided.events if isinstance(one, DeletionRequested | AccountClosed)]
+        assert not ends, step.label
+
+
+def test_an_end_or_an_operator() -> None:
+    """In every state something is due, somebody works, a hold or a contract keeps it, or an operator was told."""
+    for state, now in explored().states.values():
+        assert _waits_for(state, now) is not None, state
+
+
+def _waits_for(state: State, now: object) -> str | None:
+    if isinstance(state, Unknown | Serving | Closed):
+        return "the end"
+    if wakes_at(state) is not None:
+        return "time"
+    if held_at(state, now):  # type: ignore[arg-type]
+        return "a hold"
+    if isinstance(state, Surveying | Checking | Certifying):
+        return "a task"
+    return "an operator" if isinstance(state, Stalled | Awaiting) else None
+
+
+def test_operators_are_told() -> None:
+    """Whoever gets stuck, or stuck for another reason, says so in the same step, by name."""
+    for step in explored().steps:
+        after = step.decided.state
+        if not isinstance(after, Stalled) or isinstance(step.before, Stalled):
+            continue
+        told = [one for one in step.decided.events if isinstance(one, DeletionStalled)]
+        silent = isinstance(step.before, Deleting) and any(one.status == "late" for one in after.deletion.holders)  # type: ignore[union-attr]
+        assert told or silent, (step.label, type(step.before), after.reason)
+
+
+def test_tasks_in_flight() -> None:
+    """Whoever waits for a task has ordered it, and every step of proof has a number of its own."""
+    for step in explored().steps:
+        after, before = step.decided.state, step.before
+        waits = isinstance(after, Surveying) and after.wakes_at is None
+        if (waits or isinstance(after, Checking | Certifying)) and type(after) is not type(before):
+            assert len(step.decided.tasks) == 1
+            assert after.known.attempts == before.known.attempts + 1
+
+
+def test_it_ends() -> None:
+    """From every state, once contracts and holds are over and everybody does as told, the account is closed."""
+    for state, now in list(explored().states.values())[::12]:
+        work = casework(SMALL, now)
+        work.case = type(work.case)(state)
+        work.tell(*[release(now + DAY, name) for name in ("h1", "h2", "h3")])
+        if not isinstance(state, Closed):
+            work.tell(terminated(moment=now, period_end=(now + 1000 * DAY).date()))
+        for _ in range(30):
+            work.tell(*[event for label, event in said(work.state, work.now) if label in AS_TOLD])
+            work.until(work.now + 10 * DAY)
+
+        assert isinstance(work.state, Closed), (state, work.state)
+
+
+def test_the_document_draws_what_there_is() -> None:
+    """The state machine in docs/states.md has exactly the arrows that the exploration found."""
+    text = DOCUMENT.read_text().split("## retention")[1]
+    drawn = set(re.findall(r"^    (\w+) --> (\w+)", text, re.MULTILINE))
+    found = {(_name(step.before), _name(step.decided.state)) for step in explored().steps}
+
+    assert {pair for pair in found if pair[0] != pair[1]} == {pair for pair in drawn if pair[0] != pair[1]}
+
+
+def _name(state: State) -> str:
+    return str(state.__struct_config__.tag)
+
+
+def test_the_exploration_itself_decides() -> None:
+    """What is explored was really decided: in every step the machine changed something."""
+    assert all(isinstance(step.decided, Decided) for step in explored().steps)
+    assert any(isinstance(step.decided.state, InWindow) for step in explored().steps)

@@ -1,0 +1,83 @@
+"""How many customers are due within a day is counted over all of them, exactly, before the first of them goes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from services.retention.app import MIGRATIONS
+from services.retention.dues import Due, Dues
+from services.retention.states import InWindow, State
+from services.retention.tasks import Survey
+from shared.migrate import migrate
+from shared.statecodec import StateCodec
+from tests.retention.exploration import explored
+
+NOW = datetime(2027, 4, 2, tzinfo=UTC)
+CODEC: StateCodec[object] = StateCodec(State)
+
+
+@pytest.fixture
+async def service(postgres: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    connection = await asyncpg.connect(postgres)
+    await migrate(connection, MIGRATIONS)
+    yield connection
+    await connection.close()
+
+
+def survey(customer: str, attempt: int = 1) -> Survey:
+    return Survey(customer_id=customer, deletion_id=f"{customer}:2027-01-01", attempt=attempt, holders=("database",))
+
+
+async def test_counted_once_each(service: asyncpg.Connection[asyncpg.Record], postgres: str) -> None:
+    """Each customer counts once within a day, however often it is surveyed, and not the day after."""
+    dues = Dues(postgres, most=25)
+    for customer in ("a", "b", "a", "c"):
+        await dues.count(survey(customer), 10, NOW)
+
+    assert (await dues.count(survey("a"), 10, NOW)).due == 3
+    assert (await dues.count(survey("z"), 10, NOW + timedelta(days=2))).due == 1
+    # What is surveyed anew is due anew.
+    await dues.count(survey("b"), 10, NOW + timedelta(days=2))
+    assert (await dues.count(survey("z"), 10, NOW + timedelta(days=2))).due == 2
+
+
+async def test_those_that_come_count_already(service: asyncpg.Connection[asyncpg.Record], postgres: str) -> None:
+    """The first of many counts those whose survey is still ordered, and those whose window closed unnoticed."""
+    for number in range(4):
+        await service.execute(
+            "insert into tasks (id, customer_id, kind, body) values ($1, $2, 'Survey', '{}')", uuid4(), f"o-{number}"
+        )
+    state = next(state for state, _ in explored().states.values() if isinstance(state, InWindow))
+    insert = "insert into cases (customer_id, key_hash, state, wakes_at) values ($1, 1, $2::jsonb, $3)"
+    for number in range(3):
+        await service.execute(insert, f"w-{number}", CODEC.dump(state), state.window.closes_at)
+    await service.execute(insert, "announces", CODEC.dump(state), state.window.closes_at - timedelta(days=7))
+    before = await Dues(postgres, most=25).count(survey("o-1"), 10, state.window.closes_at - timedelta(days=1))
+    after = await Dues(postgres, most=25).count(survey("o-1"), 10, state.window.closes_at)
+
+    assert before == Due(due=4, customers=4, usual_rows=None)
+    assert after.due == 8
+
+
+async def test_the_usual_size(service: asyncpg.Connection[asyncpg.Record], postgres: str) -> None:
+    """The usual size is the median of former deletions, and unknown while there were fewer than ten."""
+    dues = Dues(postgres, most=25)
+    for number in range(1, 10):
+        assert (await dues.count(survey(f"c-{number}"), number * 100, NOW)).usual_rows is None
+    await dues.count(survey("c-10"), 1_000_000, NOW)
+
+    assert (await dues.count(survey("big"), 5_000_000, NOW)).usual_rows == 500
+
+
+async def test_bounded(service: asyncpg.Connection[asyncpg.Record], postgres: str) -> None:
+    """However many are due, no more are counted than it takes to know that they are too many."""
+    await service.execute(
+        "insert into due_deletions select 'd-' || n, 'c-' || n, $1, 1 from generate_series(1, 1000) as n", NOW
+    )
+
+    assert 25 < (await Dues(postgres, most=25).count(survey("x"), 1, NOW)).due < 100
