@@ -105,3 +105,9 @@ def test_every_script_is_shown_or_said_to_be_lost() -> None:
     assert "Привет γειά" in words(first)
     assert "Characters shown as a question mark have no font here" in words(first)
     assert first == second
+
+
+def test_what_is_joined_to_a_missing_character_stops_no_paper() -> None:
+    """A family of emoji, a mark on a question mark: set at the first try and again, and said to be lost where it is."""
+    for text in ("👨\u200d👩\u200d👧 family", "e\u0301 ?\u0301", "김민지 ส, 佐藤さくら", "?") * 2:
+        assert words(render(Paper("1", text, ((text, ((text, text),)),)), "school", MOMENT))

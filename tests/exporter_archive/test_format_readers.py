@@ -6,6 +6,7 @@ import io
 import re
 from dataclasses import replace
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -126,11 +127,9 @@ def same(held: str | None, shown: Any) -> bool:
     if isinstance(shown, bool):
         return held == ("true" if shown else "false")
     if isinstance(shown, int | float):
-        return (
-            held is not None
-            and float(held) == float(shown)
-            and (isinstance(shown, float) or str(shown) == held.partition(".")[0])
-        )
+        # A spreadsheet counts in doubles, so a number must be one, digit by digit; this reader alone would keep more.
+        exact = held is not None and Decimal(held) == Decimal(repr(shown))
+        return exact and (isinstance(shown, float) or abs(shown) <= 2**53)
     if isinstance(shown, date):
         return held == f"{shown:%Y-%m-%d}".zfill(10)
     if held is None or shown is None:

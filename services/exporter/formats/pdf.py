@@ -65,8 +65,9 @@ def render(paper: Paper, system: str, moment: datetime) -> bytes:
     # Only the process that sets papers loads the compiler: the exporter's own memory has no room for it.
     from typst import TypstError  # noqa: PLC0415
 
+    plain = False
     while True:
-        text, lost = _fitting(paper)
+        text, lost = _fitting(paper, plain=plain)
         inputs = {
             "data": json.dumps({**text, "lost": lost, "system": system, "moment": f"{moment:%Y-%m-%d %H:%M} UTC"})
         }
@@ -76,8 +77,10 @@ def render(paper: Paper, system: str, moment: datetime) -> bytes:
             )
         except TypstError as error:
             missing = _MISSING.search(str(error))
-            if missing is None or not _learn(missing.group(1)):
+            if missing is None or plain:
                 raise
+            # What is joined to a missing character may fail for no reason of its own: then only plain letters are kept.
+            plain = not _learn(missing.group(1))
         else:
             return bytes(made)
 
@@ -100,12 +103,12 @@ def _learn(text: str) -> bool:
     return bool(found)
 
 
-def _fitting(paper: Paper) -> tuple[dict[str, Any], bool]:
+def _fitting(paper: Paper, *, plain: bool) -> tuple[dict[str, Any], bool]:
     lost = False
 
     def fit(text: str) -> str:
         nonlocal lost
-        kept = "".join("?" if letter in _UNKNOWN or not _printable(letter) else letter for letter in text)
+        kept = "".join(letter if _fits(letter, plain=plain) else "?" for letter in text)
         lost = lost or kept != text
         return kept
 
@@ -113,5 +116,7 @@ def _fitting(paper: Paper) -> tuple[dict[str, Any], bool]:
     return {"title": fit(paper.title), "parts": parts}, lost
 
 
-def _printable(letter: str) -> bool:
-    return letter >= " " or letter in "\n\t\r"
+def _fits(letter: str, *, plain: bool) -> bool:
+    if plain:
+        return letter == "\n" or (letter.isprintable() and letter <= "\xff")
+    return letter not in _UNKNOWN and (letter >= " " or letter in "\n\t\r")
