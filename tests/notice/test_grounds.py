@@ -489,3 +489,16 @@ def test_notice_ahead_of_the_contract(terms: dict[str, Any], ground: Any, ends: 
     assert terminated.period_end == ends
     assert over is not None
     assert not over[0].active
+
+
+def test_what_ended_one_time_does_not_end_the_next() -> None:
+    """A notice that ended a contract has done its work: registered anew, the contract goes on without it."""
+    work = casework(at("2026-10-10T00:00"))
+    work.tell(contract(months=12), notice())
+    work.until(at("2027-01-10T00:00"))
+    work.tell(work.one(ContractTerminated))
+    work.tell(contract(revision=2, months=12, period_start=date(2027, 1, 1), period_end=date(2027, 12, 31)))
+    work.tell(notice("2026-10-05T12:00", "n2"))
+
+    assert isinstance(work.state.contracts[0], Running)
+    assert work.one(NoticeRejected).reason == "contract_ended"
