@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from services.notice.states import Ended, Leaving, Running
+from shared.contracts import registered
+from shared.contracts import terminated as contracts_terminated
 from shared.decision import Ignored
 from shared.events.notice import (
     ContractTerminated,
@@ -465,3 +467,38 @@ def test_a_bad_form_does_not_date_a_notice() -> None:
     work.tell(contract(months=12), notice("2026-12-03T12:00"), notice("2026-11-20T12:00", channel="phone"))
 
     assert work.state.contracts[0].last_day == date(2027, 12, 31)
+
+
+@pytest.mark.parametrize(
+    ("terms", "ground", "ends"),
+    [
+        ({"open_ended": True}, "non_renewal", date(2026, 9, 1)),
+        ({"months": 12}, "erasure", date(2026, 9, 1)),
+        ({"months": 12}, "switch", date(2026, 10, 1)),
+    ],
+)
+def test_notice_ahead_of_the_contract(terms: dict[str, Any], ground: Any, ends: date) -> None:
+    """A notice that is given before the contract's first day ends it with that day at the earliest, for everybody."""
+    work = casework(at("2026-05-01T12:00"))
+    work.tell(contract(period_start=date(2026, 9, 1), **terms), notice("2026-05-01T12:00", ground=ground))
+    work.until(at("2026-11-01T00:00"))
+    terminated = work.one(ContractTerminated)
+    seen = registered((), contract(period_start=date(2026, 9, 1), **terms))
+    over = () if seen is None else contracts_terminated(seen, terminated)
+
+    assert terminated.period_end == ends
+    assert over is not None
+    assert not over[0].active
+
+
+def test_what_ended_one_time_does_not_end_the_next() -> None:
+    """A notice that ended a contract has done its work: registered anew, the contract goes on without it."""
+    work = casework(at("2026-10-10T00:00"))
+    work.tell(contract(months=12), notice())
+    work.until(at("2027-01-10T00:00"))
+    work.tell(work.one(ContractTerminated))
+    work.tell(contract(revision=2, months=12, period_start=date(2027, 1, 1), period_end=date(2027, 12, 31)))
+    work.tell(notice("2026-10-05T12:00", "n2"))
+
+    assert isinstance(work.state.contracts[0], Running)
+    assert work.one(NoticeRejected).reason == "contract_ended"

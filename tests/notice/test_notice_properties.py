@@ -57,6 +57,10 @@ renewals = st.one_of(
 )
 
 
+# Many end soon, so that some of their dates have passed when they are heard of.
+period_ends = st.one_of(st.dates(date(2026, 1, 31), date(2026, 3, 31)), st.dates(date(2026, 1, 31), date(2027, 6, 30)))
+
+
 @st.composite
 def contracts_under(draw: st.DrawFn, renewal: Any = renewals, notice: Any = rules) -> ContractRegistered:
     """Draw a contract; an open-ended one has no end."""
@@ -66,7 +70,7 @@ def contracts_under(draw: st.DrawFn, renewal: Any = renewals, notice: Any = rule
         contract_id=draw(contract_ids),
         revision=draw(st.integers(1, 3)),
         period_start=date(2026, 1, 1),
-        period_end=None if isinstance(drawn, OpenEnded) else draw(st.dates(date(2026, 1, 31), date(2027, 6, 30))),
+        period_end=None if isinstance(drawn, OpenEnded) else draw(period_ends),
         time_zone=draw(st.sampled_from(ZONES)),
         renewal=drawn,
         notice=draw(notice),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from shared.events.notice import Step
 
@@ -24,6 +25,14 @@ class Dates(Struct, frozen=True):
     late: bool
     steps: tuple[Step, ...]
     transition: tuple[date, date] | None = None
+
+
+def not_before(first: date, found: Dates) -> Dates:
+    """Let a notice that was given ahead of the contract end it with its *first* day, and not before it has begun."""
+    if found.last_day >= first:
+        return found
+    waits = counted_on(found.steps[-1].figure, "contract", found.last_day, Rule((first - found.last_day).days), first)
+    return replace(found, last_day=first, steps=(*found.steps, waits))
 
 
 def counted_on(figure: str, law: str, start: date, rule: Rule, result: date) -> Step:

@@ -11,7 +11,7 @@ from shared.events.notice import Step
 
 from ..calendar import Terms, end_of, period_on
 from ..workdays import Rule, after, before
-from .dates import Dates, counted_back, counted_on, months_on
+from .dates import Dates, counted_back, counted_on, months_on, not_before
 
 _DAY = timedelta(days=1)
 
@@ -29,7 +29,8 @@ def non_renewal(terms: Terms, received: date, *, kept: bool = False) -> Dates:
 def _reckoned(terms: Terms, received: date, kept: bool) -> Dates:  # noqa: FBT001 - a part of the cache's key
     end = end_of(terms, period := period_on(terms, received))
     if end is None:
-        return _open(terms.open_notice or terms.notice, received)
+        found = _open(terms.open_notice or terms.notice, received)
+        return not_before(terms.period_start, found) if terms.first_end is None else found
     last = before(terms.notice, end)
     steps = (_period_end(terms, period, end), _last_day_for_notice(terms, end, last))
     if received <= last or (kept and received <= end):

@@ -12,7 +12,7 @@ from ..calendar import Terms, end_of, later, period_on
 from ..rules import RuleSet, Switching
 from ..states import Prolongation
 from ..workdays import Rule, after
-from .dates import Dates, counted_on, months_on
+from .dates import Dates, counted_on, months_on, not_before
 
 Refusal: TypeAlias = Literal["too_late", "too_long", "no_longer", "already_prolonged"]
 
@@ -72,7 +72,7 @@ def _noticed(terms: Terms, received: date, clock: Clock) -> Dates:
         step = counted_on("notice_ends", "contract", received, rule, own)
     else:
         step = months_on("notice_ends", "art_25_2_d", received, clock.notice_months, most)
-    return Dates(min(own, most), received, late=False, steps=(step,))
+    return not_before(terms.period_start, Dates(min(own, most), received, late=False, steps=(step,)))
 
 
 def counting(
