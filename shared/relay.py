@@ -121,7 +121,7 @@ class Relay:
 
     async def _send_in_order(self, topic: str, lane: int, records: Sequence[Record]) -> None:
         """Send one topic's *records*, a batch once Kafka has the one before: then nothing overtakes what failed."""
-        # A batch is built while Kafka takes the one before. The answer is the producer's, which ends if it is cancelled.
+        # A batch is built while Kafka takes the one before. The answer is the producer's: it ends if that is cancelled.
         acknowledged: asyncio.Future[Any] | None = None
         for batch in self._batches(records):
             if acknowledged is not None:

@@ -84,7 +84,10 @@ class Reader:
             survey = await survey_rows(connection, map, customer)
         finally:
             await connection.close()
-        seen = [Seen(one.table, one.left, one.standing.count, one.standing.fingerprint) for one in survey.tables]
+        seen = [
+            Seen(one.table, one.left, one.standing.count, one.standing.fingerprint, map.table(one.table).category)
+            for one in survey.tables
+        ]
         # Here "others" are all rows that stand: nothing of the customer may be among them.
         return Reading(holder.name, tuple(seen), (*undeclared, *(name for name, _ in survey.elsewhere)), map.sha256)
 
