@@ -16,7 +16,7 @@ from shared.objects import ObjectStore
 
 from . import completeness, descriptor, readme, verifying
 from .archive import Archive, File
-from .completeness import Complete, compared
+from .completeness import Complete, Expected, compared
 from .descriptor import TableFile
 from .faults import NothingLeftError
 from .media import INDEX, MediaIndex, Tally, add_media, index_resource
@@ -38,13 +38,17 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to archive: *customer*'s data by *map* in *formats*, under the name *export_id*, as of *now* (UTC)."""
+    """What to archive: *customer*'s data by *map* in *formats*, under the name *export_id*, as of *now* (UTC).
+
+    Tables with at most *compare_up_to* rows get a fingerprint, by which the archive is later compared with the source.
+    """
 
     customer: str
     export_id: str
     map: DataMap
     now: datetime
     formats: Sequence[Format] = ALL_FORMATS
+    compare_up_to: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,10 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class ArchiveReport:
-    """The archive as it is: *size* in bytes and *sha256* of the whole ZIP, what it holds, and as of when."""
+    """The archive as it is: *size* in bytes and *sha256* of the whole ZIP, what it holds, and as of when.
+
+    *compared* are the tables with a fingerprint: where their CSV lies below the bag, and what it must come to.
+    """
 
     place: str
     size: int
@@ -69,6 +76,7 @@ class ArchiveReport:
     media_bytes: int
     snapshot_at: datetime
     map_sha256: str
+    compared: tuple[Expected, ...] = ()
 
 
 def _silent(_: Progress) -> None:
@@ -89,7 +97,7 @@ async def build(
     stored, media = sink.stored, complete.media
     counts = tuple(TableCount(table=table, rows=rows) for table, rows in complete.counts.items())
     whole = stored.place, stored.size, stored.sha256, counts
-    return ArchiveReport(*whole, media.objects, media.size, order.now, order.map.sha256)
+    return ArchiveReport(*whole, media.objects, media.size, order.now, order.map.sha256, complete.expected)
 
 
 def _no_store(bucket: Bucket) -> NothingLeftError:
@@ -117,14 +125,15 @@ class _Build:
     async def run(self) -> Complete:
         order = self._order
         with closing(self._archive), closing(MediaIndex()) as index:
-            async with snapshot(self._sources.connect, order.map, order.customer) as rows:
+            opened = snapshot(self._sources.connect, order.map, order.customer, order.compare_up_to)
+            async with opened as rows:
                 await self._archive.open_bag()
                 keys = await rows.foreign_keys()
-                for one in await rows.shown():
+                for one in rows.shown:
                     await self._table(rows, one)
                 counts = await rows.witness.counts()
             objects = await self._media(index)
-            complete = compared(order.map, order.formats, self._files, counts, objects)
+            complete = compared(order.map, order.formats, self._files, counts, objects, rows.witness.fingerprints)
             await self._describe(complete, keys, index)
         return complete
 
