@@ -30,10 +30,10 @@ from .archive.build import Order, Progress, Sources, bag_name, build
 from .archive.proof import Kept, KeptFile, KeptObject, Proven, prove
 from .archive.sink import FileSink, Sink
 from .formats import FORMATS, Format
+from .link_command import link
 
 app = typer.Typer(
     invoke_without_command=True,
-    context_settings={"allow_interspersed_args": True},
     help="Export one customer's data into an archive.",
 )
 _S3 = "s3://"
@@ -42,10 +42,11 @@ Tell = Callable[[Progress], None]
 
 @app.callback()
 def export(
-    map_path: Annotated[Path, typer.Option("--map", help="The data map, a YAML file.")],
-    dsn: Annotated[str, typer.Option(help="The database, as a libpq URL.")],
-    customer: Annotated[str, typer.Option(help="Whose data.")],
-    to: Annotated[str, typer.Option(help="A folder, or s3://bucket/key.")],
+    context: typer.Context,
+    map_path: Annotated[Path | None, typer.Option("--map", help="The data map, a YAML file. Required.")] = None,
+    dsn: Annotated[str | None, typer.Option(help="The database, as a libpq URL. Required.")] = None,
+    customer: Annotated[str | None, typer.Option(help="Whose data. Required.")] = None,
+    to: Annotated[str | None, typer.Option(help="A folder, or s3://bucket/key. Required.")] = None,
     *,
     formats: Annotated[list[str] | None, typer.Option("--format", help="csv, jsonlines; both if not given.")] = None,
     scratch: Annotated[
@@ -57,10 +58,17 @@ def export(
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Export one customer's data into an archive."""
+    if context.invoked_subcommand is not None:
+        return
+    if map_path is None or dsn is None or customer is None or to is None:
+        raise typer.BadParameter("--map, --dsn, --customer and --to are all needed")
     asked = Asked(dsn, load(map_path), customer, to, _formats(formats or list(FORMATS)), scratch)
     with _shown(quiet=as_json) as tell:
         done = uvloop.run(_export(asked, tell))
     typer.echo(_as_json(done) if as_json else _as_text(done))
+
+
+app.command("link")(link)
 
 
 @dataclass(frozen=True, slots=True)
