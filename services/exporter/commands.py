@@ -17,7 +17,7 @@ import typer
 import uvloop
 from rich.console import Console
 from rich.filesize import decimal
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 from shared.clock import system_clock
@@ -149,6 +149,7 @@ def _shown(*, quiet: bool) -> Iterator[Tell]:
         MofNCompleteColumn(),
         TextColumn("{task.fields[size]}"),
         TimeElapsedColumn(),
+        TimeRemainingColumn(),
     )
     with Bar(*columns, console=console) as bar:
         task, begun = bar.add_task("begins", total=None, size=""), perf_counter()

@@ -69,7 +69,10 @@ class Exporting:
 
         async with ObjectStore(self.settings.s3) as store:
             # A crash after the upload leaves an archive that nobody was told of: a copy too many.
-            await store.delete_all_versions(bucket, key)
+            swept = await store.delete_all_versions(bucket, key)
+            if swept.versions or swept.uploads:
+                # A snapshot ends with its session, so nothing of that attempt may get into this one.
+                _log.warning("begun again from a new snapshot; an earlier attempt was dropped", export=task.export_id)
             sources = Sources(self._connected, store)
             order = Order(task.customer_id, task.export_id, map, attempt.clock(), compare_up_to=self.compare_up_to)
             report = await build(sources, order, store.upload(bucket, key), tell)
