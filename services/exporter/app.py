@@ -23,7 +23,8 @@ def build(settings: Settings) -> Service:
     """Put the service together; raises OperatorError."""
     policy = load_policy(policy_file(), "exporter", ExporterPolicy)
     holders = load_holders(holders_file())
-    exporting = Exporting(settings, the_database(holders), the_archives(holders, policy.holder, settings))
+    archives = the_archives(holders, policy.holder, settings)
+    exporting = Exporting(settings, the_database(holders), archives, policy.compare_up_to)
     return Service(domain(policy), exporting.performances())
 
 

@@ -6,7 +6,8 @@ import json
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated
@@ -16,7 +17,7 @@ import typer
 import uvloop
 from rich.console import Console
 from rich.filesize import decimal
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 from shared.clock import system_clock
@@ -26,14 +27,15 @@ from shared.objects import ObjectStore
 from shared.settings import read_settings
 
 from .archive.asked import named_formats, scope_of
-from .archive.build import ArchiveReport, Order, Progress, Sources, bag_name, build
+from .archive.build import Order, Progress, Sources, bag_name, build
 from .archive.page import Language
+from .archive.proof import Kept, KeptFile, KeptObject, Proven, prove
 from .archive.sink import FileSink, Sink
 from .formats import ALL
+from .link_command import link
 
 app = typer.Typer(
     invoke_without_command=True,
-    context_settings={"allow_interspersed_args": True},
     help="Export one customer's data into an archive.",
 )
 _S3 = "s3://"
@@ -42,49 +44,91 @@ Tell = Callable[[Progress], None]
 
 @app.callback()
 def export(
-    map_path: Annotated[Path, typer.Option("--map", help="The data map, a YAML file.")],
-    dsn: Annotated[str, typer.Option(help="The database, as a libpq URL.")],
-    customer: Annotated[str, typer.Option(help="Whose data.")],
-    to: Annotated[str, typer.Option(help="A folder, or s3://bucket/key.")],
+    context: typer.Context,
+    map_path: Annotated[Path | None, typer.Option("--map", help="The data map, a YAML file. Required.")] = None,
+    dsn: Annotated[str | None, typer.Option(help="The database, as a libpq URL. Required.")] = None,
+    customer: Annotated[str | None, typer.Option(help="Whose data. Required.")] = None,
+    to: Annotated[str | None, typer.Option(help="A folder, or s3://bucket/key. Required.")] = None,
     *,
     formats: Annotated[list[str] | None, typer.Option("--format", help=f"{', '.join(ALL)}; all if not given.")] = None,
     scope: Annotated[list[str] | None, typer.Option(help="user, course, report; all if not given.")] = None,
     language: Annotated[Language, typer.Option(help="Of the page for whoever opens it: en or sv.")] = "en",
+    scratch: Annotated[
+        str | None,
+        typer.Option(
+            help="A database for temporary tables: there the archive is restored, and compared with the source."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Export one customer's data into an archive."""
-    map = load(map_path)  # noqa: A001 - the domain's word
+    if context.invoked_subcommand is not None:
+        return
+    if map_path is None or dsn is None or customer is None or to is None:
+        raise typer.BadParameter("--map, --dsn, --customer and --to are all needed")
+    now = system_clock()
+    export_id = Path(to).stem if to.startswith(_S3) else f"{customer}-{now:%Y%m%dT%H%M%SZ}"
+    order = Order(
+        customer, export_id, load(map_path), now, named_formats(formats or ()), language, scope_of(scope or ()),
+        sys.maxsize if scratch else 0,
+    )  # fmt: skip
+    asked = Asked(dsn, order, to, scratch)
     with _shown(quiet=as_json) as tell:
-        now = system_clock()
-        export_id = Path(to).stem if to.startswith(_S3) else f"{customer}-{now:%Y%m%dT%H%M%SZ}"
-        order = Order(customer, export_id, map, now, named_formats(formats or ()), language, scope_of(scope or ()))
-        report, seconds = uvloop.run(_export(dsn, order, to, tell=tell))
-    typer.echo(_as_json(report, seconds) if as_json else _as_text(report, seconds))
+        done = uvloop.run(_export(asked, tell))
+    typer.echo(_as_json(done) if as_json else _as_text(done))
 
 
-async def _export(dsn: str, order: Order, to: str, *, tell: Tell) -> tuple[ArchiveReport, float]:
-    """Export, and say in how many seconds; that the store's client was loaded before is no part of them."""
+app.command("link")(link)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line asks for."""
+
+    dsn: str
+    order: Order
+    to: str
+    scratch: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The archive, in how many *seconds* it was made, and in how many it was read back."""
+
+    proven: Proven
+    seconds: float
+    proof_seconds: float
+
+
+async def _export(asked: Asked, tell: Tell) -> Done:
+    """Export, and read back; that the store's client was loaded before is no part of the time."""
     async with ObjectStore(read_settings().s3) as store:
-        sources = Sources(lambda: _connected(dsn), store)
+        sink, kept = _place(asked.to, store, asked.order.export_id)
         begun = perf_counter()
-        return await build(sources, order, _sink(to, store, order.export_id), tell), perf_counter() - begun
+        report = await build(Sources(partial(_connected, asked.dsn, "--dsn"), store), asked.order, sink, tell)
+        built = perf_counter()
+        tell(Progress("read back", 0, None, report.size))
+        scratch = partial(_connected, asked.scratch, "--scratch") if asked.scratch else None
+        proven = await prove(report, kept, scratch)
+        return Done(proven, built - begun, perf_counter() - built)
 
 
-def _sink(to: str, store: ObjectStore, export_id: str) -> Sink:
+def _place(to: str, store: ObjectStore, export_id: str) -> tuple[Sink, Kept]:
     if not to.startswith(_S3):
-        return FileSink(Path(to) / f"{bag_name(export_id)}.zip")
+        path = Path(to) / f"{bag_name(export_id)}.zip"
+        return FileSink(path), KeptFile(path)
     bucket, _, key = to.removeprefix(_S3).partition("/")
     if not bucket or not key:
         raise OperatorError(f"--to {to}: an object's place is s3://bucket/key.")
-    return store.upload(bucket, key)
+    return store.upload(bucket, key), KeptObject(store, bucket, key)
 
 
 @asynccontextmanager
-async def _connected(dsn: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+async def _connected(dsn: str, option: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
     try:
         connection = await asyncpg.connect(dsn)
     except (OSError, asyncpg.PostgresError, ValueError) as error:
-        raise OperatorError(f"the database can't be reached: {error}. Look at --dsn.") from error
+        raise OperatorError(f"the database can't be reached: {error}. Look at {option}.") from error
     try:
         yield connection
     except asyncpg.PostgresError as error:
@@ -102,6 +146,7 @@ def _shown(*, quiet: bool) -> Iterator[Tell]:
         MofNCompleteColumn(),
         TextColumn("{task.fields[size]}"),
         TimeElapsedColumn(),
+        TimeRemainingColumn(),
     )
     with Bar(*columns, console=console) as bar:
         task, begun = bar.add_task("begins", total=None, size=""), perf_counter()
@@ -114,16 +159,21 @@ def _shown(*, quiet: bool) -> Iterator[Tell]:
         yield tell
 
 
-def _as_json(report: ArchiveReport, seconds: float) -> str:
+def _as_json(done: Done) -> str:
+    report = done.proven.report
     shown = asdict(report) | {
         "tables": {one.table: one.rows for one in report.tables},
         "snapshot_at": report.snapshot_at.isoformat(),
-        "seconds": round(seconds, 3),
+        "compared": done.proven.compared,
+        "seconds": round(done.seconds, 3),
+        "proof_seconds": round(done.proof_seconds, 3),
     }
     return json.dumps(shown, indent=2)
 
 
-def _as_text(report: ArchiveReport, seconds: float) -> str:
+def _as_text(done: Done) -> str:
+    report, compared = done.proven.report, len(done.proven.compared)
     rows = sum(one.rows for one in report.tables)
     held = f"{rows} rows of {len(report.tables)} tables and {report.media_objects} files"
-    return f"{report.place}\n{held}, {decimal(report.size)}, {seconds:.1f} s\nsha256 {report.sha256}"
+    read = f"read back whole in {done.proof_seconds:.1f} s, {compared} tables restored and compared with the source"
+    return f"{report.place}\n{held}, {decimal(report.size)}, {done.seconds:.1f} s\n{read}\nsha256 {report.sha256}"

@@ -27,8 +27,9 @@ from shared.statecodec import StateCodec
 from shared.store_faults import StoreRefusalError
 
 from .archive.asked import language_of, named_formats, scope_of
-from .archive.build import ArchiveReport, Order, Progress, Sources, build
+from .archive.build import Order, Progress, Sources, build
 from .archive.faults import ArchiveError
+from .archive.proof import KeptObject, Proven, prove
 from .states import Deleting, State
 from .tasks import ArchiveBuilt, ArchivesDeleted, BuildArchive, BuildFailed, DeleteArchives, DeleteFailed
 
@@ -43,23 +44,24 @@ class Exporting:
     settings: Settings
     database: PostgresHolder
     archives: S3Holder
+    compare_up_to: int = 5_000_000
 
     def performances(self) -> tuple[Performance, ...]:
         """Tell how each task of the service is performed."""
         return (Performance(BuildArchive, self.build), Performance(DeleteArchives, self.delete))
 
     async def build(self, task: BuildArchive, attempt: Attempt) -> ArchiveBuilt | BuildFailed:
-        """Build one archive; a try that was cut off leaves nothing that this one doesn't replace."""
+        """Build one archive and prove it; a try that was cut off leaves nothing that this one doesn't replace."""
         try:
-            report = await self._build(task, attempt)
+            proven = await self._build(task, attempt)
         except (OperatorError, StoreRefusalError) as error:
             _log.error("no archive was made", customer=task.customer_id, export=task.export_id, says=str(error))
             reason = error.code if isinstance(error, ArchiveError) else "refused"
             named = task.model_dump(include={"customer_id", "request_id", "export_id", "attempt"})
             return BuildFailed(**named, reason=reason)
-        return _built(task, report)
+        return _built(task, proven)
 
-    async def _build(self, task: BuildArchive, attempt: Attempt) -> ArchiveReport:
+    async def _build(self, task: BuildArchive, attempt: Attempt) -> Proven:
         # Read each time: the map grows with the schema, and a service lives for months.
         map = await asyncio.to_thread(load, self.database.map)  # noqa: A001 - the domain's word
         formats, scope = named_formats(task.formats), scope_of(task.scope)
@@ -70,11 +72,16 @@ class Exporting:
 
         async with ObjectStore(self.settings.s3) as store:
             # A crash after the upload leaves an archive that nobody was told of: a copy too many.
-            await store.delete_all_versions(bucket, key)
+            swept = await store.delete_all_versions(bucket, key)
+            if swept.versions or swept.uploads:
+                # A snapshot ends with its session, so nothing of that attempt may get into this one.
+                _log.warning("begun again from a new snapshot; an earlier attempt was dropped", export=task.export_id)
             sources = Sources(self._connected, store)
             named = task.customer_id, task.export_id, map, attempt.clock()
-            order = Order(*named, formats, language_of(task.language), scope)
-            return await build(sources, order, store.upload(bucket, key), tell)
+            order = Order(*named, formats, language_of(task.language), scope, self.compare_up_to)
+            report = await build(sources, order, store.upload(bucket, key), tell)
+            attempt.report("read back", 0, None)
+            return await prove(report, KeptObject(store, bucket, key), self._scratch)
 
     async def delete(self, task: DeleteArchives, attempt: Attempt) -> ArchivesDeleted | DeleteFailed:
         """Delete all archives of the customer, if there is still the right to; what was deleted stays so."""
@@ -104,6 +111,14 @@ class Exporting:
         return Right(state.window_closed_at, held=held(state.known.holds, now))
 
     @asynccontextmanager
+    async def _scratch(self) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+        connection = await asyncpg.connect(self.settings.dsn("exporter"), timeout=_CONNECT_SECONDS)
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+    @asynccontextmanager
     async def _connected(self) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
         read_only = {"default_transaction_read_only": "on", "application_name": "offramp exporter archive"}
         dsn = reading_dsn(self.settings, self.database)
@@ -114,7 +129,8 @@ class Exporting:
             await connection.close()
 
 
-def _built(task: BuildArchive, report: ArchiveReport) -> ArchiveBuilt:
+def _built(task: BuildArchive, proven: Proven) -> ArchiveBuilt:
+    report = proven.report
     return ArchiveBuilt(
         customer_id=task.customer_id,
         request_id=task.request_id,

@@ -17,7 +17,8 @@ class ExporterPolicy(PolicyPart):
     """How long the window is, how long a request that is too early waits, how often an archive is tried.
 
     *not_open_wait* is for topics that lag: the request may be read before the termination that opens the window.
-    *holder* is the name under which deletion commands reach this service.
+    *holder* is the name under which deletion commands reach this service. Of tables with at most *compare_up_to* rows
+    the archive's rows are compared with the source's before it is ready; of larger ones only their number is.
     """
 
     window_days: WindowDays
@@ -25,3 +26,4 @@ class ExporterPolicy(PolicyPart):
     not_open_wait: Wait
     attempts: Annotated[int, Field(ge=1)]
     holder: Code
+    compare_up_to: Annotated[int, Field(ge=0)] = 5_000_000

@@ -62,7 +62,7 @@ async def written(school: School, format: Format) -> tuple[bytes, int, int]:
     """Write the zoo in *format*; gives the bytes, the records counted in them, and the witness' count."""
     pieces: list[bytes] = []
     async with snapshot(school.connect, school.map, "acme") as rows:
-        shown = next(one for one in await rows.shown() if one.table.name == "zoo")
+        shown = next(one for one in rows.shown if one.table.name == "zoo")
         await rows.copy(shown, format, partial(append, pieces))
         counted = (await rows.witness.counts())["zoo"]
     counter = format.counter()
@@ -111,7 +111,7 @@ async def test_null_and_the_empty_text_are_told_apart(school: School) -> None:
     """NULL is an empty field in CSV, the empty text is two quotes; in JSON lines they are null and ""."""
     users = next(table for table in school.map.tables if table.name == "users")
     async with snapshot(school.connect, school.map, "acme") as rows:
-        shown = next(one for one in await rows.shown() if one.table == users)
+        shown = next(one for one in rows.shown if one.table == users)
         lines: dict[str, list[bytes]] = {name: [] for name in FORMATS}
         for name, pieces in lines.items():
             await rows.copy(shown, FORMATS[name], partial(append, pieces))

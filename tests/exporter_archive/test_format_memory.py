@@ -34,7 +34,7 @@ async def peak(school: School, rows: int, path: Path) -> int:
 
 async def test_three_times_the_rows_need_no_more_memory(school: School, tmp_path: Path) -> None:
     """All of them hang on one entity, so its document has parts; the peak stays where it was."""
-    small, large = [await peak(school, rows, tmp_path / "a.zip") for rows in (40_000, 120_000)]
+    small, large = [await peak(school, rows, tmp_path / "a.zip") for rows in (100_000, 300_000)]
 
     assert large < BOUND
     assert abs(large - small) < HELD

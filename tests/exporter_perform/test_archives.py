@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
+import json
 import zipfile
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -13,12 +15,17 @@ from types import MappingProxyType
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
+import aiohttp
 import asyncpg
 import pytest
+import structlog
+from typer.testing import CliRunner
+from yarl import URL
 
+from services.exporter import commands
 from services.exporter.app import NothingToExportError, the_archives, the_database
 from services.exporter.perform import Exporting
-from services.exporter.states import Deleting, Keeping, Known, State
+from services.exporter.states import Copy, Deleting, Keeping, Known, State
 from services.exporter.tasks import (
     ArchiveBuilt,
     ArchivesDeleted,
@@ -28,12 +35,14 @@ from services.exporter.tasks import (
     DeleteFailed,
 )
 from shared.clock import system_clock
+from shared.contracts import Contract, Ending
 from shared.holder.declaration import Holder, PostgresHolder, load_holders
 from shared.holds import Hold
 from shared.objects import ObjectStore
 from shared.performer import Attempt
 from shared.settings import Settings
 from shared.statecodec import StateCodec
+from shared.store_faults import ObjectMissingError
 
 CLOSED = datetime(2026, 1, 1, tzinfo=UTC)
 ATTEMPT = Attempt(uuid4(), 1, system_clock)
@@ -120,12 +129,40 @@ async def test_an_archive_lies_where_it_says(school: School) -> None:
     assert zipfile.ZipFile(io.BytesIO(body)).testzip() is None
 
 
-async def test_building_again_leaves_one_version(school: School) -> None:
-    """A build begun again after a crash leaves no second version behind."""
+async def test_a_link_to_a_ready_archive(school: School, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Support gets a link from the case as it stands; what is no longer in the store gets none."""
     await school.exporting.build(BUILD, ATTEMPT)
-    await school.exporting.build(BUILD, ATTEMPT)
+    over = system_clock() - timedelta(days=10)
+    ending = Ending(decided=False, period_end=over.date(), terminated_at=over, zone="UTC")
+    contract = Contract("c-1", "UTC", 1, over.date(), over.date(), ending)
+    await school.is_at(
+        Keeping(Known(contracts=(contract,), archives=(Copy("e-1", f"s3://{school.bucket}/acme/e-1.zip"),)))
+    )
+    monkeypatch.setenv("OFFRAMP_EXPORTER_DSN", school.settings.dsn("exporter"))
 
+    said = await asyncio.to_thread(CliRunner().invoke, commands.app, ["link", "acme", "--json"])
+    async with (
+        aiohttp.ClientSession() as stranger,
+        stranger.get(URL(json.loads(said.stdout)["url"], encoded=True)) as got,
+    ):
+        assert await got.read() == await school.store.get(school.bucket, "acme/e-1.zip")
+
+    await school.store.delete_all_versions(school.bucket, "acme/")
+    gone = await asyncio.to_thread(CliRunner().invoke, commands.app, ["link", "acme"])
+    assert isinstance(gone.exception, ObjectMissingError)
+
+
+async def test_building_again_leaves_one_version(school: School) -> None:
+    """A build begun again after a crash leaves no second version behind, holds nothing of the first, and says so."""
+    await school.exporting.build(BUILD, ATTEMPT)
+    await school.store._client.create_multipart_upload(Bucket=school.bucket, Key="acme/e-1.zip")
+    with structlog.testing.capture_logs() as logs:
+        again = await school.exporting.build(BUILD, ATTEMPT)
+
+    assert isinstance(again, ArchiveBuilt)
     assert await school.keys() == ["acme/e-1.zip"]
+    assert await school.store.count_left(school.bucket, "acme/") == 1
+    assert "begun again from a new snapshot; an earlier attempt was dropped" in [one["event"] for one in logs]
 
 
 async def test_an_undeclared_table_makes_no_archive(school: School) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from dataclasses import replace
 
+import aiohttp
 import pytest
+from yarl import URL
 
 from shared.objects import ObjectStore
 from shared.settings import Settings
@@ -36,6 +39,21 @@ async def test_a_stream_comes_in_pieces(store: ObjectStore, bucket: str) -> None
     pieces = [piece async for piece in store.stream(bucket, "acme/film")]
     assert b"".join(pieces) == body
     assert max(map(len, pieces)) <= 256 * 1024
+
+
+async def test_a_link_needs_no_key_reads_in_pieces_and_ends(store: ObjectStore, bucket: str) -> None:
+    """Anybody who has it can fetch the object or a range of it, until its time is up."""
+    await store.put(bucket, "acme/a b", b"0123456789")
+    lasting, brief = await store.link(bucket, "acme/a b", 60), await store.link(bucket, "acme/a b", 1)
+
+    async with aiohttp.ClientSession() as stranger:
+        async with stranger.get(URL(lasting, encoded=True), headers={"Range": "bytes=3-5"}) as answer:
+            assert (answer.status, await answer.read()) == (206, b"345")
+        async with asyncio.timeout(20):
+            while (await stranger.get(URL(brief, encoded=True))).status == 200:
+                await asyncio.sleep(0.2)
+        async with stranger.get(URL(lasting, encoded=True)) as answer:
+            assert await answer.read() == b"0123456789"
 
 
 async def test_a_listing_shows_current_objects_in_order(store: ObjectStore, bucket: str) -> None:

@@ -19,7 +19,7 @@ from shared.objects import ObjectStore
 from . import completeness, descriptor, page, readme, verifying
 from .archive import Archive, File
 from .asked import EVERYTHING
-from .completeness import Complete, compared
+from .completeness import Complete, Expected, compared
 from .descriptor import TableFile
 from .faults import NothingLeftError, RowsDisagreeError
 from .media import INDEX, MediaIndex, Tally, add_media, index_resource
@@ -46,6 +46,7 @@ class Order:
     """What to archive: *customer*'s data by *map* in *formats*, under the name *export_id*, as of *now* (UTC).
 
     *language* is that of the page for whoever opens the archive; *scope* names the categories that were asked for.
+    Tables with at most *compare_up_to* rows get a fingerprint, by which the archive is later compared with the source.
     """
 
     customer: str
@@ -55,6 +56,7 @@ class Order:
     formats: Sequence[Format | Whole] = ALL_FORMATS
     language: Language = "en"
     scope: frozenset[Category] = EVERYTHING
+    compare_up_to: int = 0
 
     def asks_for(self, part: Table | Bucket) -> bool:
         """Tell whether *part* of the map is in the scope."""
@@ -79,7 +81,10 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class ArchiveReport:
-    """The archive as it is: *size* in bytes and *sha256* of the whole ZIP, what it holds, and as of when."""
+    """The archive as it is: *size* in bytes and *sha256* of the whole ZIP, what it holds, and as of when.
+
+    *compared* are the tables with a fingerprint: where their CSV lies below the bag, and what it must come to.
+    """
 
     place: str
     size: int
@@ -89,6 +94,7 @@ class ArchiveReport:
     media_bytes: int
     snapshot_at: datetime
     map_sha256: str
+    compared: tuple[Expected, ...] = ()
 
 
 def _silent(_: Progress) -> None:
@@ -109,7 +115,7 @@ async def build(
     stored, media = sink.stored, complete.media
     counts = tuple(TableCount(table=reported(table), rows=rows) for table, rows in complete.counts.items())
     whole = stored.place, stored.size, stored.sha256, counts
-    return ArchiveReport(*whole, media.objects, media.size, order.now, order.map.sha256)
+    return ArchiveReport(*whole, media.objects, media.size, order.now, order.map.sha256, complete.expected)
 
 
 def _no_store(bucket: Bucket) -> NothingLeftError:
@@ -139,10 +145,11 @@ class _Build:
     async def run(self) -> Complete:
         order = self._order
         with closing(self._archive), closing(MediaIndex()) as index:
-            async with snapshot(self._sources.connect, order.map, order.customer) as rows:
+            opened = snapshot(self._sources.connect, order.map, order.customer, order.compare_up_to)
+            async with opened as rows:
                 await self._archive.open_bag()
                 keys = await rows.foreign_keys()
-                shown = [one for one in await rows.shown() if order.asks_for(one.table)]
+                shown = [one for one in rows.shown if order.asks_for(one.table)]
                 for one in shown:
                     await self._table(rows, one)
                 await self._together(Source(rows, shown, keys, order.map, order.now))
@@ -151,7 +158,8 @@ class _Build:
             self._compare(counts)
             objects = await self._media(index)
             tabular = [one for one in order.formats if not isinstance(one, Whole)]
-            complete = compared(order.asked, tabular, self._files, counts, objects)
+            hashed = {name: one for name, one in rows.witness.fingerprints.items() if name in counts}
+            complete = compared(order.asked, tabular, self._files, counts, objects, hashed)
             await self._describe(complete, keys, index)
         return complete
 

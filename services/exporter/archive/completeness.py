@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from services.exporter.formats import Format
@@ -21,15 +22,35 @@ PATH = "data/completeness.json"
 
 
 @dataclass(frozen=True, slots=True)
+class Expected:
+    """What a table must come to when it is read from the archive again: the CSV at *path* below the bag."""
+
+    table: str
+    path: str
+    columns: tuple[str, ...]
+    rows: int
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
 class Complete:
     """Every declared source was read to its end, and all counts agree; only ``compared`` makes one.
 
-    *counts* are rows per table; *files* all files of each table; *objects* what each bucket gave.
+    *counts* are rows per table; *files* all files of each table; *objects* what each bucket gave; *fingerprints* are
+    those of the tables whose rows are compared when the archive is read back; of the others only counts are.
     """
 
     counts: Mapping[str, int]
     files: Mapping[str, tuple[TableFile, ...]]
     objects: Mapping[str, Tally]
+    fingerprints: Mapping[str, str]
+
+    @property
+    def expected(self) -> tuple[Expected, ...]:
+        """Tell what the CSV of each table with a fingerprint must come to."""
+        csvs = {name: [one for one in files if one.format.name == "csv"] for name, files in self.files.items()}
+        named = ((name, csvs[name][0], hashed) for name, hashed in self.fingerprints.items() if csvs[name])
+        return tuple(_expected(*one) for one in named)
 
     @property
     def media(self) -> Tally:
@@ -44,6 +65,7 @@ def compared(
     files: Sequence[TableFile],
     counts: Mapping[str, int],
     objects: Mapping[str, Tally],
+    fingerprints: Mapping[str, str] = MappingProxyType({}),
 ) -> Complete:
     """Compare what was written with what the map declares and the witness counted.
 
@@ -56,7 +78,7 @@ def compared(
     for bucket in map.buckets:
         if bucket.name not in objects:
             raise UnreadError(bucket.name, "its objects were not read", _REPORT)
-    return Complete(counts, by_table, objects)
+    return Complete(counts, by_table, objects, fingerprints)
 
 
 def _compare(table: Table, formats: Sequence[Format], files: Sequence[TableFile], counts: Mapping[str, int]) -> None:
@@ -102,7 +124,18 @@ def _table(table: Table, complete: Complete, files: Sequence[Listed]) -> dict[st
             {"path": one.path, "format": one.format} for one in files if one.table == table.name and not one.counted
         ],
         "columns_left_out": dict(table.left_out),
+        "read_back": _read_back(table, complete),
     }
+
+
+def _read_back(table: Table, complete: Complete) -> dict[str, str]:
+    compared = {one.table: one.fingerprint for one in complete.expected}.get(table.name)
+    return {"compared": "counts"} if compared is None else {"compared": "rows", "fingerprint": compared}
+
+
+def _expected(table: str, file: TableFile, fingerprint: str) -> Expected:
+    columns = tuple(column.name for column in file.shown.columns)
+    return Expected(table, file.written.path, columns, file.written.records, fingerprint)
 
 
 def _objects(bucket: Bucket, found: Tally | None) -> dict[str, Any]:

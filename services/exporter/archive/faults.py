@@ -34,6 +34,12 @@ class UnreadError(ArchiveError):
     code = "unread"
 
 
+class NotReadBackError(ArchiveError):
+    """The archive, read again from where it lies, isn't what was written or isn't what the source held."""
+
+    code = "not_read_back"
+
+
 class MediaChangedError(ArchiveError):
     """An object vanished or changed between its listing and its reading."""
 

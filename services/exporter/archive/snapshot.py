@@ -12,7 +12,7 @@ import asyncpg
 
 from services.exporter.formats import Format
 from shared.datamap import live
-from shared.datamap.columns import ForeignKey, LiveColumn
+from shared.datamap.columns import ForeignKey, LiveColumn, value_of
 from shared.datamap.meaning import shown
 from shared.datamap.model import DataMap, Table
 
@@ -41,18 +41,21 @@ class Shown:
 
 
 class Snapshot:
-    """The open transaction; everything read through it is of one moment."""
+    """The open transaction; everything read through it is of one moment; *shown* is what the archive shows of it."""
 
-    def __init__(self, connection: Connection, map: DataMap, customer: str, witness: Witness) -> None:  # noqa: A002
+    def __init__(
+        self,
+        connection: Connection,
+        map: DataMap,  # noqa: A002 - the domain's word
+        customer: str,
+        shown: tuple[Shown, ...],
+        witness: Witness,
+    ) -> None:
         self._connection = connection
         self._map = map
         self._customer = customer
+        self.shown = shown
         self.witness = witness
-
-    async def shown(self) -> tuple[Shown, ...]:
-        """Tell what the archive shows of every declared table."""
-        columns = await live.columns(self._connection, self._map)
-        return tuple(_shown(table, columns[table.name]) for table in self._map.tables)
 
     async def foreign_keys(self) -> tuple[ForeignKey, ...]:
         """Give the database's foreign keys."""
@@ -94,8 +97,16 @@ def _shown(table: Table, columns: tuple[LiveColumn, ...]) -> Shown:
 
 
 @asynccontextmanager
-async def snapshot(connect: Connect, map: DataMap, customer: str) -> AsyncIterator[Snapshot]:  # noqa: A002
-    """Open the snapshot; raises MapDisagreesError before anything is read if the map and the schema don't agree."""
+async def snapshot(
+    connect: Connect,
+    map: DataMap,  # noqa: A002 - the domain's word
+    customer: str,
+    compare_up_to: int = 0,
+) -> AsyncIterator[Snapshot]:
+    """Open the snapshot; raises MapDisagreesError before anything is read if the map and the schema don't agree.
+
+    The witness takes fingerprints of tables with at most *compare_up_to* rows.
+    """
     map = map.of(customer)  # noqa: A001 - the domain's word
     async with connect() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
         await connection.execute(SETTINGS)
@@ -103,8 +114,12 @@ async def snapshot(connect: Connect, map: DataMap, customer: str) -> AsyncIterat
         if stops:
             says = "; ".join(f"{found.place}: {found.says}" for found in stops)
             raise MapDisagreesError(stops[0].place, f"the data map and the database disagree: {says}", stops[0].remedy)
-        async with called(Witness(map, customer), connect, await connection.fetchval(EXPORTED)) as witness:
-            yield Snapshot(connection, map, customer, witness)
+        live_columns = await live.columns(connection, map)
+        shown = tuple(_shown(table, live_columns[table.name]) for table in map.tables)
+        values = {one.table.name: [value_of(column) for column in one.columns] for one in shown}
+        witness = Witness(map, customer, values, compare_up_to)
+        async with called(witness, connect, await connection.fetchval(EXPORTED)):
+            yield Snapshot(connection, map, customer, shown, witness)
 
 
 # name: what lets another session see what this one does, for as long as this transaction is open

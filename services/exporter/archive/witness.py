@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TypeAlias
 
@@ -13,18 +13,32 @@ from asyncpg.pool import PoolConnectionProxy
 from shared.datamap.model import DataMap, Table
 from shared.datamap.ownership import owned_by, relation
 
+from .fingerprint import fingerprint, is_utf8
+
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 Connect: TypeAlias = "Callable[[], AbstractAsyncContextManager[Connection]]"
 
 
 class Witness:
-    """Counts by statements of its own, so that what the reading lost is missed; *known* fills as it goes on."""
+    """Counts by statements of its own, so that what the reading lost is missed; *known* fills as it goes on.
 
-    def __init__(self, map: DataMap, customer: str) -> None:  # noqa: A002 - the domain's word
+    Of tables with at most *compare_up_to* rows it takes *fingerprints* as well, of the *values* that are shown, in SQL.
+    """
+
+    def __init__(
+        self,
+        map: DataMap,  # noqa: A002 - the domain's word
+        customer: str,
+        values: Mapping[str, Sequence[str]],
+        compare_up_to: int,
+    ) -> None:
         self._map = map
         self._customer = customer
+        self._values = values
+        self._compare_up_to = compare_up_to
         self._looking: asyncio.Task[None] | None = None
         self.known: dict[str, int] = {}
+        self.fingerprints: dict[str, str] = {}
 
     async def counts(self) -> Mapping[str, int]:
         """Wait until the rows of every declared table are counted; raises what the counting ran into."""
@@ -43,8 +57,14 @@ class Witness:
             await connection.execute(f"set transaction snapshot '{snapshot_id}'")
             await connection.execute(SETTINGS + ALONE)
             for table in self._map.tables:
-                query = f"select count(*) {rows_of(self._map, table)}"
-                self.known[table.name] = await connection.fetchval(query, self._customer)
+                await self._look_at(connection, table)
+
+    async def _look_at(self, connection: Connection, table: Table) -> None:
+        rows = rows_of(self._map, table)
+        self.known[table.name] = await connection.fetchval(f"select count(*) {rows}", self._customer)
+        if 0 < self.known[table.name] <= self._compare_up_to and await is_utf8(connection):
+            shown = fingerprint(self._values[table.name])
+            self.fingerprints[table.name] = await connection.fetchval(f"select {shown} {rows}", self._customer)
 
     async def dismiss(self) -> None:
         """Stop the counting that is under way."""

@@ -1,0 +1,152 @@
+"""The proof: the archive is read again from where it lies, as a stranger would, and compared with its source."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Protocol
+from zipfile import ZipFile
+
+import asyncpg
+
+from shared.objects import ObjectStore
+from shared.ranged import opened
+from shared.store_faults import StoreError
+from shared.verify.archive import verify_opened
+
+from .build import ArchiveReport
+from .completeness import Expected
+from .faults import NotReadBackError
+from .fingerprint import fingerprint
+from .witness import Connect, Connection
+
+_PIECE = 1 << 20
+
+
+class Kept(Protocol):
+    """A complete archive where it lies."""
+
+    async def open(self) -> AbstractContextManager[IO[bytes]]:
+        """Open it, for reading in a thread."""
+
+    async def withdraw(self) -> None:
+        """Take it away again."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFile:
+    """An archive in a file."""
+
+    path: Path
+
+    async def open(self) -> AbstractContextManager[IO[bytes]]:
+        """Open it, for reading in a thread."""
+        return self.path.open("rb")
+
+    async def withdraw(self) -> None:
+        """Take it away again."""
+        self.path.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptObject:
+    """An archive in a store."""
+
+    store: ObjectStore
+    bucket: str
+    key: str
+
+    async def open(self) -> AbstractContextManager[IO[bytes]]:
+        """Open it, for reading in a thread."""
+        return opened(self.store, self.bucket, await self.store.head(self.bucket, self.key))
+
+    async def withdraw(self) -> None:
+        """Take it away again, in all versions."""
+        await self.store.delete_all_versions(self.bucket, self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """An archive that was read back whole; only ``prove`` makes one. *compared* are tables whose rows were, too."""
+
+    report: ArchiveReport
+    compared: tuple[str, ...]
+
+
+async def prove(report: ArchiveReport, kept: Kept, scratch: Connect | None) -> Proven:
+    """Read the archive of *report* back: its digest, every file, every row; then restore tables and compare.
+
+    Tables with a fingerprint are restored one after the other into a temporary table at *scratch*, if there is one.
+    Raises NotReadBackError where anything is other than it was written. Then, and when the reading fails or is
+    cancelled, the archive is withdrawn: what is not ready must not lie there.
+    """
+    try:
+        with await kept.open() as file:
+            await asyncio.to_thread(_check, report, file)
+            return Proven(report, () if scratch is None else await _compare(report, file, scratch))
+    except BaseException as cause:
+        await _withdraw(kept, cause)
+        raise
+
+
+async def _withdraw(kept: Kept, cause: BaseException) -> None:
+    try:
+        await asyncio.shield(kept.withdraw())
+    except StoreError as trouble:
+        cause.add_note(f"an archive that is not proven may still lie there: {trouble}")
+
+
+def _check(report: ArchiveReport, file: IO[bytes]) -> None:
+    digest = hashlib.sha256()
+    while piece := file.read(_PIECE):
+        digest.update(piece)
+    if digest.hexdigest() != report.sha256:
+        raise _fault(report.place, f"its SHA-256 is {digest.hexdigest()}, written was {report.sha256}")
+    for found in verify_opened(file, report.place, report.sha256).findings:
+        raise _fault(f"{report.place}: {found.path}", f"{found.kind}: {found.says}")
+
+
+async def _compare(report: ArchiveReport, file: IO[bytes], scratch: Connect) -> tuple[str, ...]:
+    # Whatever reads from the file does so in a thread, where it may wait for the store.
+    archive = await asyncio.to_thread(ZipFile, file)
+    base = archive.namelist()[0].partition("/")[0]
+    async with scratch() as connection:
+        for one in report.compared:
+            with await asyncio.to_thread(archive.open, f"{base}/{one.path}") as csv:
+                await _restore(connection, one, csv)
+    return tuple(one.table for one in report.compared)
+
+
+async def _restore(connection: Connection, one: Expected, csv: IO[bytes]) -> None:
+    names = [f"c{number}" for number in range(len(one.columns))]
+    async with connection.transaction():
+        await connection.execute(RESTORED.format(", ".join(f"{name} text" for name in names)))
+        try:
+            await connection.copy_to_table(
+                "restored", schema_name="pg_temp", source=_pieces(csv), format="csv", header=True, encoding="utf8"
+            )
+        except asyncpg.DataError as error:
+            raise _fault(one.table, f"read back it can't be restored: {error}") from error
+        found = await connection.fetchrow(
+            f"select count(*), {fingerprint([f't.{name}' for name in names])} from pg_temp.restored as t"
+        )
+    if found is None or tuple(found) != (one.rows, one.fingerprint):
+        says = f"read back it has other rows than the source had: {found and found[0]} of them, {one.rows} there"
+        raise _fault(one.table, says)
+
+
+async def _pieces(csv: IO[bytes]) -> AsyncIterator[bytes]:
+    while piece := await asyncio.to_thread(csv.read, _PIECE):
+        yield piece
+
+
+def _fault(place: str, says: str) -> NotReadBackError:
+    return NotReadBackError(place, says, "Export again; if it happens twice, the store or the exporter is at fault")
+
+
+# name: texts only, since the scratch database need not know the source's types
+RESTORED = "create temporary table restored ({}) on commit drop"

@@ -1,0 +1,168 @@
+"""Before an archive is ready it is read again from where it lies, and its rows are compared with the source's."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
+
+import asyncpg
+import pytest
+from archive_school import School
+
+from services.exporter.archive.build import ArchiveReport, build
+from services.exporter.archive.faults import NotReadBackError
+from services.exporter.archive.proof import Kept, KeptFile, KeptObject, prove
+from services.exporter.archive.sink import FileSink, Sink
+from services.exporter.formats.csv import Csv
+from shared.ranged import opened
+from shared.store_faults import ObjectChangedError
+
+KEY = "acme/export-1.zip"
+HOSTILE = (Path(__file__).parent / "zoo.sql").read_text()
+ZOO = """
+  zoo:
+    category: report
+    owner: {column: customer_id}
+  copy_of_zoo: {exempt: a copy}
+  settings:"""
+
+
+@pytest.fixture(params=["file", "store"])
+def place(request: pytest.FixtureRequest, school: School, tmp_path: Path) -> tuple[Sink, Kept]:
+    """Both places where an archive can go."""
+    path = tmp_path / "a.zip"
+    if request.param == "file":
+        return FileSink(path), KeptFile(path)
+    return school.store.upload(school.bucket, KEY), KeptObject(school.store, school.bucket, KEY)
+
+
+async def built(school: School, sink: Sink, **changed: Any) -> ArchiveReport:
+    return await build(school.sources, replace(school.order(), compare_up_to=100, **changed), sink)
+
+
+async def left(school: School, kept: Kept) -> int:
+    """Count what there is to mistake for an archive."""
+    if isinstance(kept, KeptFile):
+        return len(list(kept.path.parent.iterdir()))
+    return await school.store.count_left(school.bucket, "acme/")
+
+
+async def test_an_archive_is_proven_by_restoring_it(school: School, place: tuple[Sink, Kept]) -> None:
+    """Every table's rows come back from the archive as the source held them, whatever their types and values."""
+    await school.run(HOSTILE)
+    zoo = school.mapped("  settings:", ZOO)
+    sink, kept = place
+    report = await built(zoo, sink)
+
+    proven = await prove(report, kept, zoo.connect)
+    assert proven.compared == ("customers", "users", "notes", "zoo")
+
+
+class Liar(Csv):
+    """Writes as many rows as there are, but not as they are: an empty text where there is none."""
+
+    def select(self, columns: Any, rows: Any) -> str:
+        shown = ", ".join(f"coalesce(t.{one.name}, '')" if one.name == "nickname" else f't."{one.name}"'
+                          for one in columns if '"' not in one.name)  # fmt: skip
+        return f"select {shown} {rows}"
+
+
+async def test_other_rows_than_the_source_had_are_no_archive(school: School, place: tuple[Sink, Kept]) -> None:
+    """Though all counts and digests agree, the table is named and the archive is withdrawn."""
+    sink, kept = place
+    await school.run('alter table notes drop column "select ""odd"" column"')
+    report = await built(school, sink, formats=(Liar(),))
+
+    with pytest.raises(NotReadBackError, match="users: read back it has other rows"):
+        await prove(report, kept, school.connect)
+    assert await left(school, kept) == 0
+
+
+async def test_rows_that_cannot_be_restored_are_no_archive(school: School, place: tuple[Sink, Kept]) -> None:
+    """A CSV that another database refuses is named."""
+    sink, kept = place
+    report = await built(school, sink)
+    narrow = tuple(replace(one, columns=one.columns[:-1]) for one in report.compared)
+
+    with pytest.raises(NotReadBackError, match="customers: read back it can't be restored"):
+        await prove(replace(report, compared=narrow), kept, school.connect)
+    assert await left(school, kept) == 0
+
+
+async def test_an_archive_that_changed_where_it_lies_is_none(school: School, tmp_path: Path) -> None:
+    """One flipped bit in the store is found before anybody is told that the archive is ready."""
+    kept = KeptObject(school.store, school.bucket, KEY)
+    report = await built(school, school.store.upload(school.bucket, KEY))
+    body = bytearray(await school.store.get(school.bucket, KEY))
+    body[len(body) // 2] ^= 1
+    await school.store.put(school.bucket, KEY, bytes(body))
+
+    with pytest.raises(NotReadBackError, match="its SHA-256 is"):
+        await prove(report, kept, None)
+    assert await left(school, kept) == 0
+
+
+async def test_a_scratch_database_that_is_away_leaves_nothing_unproven(
+    school: School, place: tuple[Sink, Kept]
+) -> None:
+    """What could not be compared is not ready, and does not lie there as if it were."""
+    sink, kept = place
+    report = await built(school, sink)
+
+    @asynccontextmanager
+    async def away() -> AsyncIterator[asyncpg.Connection]:
+        raise ConnectionRefusedError
+        yield
+
+    with pytest.raises(ConnectionRefusedError):
+        await prove(report, kept, away)
+    assert await left(school, kept) == 0
+
+
+async def test_large_tables_are_counted_only_and_the_archive_says_so(school: School, tmp_path: Path) -> None:
+    """Above the size that the policy says rows are not compared; per table the archive tells which it was."""
+    path = tmp_path / "a.zip"
+    report = await build(school.sources, replace(school.order(), compare_up_to=2), FileSink(path))
+
+    proven = await prove(report, KeptFile(path), school.connect)
+    with ZipFile(path) as opened_zip:
+        said = json.loads(opened_zip.read("export-1/data/completeness.json"))["tables"]
+    assert proven.compared == ("customers", "users")
+    assert [one["read_back"]["compared"] for one in said] == ["rows", "rows", "counts"]
+
+
+async def test_an_outsider_comes_to_the_same_fingerprint(school: School, tmp_path: Path) -> None:
+    """The archive tells each table's fingerprint, which any Postgres computes from the imported rows."""
+    path = tmp_path / "a.zip"
+    await build(school.sources, replace(school.order(), compare_up_to=100), FileSink(path))
+
+    with ZipFile(path) as opened_zip:
+        said = json.loads(opened_zip.read("export-1/data/completeness.json"))["tables"]
+    async with school.connect() as connection:
+        mine = await connection.fetchval(
+            "select sum(hashtextextended(row(id, name)::text, 0))::text from customers where id = 'acme'"
+        )
+    assert said[0]["read_back"] == {"compared": "rows", "fingerprint": mine}
+
+
+async def test_an_object_reads_like_a_file(school: School) -> None:
+    """At any place, in any size, to its end; never in the event loop's own thread; never another version."""
+    await school.store.put(school.bucket, "acme/a", bytes(range(256)) * 100)
+    found = await school.store.head(school.bucket, "acme/a")
+    with opened(school.store, school.bucket, found) as file:
+        first = await asyncio.to_thread(file.read, 10)
+        await asyncio.to_thread(file.seek, -3, 2)
+        assert (first, await asyncio.to_thread(file.read)) == (bytes(range(10)), b"\xfd\xfe\xff")
+
+    with opened(school.store, school.bucket, found) as file, pytest.raises(RuntimeError, match="in a thread"):
+        file.read(1)
+
+    await school.store.put(school.bucket, "acme/a", b"another")
+    with opened(school.store, school.bucket, found) as file, pytest.raises(ObjectChangedError):
+        await asyncio.to_thread(file.read)
