@@ -14,8 +14,6 @@ from shared.events.catalogue import EVENTS
 from shared.events.envelope import Record, read
 from shared.events.event import Event
 
-from .saying import said
-
 E = TypeVar("E", bound=Event)
 _PATIENCE = 45.0
 
@@ -39,7 +37,9 @@ class Watch:
 
     async def publish(self, event: Event) -> None:
         """Publish *event* as a person with Kafka's own tools would: JSON, a key, no headers."""
-        await self._producer.send_and_wait(self._prefix + event.type(), said(event), key=event.customer_id.encode())
+        await self._producer.send_and_wait(
+            self._prefix + event.type(), event.model_dump_json().encode(), key=event.customer_id.encode()
+        )
 
     async def expect(
         self, kind: type[E], customer: str, count: int = 1, such: Callable[[E], bool] = lambda _: True

@@ -14,7 +14,6 @@ import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from deploy.demo.saying import said
 from deploy.platform import accounts
 from deploy.platform import generate as platform
 from deploy.platform.scratch import scratch_database
@@ -51,7 +50,7 @@ class Scene:
     async def tell(self, event: Event) -> None:
         """Publish *event* as Kafka's own tools would: JSON without headers."""
         topic = self.prefix + event.type()
-        await self.producer.send_and_wait(topic, said(event), key=event.customer_id.encode())
+        await self.producer.send_and_wait(topic, event.model_dump_json().encode(), key=event.customer_id.encode())
 
     async def hear(self, kind: type[Event]) -> bytes:
         """Wait for the first event of type *kind*."""

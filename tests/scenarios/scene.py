@@ -16,7 +16,6 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from deploy.demo.ground import BEGINNING, Customers, Ground
-from deploy.demo.saying import said
 from deploy.demo.watch import Watch
 from deploy.stack.databases import prepare_databases
 from deploy.stack.topic_broker import apply_topics, remove_topics
@@ -71,7 +70,7 @@ class Scene:
     async def publish(self, *events: Event) -> None:
         """Say *events* as a person with Kafka's own tools would: JSON, a key, no headers."""
         for event in events:
-            await self.say(event.type(), event.customer_id, said(event))
+            await self.say(event.type(), event.customer_id, event.model_dump_json().encode())
 
     async def instruct(self, instruction: str, **values: object) -> None:
         """Say an operator's *instruction* to the notice service by hand."""
