@@ -35,6 +35,8 @@ _LIMITS = {"consumer 0": 60.0, "consumer 1": 60.0, "waker": 60.0, "performer": 6
 _REQUEST_BYTES = 4 * 2**20
 # One batch of each partition is under way: small enough that Kafka takes it while the next one is built.
 _BATCH_BYTES = 2**18
+# For each of two clients, within the ten seconds between SIGTERM and SIGKILL.
+_CLOSE_SECONDS = 1.5
 
 
 class TopicsMissingError(Exception):
@@ -182,9 +184,18 @@ def consumer_of(place: Place, name: str, topics: Sequence[str]) -> AIOKafkaConsu
 
 
 async def _started(stack: AsyncExitStack, client: Any) -> Any:
-    stack.push_async_callback(client.stop)
+    stack.push_async_callback(_stopped, client)
     await client.start()
     return client
+
+
+async def _stopped(client: Any) -> None:
+    """Stop *client*, but not for as long as it waits for a Kafka that is away: what it holds is owed still."""
+    try:
+        async with asyncio.timeout(_CLOSE_SECONDS):
+            await client.stop()
+    except TimeoutError:
+        _log.warning("a client of Kafka's did not close in time", client=type(client).__name__)
 
 
 async def _partitions(producer: AIOKafkaProducer, topics: Sequence[str]) -> int:
