@@ -108,13 +108,13 @@ def scope_of(hold: Hold) -> HoldScope:
     if hold.scope == "table" and hold.names:
         return OfTables(tables=hold.names)
     if hold.scope == "person" and hold.names:
-        return OfPersons(persons=hold.names)
+        return OfPersons(refs=hold.names)
     return Everything()
 
 
 def _names(scope: HoldScope) -> tuple[str, ...]:
     match scope:
-        case OfCategories(categories=names) | OfTables(tables=names) | OfPersons(persons=names):
+        case OfCategories(categories=names) | OfTables(tables=names) | OfPersons(refs=names):
             return names
     return ()
 

@@ -134,5 +134,5 @@ class DeletionStalledV1(Event):
 
 
 def deletion_stalled(old: DeletionStalledV1) -> DeletionStalled:
-    """Say the same; the reason was all that was missing."""
-    return DeletionStalled(**old.model_dump(), missing=(old.reason,))
+    """Say the same; whether anything else was missing wasn't said."""
+    return DeletionStalled(**old.model_dump())

@@ -227,7 +227,7 @@ class OfPersons(Value):
     """What there is of these persons: opaque references that the platform can resolve."""
 
     kind: Literal["person"] = "person"
-    persons: tuple[Ref, ...]
+    refs: tuple[Ref, ...]
 
 
 HoldScope: TypeAlias = Annotated[Everything | OfCategories | OfTables | OfPersons, Field(discriminator="kind")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -100,7 +100,7 @@ async def test_a_hold_that_came_after_the_order_stops_it(
 class HeldMeanwhile(Eraser):
     """An eraser whose customer is held by the time that it asks again."""
 
-    async def _held(self, own: Database, customer_id: str) -> bool:
+    async def _held(self, own: Database, customer_id: str, now: datetime) -> bool:
         first = not asked
         asked.append(customer_id)
         return not first

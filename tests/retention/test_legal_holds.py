@@ -65,7 +65,7 @@ def kept_at(work: Casework) -> dict[str, tuple[str, ...]]:
         (OfTables(tables=("invoices",)), HOLDERS[:1]),
         # Of what the third holder has nobody knows the category, so it has to look itself.
         (OfCategories(categories=("report",)), (HOLDERS[0], HOLDERS[2])),
-        (OfPersons(persons=("person-7",)), HOLDERS),
+        (OfPersons(refs=("person-7",)), HOLDERS),
     ],
 )
 def test_a_partial_hold(scope: HoldScope, concerned: tuple[str, ...]) -> None:
@@ -79,7 +79,7 @@ def test_a_partial_hold(scope: HoldScope, concerned: tuple[str, ...]) -> None:
     assert kept_at(work) == {name: ("h1",) if name in concerned else () for name in HOLDERS}
 
 
-@pytest.mark.parametrize("scope", [OfTables(tables=()), OfCategories(categories=()), OfPersons(persons=())])
+@pytest.mark.parametrize("scope", [OfTables(tables=()), OfCategories(categories=()), OfPersons(refs=())])
 def test_a_scope_that_names_nothing(scope: HoldScope) -> None:
     """A hold whose scope names nothing holds everything."""
     work = casework()
@@ -214,7 +214,7 @@ def test_a_hold_read_after_its_end() -> None:
 def test_held_is_never_closed() -> None:
     """As long as a hold of whatever part is in force, no account is closed."""
     work = deleting()
-    work.tell(hold(CLOSES, scope=OfPersons(persons=("person-7",))), *answers_of(work))
+    work.tell(hold(CLOSES, scope=OfPersons(refs=("person-7",))), *answers_of(work))
     work.perform(performed)
     work.until(CLOSES + 300 * DAY)
     assert not work.all(AccountClosed)
