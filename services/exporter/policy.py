@@ -26,4 +26,4 @@ class ExporterPolicy(PolicyPart):
     not_open_wait: Wait
     attempts: Annotated[int, Field(ge=1)]
     holder: Code
-    compare_up_to: Annotated[int, Field(ge=0)] = 5_000_000
+    compare_up_to: Annotated[int, Field(ge=0)]
