@@ -21,7 +21,7 @@ from .archive import Archive, File
 from .asked import EVERYTHING
 from .completeness import Complete, Expected, compared
 from .descriptor import TableFile
-from .faults import NothingLeftError, RowsDisagreeError
+from .faults import NothingLeftError, RowsDisagreeError, UnreadError
 from .media import INDEX, MediaIndex, Tally, add_media, index_resource
 from .names import SafeNames
 from .page import Contents, Language, Listed
@@ -110,12 +110,18 @@ async def build(
     """
     if order.map.buckets and sources.objects is None:
         raise _no_store(order.map.buckets[0])
+    for column in (f"{table.name}.{name}" for table in order.asked.tables for name in table.media):
+        raise UnreadError(column, "the objects that it refers to can't be exported yet", _ELSEWHERE)
     async with sink:
         complete = await _Build(sources, order, sink, progress).run()
     stored, media = sink.stored, complete.media
     counts = tuple(TableCount(table=reported(table), rows=rows) for table, rows in complete.counts.items())
     whole = stored.place, stored.size, stored.sha256, counts
     return ArchiveReport(*whole, media.objects, media.size, order.now, order.map.sha256, complete.expected)
+
+
+# Calling an archive complete without them would be a lie, and leaving them out is for the map's owner to say.
+_ELSEWHERE = "Take its `media` out of the map if they are handed over by other means, and say so to the customer"
 
 
 def _no_store(bucket: Bucket) -> NothingLeftError:
