@@ -19,6 +19,7 @@ from shared.clock import MovedClock, system_clock
 from shared.objects import ObjectStore
 from shared.settings import Settings
 from shared.signing.keys import ED25519, make_keys
+from shared.signing.sshsig import ARCHIVE, CERTIFICATE, Purpose
 
 OWNERS: Final = ("notice", "exporter", "retention", "holder", "mailer", "platform")
 DEPLOY: Final = Path(__file__).parents[1]
@@ -59,8 +60,13 @@ class Ground:
 
     @property
     def keys(self) -> Path:
-        """Name the folder of the keys that sign."""
+        """Name the folder of the keys that sign certificates."""
         return self.settings.home / "keys"
+
+    @property
+    def exporter_keys(self) -> Path:
+        """Name the folder of the keys that sign archives."""
+        return self.settings.home / "exporter-keys"
 
     def environment(self) -> dict[str, str]:
         """Give the environment in which the services run."""
@@ -72,6 +78,7 @@ class Ground:
             "OFFRAMP_HOLDERS": str(DEPLOY / f"holders{kind}.yaml"),
             "OFFRAMP_MAP": str(DEPLOY / "platform" / f"map{kind}.yaml"),
             "OFFRAMP_KEYS": str(self.keys),
+            "OFFRAMP_EXPORTER_KEYS": str(self.exporter_keys),
         }  # fmt: skip
 
     def move_to(self, moment: datetime) -> None:
@@ -91,7 +98,8 @@ async def prepare(settings: Settings, data: Path | None) -> Ground:
     dsns = await prepare_databases(settings.postgres, f"_demo_{run}", settings.role_password, OWNERS)
     ground = Ground(run, folder, prefix, dsns, settings, Customers(), data)
     ground.move_to(BEGINNING)
-    make_sure_of_keys(ground.keys)
+    make_sure_of_keys(ground.keys, CERTIFICATE)
+    make_sure_of_keys(ground.exporter_keys, ARCHIVE)
     await fill(ground)
     return ground
 
@@ -108,11 +116,11 @@ async def clear(settings: Settings) -> None:
         await connection.close()
 
 
-def make_sure_of_keys(folder: Path) -> None:
-    """Make the keys that sign certificates, if there are none."""
+def make_sure_of_keys(folder: Path, purpose: Purpose) -> None:
+    """Make the keys that sign for *purpose*, if there are none."""
     # The last run's keys do as well; a verifier may have been given them.
     if not (folder / ED25519).exists():
-        make_keys(folder)
+        make_keys(folder, purpose)
 
 
 async def fill(ground: Ground) -> None:

@@ -89,21 +89,27 @@ async def fetch_certificate(ground: Ground, closed: AccountClosed) -> Path:
 
 
 def check_archive(archive: Path, ready: ExportReady) -> list[Checked]:
-    """Check the archive with ``sha256sum`` alone: the whole, then each file against the bag's manifest (RFC 8493)."""
+    """Check the archive's whole digest, each file against the bag's manifest (RFC 8493), and both signatures."""
     whole = _run(f"echo '{ready.sha256}  {archive.name}' | sha256sum -c", archive.parent)
     target = archive.parent / "archive"
     with zipfile.ZipFile(archive) as opened:
         opened.extractall(target)
     bag = next(target.rglob("bagit.txt")).parent
-    return [whole, _run("sha256sum --quiet -c manifest-sha256.txt && echo every file is as it was written", bag)]
+    every = "sha256sum --quiet -c tagmanifest-sha256.txt manifest-sha256.txt && echo every file is as it was written"
+    return [whole, _run(every, bag), *_signatures("tagmanifest-sha256.txt", "offramp-archive", bag)]
 
 
 def check_certificate(folder: Path, closed: AccountClosed) -> list[Checked]:
     """Check a certificate's digest and both signatures, with whichever of the stock tools are here."""
     name = "certificate.json"
-    checks = [_run(f"echo '{closed.certificate_sha256}  {name}' | sha256sum -c", folder)]
+    whole = _run(f"echo '{closed.certificate_sha256}  {name}' | sha256sum -c", folder)
+    return [whole, *_signatures(name, "offramp", folder)]
+
+
+def _signatures(name: str, purpose: str, folder: Path) -> list[Checked]:
+    checks = []
     if shutil.which("ssh-keygen"):
-        verify = f"ssh-keygen -Y verify -f allowed_signers -I offramp -n offramp -s {name}.sshsig < {name}"
+        verify = f"ssh-keygen -Y verify -f allowed_signers -I offramp -n {purpose} -s {name}.sshsig < {name}"
         checks.append(_run(verify, folder))
     if shutil.which("openssl"):
         verify = f"openssl dgst -sha256 -verify signing.pub.pem -signature {name}.sig {name}"

@@ -8,6 +8,9 @@ from shared.holder.declaration import Holder, PostgresHolder, S3Holder, load_hol
 from shared.policy import load_policy
 from shared.run import group
 from shared.settings import Settings
+from shared.signing.keys import keys_folder, local_keys
+from shared.signing.signer import Signer
+from shared.signing.sshsig import ARCHIVE
 from shared.worker import Service
 
 from .domain import domain
@@ -20,11 +23,14 @@ class NothingToExportError(OperatorError):
 
 
 def build(settings: Settings) -> Service:
-    """Put the service together; raises OperatorError."""
+    """Put the service together; the keys that sign archives are looked at now. Raises OperatorError."""
     policy = load_policy(policy_file(), "exporter", ExporterPolicy)
     holders = load_holders(holders_file())
     archives = the_archives(holders, policy.holder, settings)
-    exporting = Exporting(settings, the_database(holders), archives, policy.compare_up_to)
+    keys = keys_folder(settings.home, "exporter")
+    local_keys(keys, ARCHIVE)
+    Signer.load(keys, ARCHIVE)
+    exporting = Exporting(settings, the_database(holders), archives, keys, policy.compare_up_to)
     return Service(domain(policy), exporting.performances())
 
 

@@ -25,6 +25,9 @@ from shared.datamap.model import load
 from shared.errors import OperatorError
 from shared.objects import ObjectStore
 from shared.settings import read_settings
+from shared.signing.keys import in_production, keys_folder
+from shared.signing.signer import Signer
+from shared.signing.sshsig import ARCHIVE
 
 from .archive.asked import named_formats, scope_of
 from .archive.build import Order, Progress, Sources, bag_name, build
@@ -59,6 +62,7 @@ def export(
             help="A database for temporary tables: there the archive is restored, and compared with the source."
         ),
     ] = None,
+    unsigned: Annotated[bool, typer.Option("--unsigned", help="Sign with no key, though there are keys.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Export one customer's data into an archive."""
@@ -70,7 +74,7 @@ def export(
     export_id = Path(to).stem if to.startswith(_S3) else f"{customer}-{now:%Y%m%dT%H%M%SZ}"
     order = Order(
         customer, export_id, load(map_path), now, named_formats(formats or ()), language, scope_of(scope or ()),
-        sys.maxsize if scratch else 0,
+        sys.maxsize if scratch else 0, None if unsigned else _signer(),
     )  # fmt: skip
     asked = Asked(dsn, order, to, scratch)
     with _shown(quiet=as_json) as tell:
@@ -98,6 +102,14 @@ class Done:
     proven: Proven
     seconds: float
     proof_seconds: float
+
+
+def _signer() -> Signer | None:
+    """Give who signs: the exporter's keys if there are any; in production there have to be."""
+    folder = keys_folder(read_settings().home, "exporter")
+    if folder.exists() or in_production():
+        return Signer.load(folder, ARCHIVE)
+    return None
 
 
 async def _export(asked: Asked, tell: Tell) -> Done:
@@ -176,4 +188,9 @@ def _as_text(done: Done) -> str:
     rows = sum(one.rows for one in report.tables)
     held = f"{rows} rows of {len(report.tables)} tables and {report.media_objects} files"
     read = f"read back whole in {done.proof_seconds:.1f} s, {compared} tables restored and compared with the source"
-    return f"{report.place}\n{held}, {decimal(report.size)}, {done.seconds:.1f} s\n{read}\nsha256 {report.sha256}"
+    signed = f"signed by {report.signed_by}" if report.signed_by else UNSIGNED
+    made = f"{report.place}\n{held}, {decimal(report.size)}, {done.seconds:.1f} s"
+    return f"{made}\n{read}\n{signed}\nsha256 {report.sha256}"
+
+
+UNSIGNED = "NOT SIGNED: nothing shows who made it. To sign the next one: offramp keys make --archives"

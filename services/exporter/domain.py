@@ -316,6 +316,7 @@ def _ready(building: Building, event: ArchiveBuilt) -> ExportReady:
         map_sha256=event.map_sha256,
         snapshot_at=event.snapshot_at,
         available_until=building.until,
+        signed_by=event.signed_by,
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 import asyncpg
 import structlog
@@ -23,6 +24,8 @@ from shared.holds import held
 from shared.objects import ObjectStore
 from shared.performer import Attempt, Performance
 from shared.settings import Settings
+from shared.signing.signer import Signer
+from shared.signing.sshsig import ARCHIVE
 from shared.statecodec import StateCodec
 from shared.store_faults import StoreRefusalError
 
@@ -39,11 +42,15 @@ _CONNECT_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Exporting:
-    """Builds from *database* into the bucket of *archives*, and deletes there; outages are raised, and tried again."""
+    """Builds from *database* into the bucket of *archives*, and deletes there; outages are raised, and tried again.
+
+    *keys* is the folder of the keys that sign the archives: nothing leaves this service unsigned.
+    """
 
     settings: Settings
     database: PostgresHolder
     archives: S3Holder
+    keys: Path
     compare_up_to: int = 5_000_000
 
     def performances(self) -> tuple[Performance, ...]:
@@ -51,9 +58,14 @@ class Exporting:
         return (Performance(BuildArchive, self.build), Performance(DeleteArchives, self.delete))
 
     async def build(self, task: BuildArchive, attempt: Attempt) -> ArchiveBuilt | BuildFailed:
-        """Build one archive and prove it; a try that was cut off leaves nothing that this one doesn't replace."""
+        """Build one archive and prove it; a try that was cut off leaves nothing that this one doesn't replace.
+
+        Raises KeysError, too, to be tried again: an operator may be about to put the keys back.
+        """
+        # Read each time, since an operator may have rotated them.
+        signer = await asyncio.to_thread(Signer.load, self.keys, ARCHIVE)
         try:
-            proven = await self._build(task, attempt)
+            proven = await self._build(task, attempt, signer)
         except (OperatorError, StoreRefusalError) as error:
             _log.error("no archive was made", customer=task.customer_id, export=task.export_id, says=str(error))
             reason = error.code if isinstance(error, ArchiveError) else "refused"
@@ -61,7 +73,7 @@ class Exporting:
             return BuildFailed(**named, reason=reason)
         return _built(task, proven)
 
-    async def _build(self, task: BuildArchive, attempt: Attempt) -> Proven:
+    async def _build(self, task: BuildArchive, attempt: Attempt, signer: Signer) -> Proven:
         # Read each time: the map grows with the schema, and a service lives for months.
         map = await asyncio.to_thread(load, self.database.map)  # noqa: A001 - the domain's word
         formats, scope = named_formats(task.formats), scope_of(task.scope)
@@ -78,7 +90,7 @@ class Exporting:
                 _log.warning("begun again from a new snapshot; an earlier attempt was dropped", export=task.export_id)
             sources = Sources(self._connected, store)
             named = task.customer_id, task.export_id, map, attempt.clock()
-            order = Order(*named, formats, language_of(task.language), scope, self.compare_up_to)
+            order = Order(*named, formats, language_of(task.language), scope, self.compare_up_to, signer)
             report = await build(sources, order, store.upload(bucket, key), tell)
             attempt.report("read back", 0, None)
             return await prove(report, KeptObject(store, bucket, key), self._scratch)
@@ -142,6 +154,7 @@ def _built(task: BuildArchive, proven: Proven) -> ArchiveBuilt:
         media=TableCount(table="media", rows=report.media_objects),
         map_sha256=report.map_sha256,
         snapshot_at=report.snapshot_at,
+        signed_by=report.signed_by,
     )
 
 

@@ -6,6 +6,7 @@ from shared.decision import Outcome, Task
 from shared.events.vocabulary import (
     Code,
     Count,
+    KeyId,
     Moment,
     Place,
     Positive,
@@ -47,6 +48,7 @@ class ArchiveBuilt(Outcome):
     media: TableCount
     map_sha256: Sha256
     snapshot_at: Moment
+    signed_by: KeyId | None = None
 
 
 class BuildFailed(Outcome):

@@ -247,9 +247,13 @@ def folder(customer: str, deletion_id: str) -> str:
     return f"{customer}/{safe}"
 
 
-def verify_text(sha256: str, key_id: str, name: str = NAME) -> bytes:
-    """Write what a stranger pastes to check the files beside it; *sha256* is the certificate's, in hexadecimal."""
-    return VERIFY.format(name=name, sha256=sha256, key_id=key_id).encode()
+def verify_text(sha256: str, key_id: str, time: str, name: str = NAME) -> bytes:
+    """Write what a stranger pastes to check the files beside it; *sha256* is the certificate's, in hexadecimal.
+
+    *time* is the moment that the certificate names, as ssh-keygen reads it: for it the key has to count.
+    """
+    text = VERIFY if name == NAME else VERIFY + VERIFY_SECOND
+    return text.format(name=name, sha256=sha256, key_id=key_id, time=time).encode()
 
 
 def _symmetry(facts: Certify) -> SymmetryPart | None:
@@ -341,7 +345,10 @@ How to check this certificate. Save all files of this folder into one folder, op
 
 2. It was signed by the key {key_id}. Expect 'Good "offramp" signature'.
 
-   ssh-keygen -Y verify -f allowed_signers -I offramp -n offramp -s {name}.sshsig < {name}
+   ssh-keygen -Y verify -O verify-time={time} -f allowed_signers -I offramp -n offramp \
+-s {name}.sshsig < {name}
+
+Below OpenSSH 9.1, leave out -O verify-time={time}.
 
 3. It was signed a second time, by another method and another tool. Expect "Verified OK".
 
@@ -349,4 +356,14 @@ How to check this certificate. Save all files of this folder into one folder, op
 
 allowed_signers and signing.pub.pem lie beside the certificate for convenience. Whoever could replace the certificate
 could replace them too: compare them with those that were published elsewhere, or use those instead.
+
+With offramp all of that, the chain of the journal and the second stage are checked at once. Expect exit code 0.
+
+   offramp verify {name}
+"""
+
+VERIFY_SECOND = """
+This is the second certificate. It speaks of the first, whose files lie in the folder above. Expect "OK".
+
+   echo "$(jq -r .first_sha256 {name})  ../certificate.json" | sha256sum -c
 """

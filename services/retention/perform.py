@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from shared.errors import OperatorError
 from shared.objects import ObjectStore
 from shared.performer import Attempt, Performance
 from shared.settings import S3
+from shared.signing.allowed import ssh_time
 from shared.signing.signer import Signer
 from shared.store_faults import ObjectMissingError, StoreRefusalError
 
@@ -107,7 +109,8 @@ async def certify(shelf: Shelf, task: Certify, _: Attempt) -> Certified | Certif
         certificate = document(certificate_of(task))
     except NotProvenError as error:
         return CertifyFailed(**_step(task), reason=_told("certificate", task, error))
-    place, sha256 = await _shelve(shelf, folder(task.customer_id, task.deletion_id), NAME, certificate)
+    beside = folder(task.customer_id, task.deletion_id)
+    place, sha256 = await _shelve(shelf, beside, NAME, certificate, task.checked_at)
     return Certified(**_step(task), certificate=place, certificate_sha256=sha256)
 
 
@@ -117,28 +120,32 @@ async def upgrade(shelf: Shelf, task: Upgrade, _: Attempt) -> Upgraded:
     Raises KeysError or StoreError, to be tried again.
     """
     beside = f"{folder(task.customer_id, task.deletion_id)}/upgrade"
-    place, sha256 = await _shelve(shelf, beside, SECOND_NAME, second_document(task))
+    last = max(copy.expires_at for copy in task.copies)
+    place, sha256 = await _shelve(shelf, beside, SECOND_NAME, second_document(task), last)
     return Upgraded(**_step(task), certificate=place, certificate_sha256=sha256)
 
 
-async def _shelve(shelf: Shelf, place: str, name: str, body: bytes) -> tuple[str, str]:
-    """Sign *body* and store it with all that is needed to check it; give its place and its SHA-256."""
+async def _shelve(shelf: Shelf, place: str, name: str, body: bytes, at: datetime) -> tuple[str, str]:
+    """Sign *body* and store it with all that is needed to check it; give its place and its SHA-256.
+
+    *at* is the moment that *body* names, for which the key has to count; not ours, so that a second try is no news.
+    """
     # The keys are read each time, since an operator may have rotated them.
     signer = Signer.load(shelf.keys)
     sha256 = hashlib.sha256(body).hexdigest()
     async with ObjectStore(shelf.s3) as store:
-        for file, content in _files(name, body, sha256, signer).items():
+        for file, content in _files(name, body, signer, at).items():
             await _keep(store, shelf.bucket, f"{place}/{file}", content)
     return f"s3://{shelf.bucket}/{place}/{name}", sha256
 
 
-def _files(name: str, certificate: bytes, sha256: str, signer: Signer) -> dict[str, bytes]:
+def _files(name: str, certificate: bytes, signer: Signer, at: datetime) -> dict[str, bytes]:
     """Give all files of a certificate; itself comes last, so that whoever sees it can check it."""
-    signed = signer.sign(certificate)
+    signed = signer.sign(certificate, at)
     return {
         "allowed_signers": signer.allowed_signers,
         "signing.pub.pem": signer.public_pem,
-        "VERIFY.txt": verify_text(sha256, signed.key_id, name),
+        "VERIFY.txt": verify_text(hashlib.sha256(certificate).hexdigest(), signed.key_id, ssh_time(at), name),
         f"{name}.sshsig": signed.sshsig,
         f"{name}.sig": signed.ecdsa,
         name: certificate,

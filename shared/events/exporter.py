@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from .event import Event
-from .vocabulary import Code, Count, Day, Moment, Place, Ref, Sha256, TableCount
+from .vocabulary import Code, Count, Day, KeyId, Moment, Place, Ref, Sha256, TableCount
 
 
 class ExportReady(Event):
-    """The archive at *place* is complete: every declared table was read to its end at *snapshot_at*."""
+    """The archive at *place* is complete: every declared table was read to its end at *snapshot_at*.
+
+    *signed_by* names the key that signed the archive, as ``ssh-keygen -l`` does.
+    """
 
     owner: ClassVar[str] = "exporter"
 
@@ -23,6 +26,7 @@ class ExportReady(Event):
     map_sha256: Sha256
     snapshot_at: Moment
     available_until: Moment
+    signed_by: KeyId | None = None
 
 
 class ExportRefused(Event):

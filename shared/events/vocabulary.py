@@ -77,6 +77,8 @@ TableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.$-]
 # Where a law or a court's case number is cited; too short and too plain for a story.
 Citation = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9§][A-Za-z0-9§:.,/() -]{0,79}$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+# A public key by its digest, as ssh-keygen -l names it.
+KeyId = Annotated[str, StringConstraints(pattern=r"^SHA256:[A-Za-z0-9+/]{43}$")]
 # An order-independent fingerprint of a set of rows, in hexadecimal.
 Fingerprint = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{1,64}$")]
 Place = Annotated[str, StringConstraints(pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,62}/[A-Za-z0-9._/=-]{1,512}$")]

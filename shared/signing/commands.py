@@ -1,4 +1,4 @@
-"""``offramp keys``: make, renew and show the keys that sign certificates."""
+"""``offramp keys``: make, renew and show the keys that sign certificates and archives."""
 
 from __future__ import annotations
 
@@ -7,42 +7,55 @@ from typing import Annotated
 
 import typer
 
+from ..clock import system_clock
 from ..settings import read_settings
 from .keys import ALLOWED_SIGNERS, PUBLIC_PEM, keys_folder, make_keys, rotate_keys
 from .signer import Signer
+from .sshsig import ARCHIVE, CERTIFICATE, Purpose
 
-app = typer.Typer(help="The keys that sign certificates.", no_args_is_help=True)
-Folder = Annotated[Path | None, typer.Option(help="default: OFFRAMP_KEYS, else keys/ in OFFRAMP_HOME")]
+app = typer.Typer(help="The keys that sign certificates, and those that sign archives.", no_args_is_help=True)
+Folder = Annotated[
+    Path | None, typer.Option(help="default: OFFRAMP_KEYS or OFFRAMP_EXPORTER_KEYS, else in OFFRAMP_HOME")
+]
+Archives = Annotated[bool, typer.Option("--archives", help="The exporter's keys, which sign archives.")]
 
 
 @app.command()
-def make(folder: Folder = None) -> None:
+def make(folder: Folder = None, *, archives: Archives = False) -> None:
     """Make both keys; refuses if there are any."""
-    chosen = _folder(folder)
-    make_keys(chosen)
-    _tell(chosen)
+    chosen = _folder(folder, archives=archives)
+    make_keys(chosen, _purpose(archives=archives))
+    _tell(chosen, archives=archives)
 
 
 @app.command()
-def rotate(folder: Folder = None) -> None:
-    """Sign with new keys from now on; what the old ones signed stays checkable."""
-    chosen = _folder(folder)
-    rotate_keys(chosen)
-    _tell(chosen)
+def rotate(folder: Folder = None, *, archives: Archives = False) -> None:
+    """Sign with new keys from now on; what the old ones signed until now stays checkable."""
+    chosen = _folder(folder, archives=archives)
+    Signer.load(chosen, _purpose(archives=archives))
+    rotate_keys(chosen, system_clock())
+    _tell(chosen, archives=archives)
 
 
 @app.command()
-def show(folder: Folder = None) -> None:
+def show(folder: Folder = None, *, archives: Archives = False) -> None:
     """Show what a verifier needs; nothing of it is secret."""
-    _tell(_folder(folder))
+    _tell(_folder(folder, archives=archives), archives=archives)
 
 
-def _folder(given: Path | None) -> Path:
-    return given.absolute() if given else keys_folder(read_settings().home)
+def _purpose(*, archives: bool) -> Purpose:
+    return ARCHIVE if archives else CERTIFICATE
 
 
-def _tell(folder: Path) -> None:
-    signer = Signer.load(folder)
+def _folder(given: Path | None, *, archives: bool) -> Path:
+    return given.absolute() if given else keys_folder(read_settings().home, "exporter" if archives else None)
+
+
+def _tell(folder: Path, *, archives: bool) -> None:
+    signer = Signer.load(folder, _purpose(archives=archives))
     typer.echo(f"{folder}\n\n{ALLOWED_SIGNERS}\n{signer.allowed_signers.decode()}\n{PUBLIC_PEM}")
     typer.echo(signer.public_pem.decode())
-    typer.echo("Publish both where your customers can find them, and not only beside the certificates.")
+    former = sorted(folder.glob("signing.?*.pub.pem"))
+    for pem in former:
+        typer.echo(f"{pem.name}\n{pem.read_text()}")
+    typer.echo("Publish all of it where your customers can find it, and not only beside what it signs.")

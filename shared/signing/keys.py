@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -20,57 +22,86 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from ..errors import OperatorError
-from .sshsig import allowed_signer
+from .allowed import Allowed, read_allowed_signers, ssh_time
+from .sshsig import CERTIFICATE, Purpose, key_id
 
 ED25519 = "offramp.ed25519"
 ECDSA = "offramp.ecdsa.pem"
 ALLOWED_SIGNERS = "allowed_signers"
 PUBLIC_PEM = "signing.pub.pem"
 
-_MAKE = "Make them with: offramp keys make"
+_MAKE = "Make them with: offramp keys make; those for archives with: offramp keys make --archives"
+# Clocks differ: what a service signs a moment before the rotation may name a moment after it.
+_GRACE = timedelta(minutes=10)
 
 
 class KeysError(OperatorError):
     """The signing keys can't be used or made; the text says why and what to do."""
 
 
-def keys_folder(home: Path, environ: Mapping[str, str] | None = None) -> Path:
-    """Tell where the keys are: ``OFFRAMP_KEYS``, else ``keys`` in *home*."""
-    named = (os.environ if environ is None else environ).get("OFFRAMP_KEYS")
-    return Path(named).expanduser().absolute() if named else home / "keys"
+def keys_folder(home: Path, service: str | None = None, environ: Mapping[str, str] | None = None) -> Path:
+    """Tell where the keys of *service* are; each service that signs has keys of its own, in a folder of its own.
+
+    ``OFFRAMP_<SERVICE>_KEYS``, else ``<service>-keys`` in *home*; without a service, those that sign certificates:
+    ``OFFRAMP_KEYS``, else ``keys``.
+    """
+    variable = "OFFRAMP_KEYS" if service is None else f"OFFRAMP_{service.upper()}_KEYS"
+    name = "keys" if service is None else f"{service}-keys"
+    named = (os.environ if environ is None else environ).get(variable)
+    return Path(named).expanduser().absolute() if named else home / name
 
 
-def make_keys(folder: Path) -> None:
+def make_keys(folder: Path, purpose: Purpose = CERTIFICATE) -> None:
     """Make both keys and their public parts in *folder*; raises ``KeysError`` if any of them is there already."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _alone(folder):
-        _make(folder)
+        _make(folder, purpose)
 
 
-def _make(folder: Path) -> None:
+def _make(folder: Path, purpose: Purpose) -> None:
     there = [name for name in (ED25519, ECDSA, ALLOWED_SIGNERS, PUBLIC_PEM) if (folder / name).exists()]
     if there:
         raise KeysError(
             f"{folder} already holds {', '.join(there)}, and keys are never overwritten: old certificates are "
             "checked by them. To begin signing with new keys: offramp keys rotate"
         )
-    _write_new_pair(folder, signers="")
+    _write_new_pair(folder, (), frozenset([purpose]))
 
 
-def rotate_keys(folder: Path) -> None:
-    """Begin to sign with new keys; ``allowed_signers`` and the former ``.pub.pem`` keep checking what the old signed.
+def rotate_keys(folder: Path, now: datetime) -> None:
+    """Begin to sign with new keys; what the old ones signed for moments up to *now* (UTC) still checks, nothing later.
 
-    The old private keys are gone afterwards: nobody can steal what isn't there.
+    ``allowed_signers`` names the end of the old key's period, and its ECDSA key stays as
+    ``signing.<key id>.pub.pem``. The old private keys are gone afterwards: nobody can steal what isn't there.
     """
-    old_public = _read(folder / PUBLIC_PEM)
+    read_ed25519(folder)
     with _alone(folder):
-        _place(folder / f"signing.{_serial(folder)}.pub.pem", old_public, 0o644)
-        _write_new_pair(folder, signers=_read(folder / ALLOWED_SIGNERS).decode())
+        # What signs now, not what the public file says: a rotation may have been cut off.
+        old, pem, end = read_ed25519(folder).public_key(), public_pem(read_ecdsa(folder)), now + _GRACE
+        lines = _read(folder / ALLOWED_SIGNERS).decode().splitlines()
+        own = {line: one for line in lines for one in read_allowed_signers(line) if one.key == old}
+        if not own:
+            raise KeysError(f"{folder / ALLOWED_SIGNERS} does not name the key in {ED25519}. Put the right file back.")
+        ended = {line: replace(one, before=min(end, one.before or end)) for line, one in own.items()}
+        _place(folder / former_pem(key_id(old)), _until(key_id(old), end) + pem, 0o644)
+        kept = [ended[line].line if line in ended else line for line in lines]
+        _write_new_pair(folder, kept, frozenset.union(*(one.purposes for one in own.values())))
 
 
-def local_keys(folder: Path, environ: Mapping[str, str] | None = None) -> None:
+def former_pem(key: str) -> str:
+    """Name the file of the ECDSA key that was made together with the key of this id, and was rotated out."""
+    safe = key.removeprefix("SHA256:").replace("/", "_").replace("+", "-")
+    return f"signing.{safe}.pub.pem"
+
+
+def _until(key: str, end: datetime) -> bytes:
+    # Openssl skips what stands before a PEM's first line.
+    return f"Made with the key {key}; counts for what names a moment up to {ssh_time(end)}.\n".encode()
+
+
+def local_keys(folder: Path, purpose: Purpose = CERTIFICATE, environ: Mapping[str, str] | None = None) -> None:
     """Make sure that the demo and the local stack have keys; ``KeysError`` in production, where a person makes them."""
-    if (os.environ if environ is None else environ).get("OFFRAMP_ENV") == "production":
+    if in_production(environ):
         if not (folder / ED25519).exists():
             raise KeysError(f"there are no signing keys in {folder}, and in production nothing makes them. {_MAKE}")
         return
@@ -78,7 +109,12 @@ def local_keys(folder: Path, environ: Mapping[str, str] | None = None) -> None:
     with _alone(folder):
         # Two workers may start at once; the second one finds the first one's keys.
         if not any((folder / name).exists() for name in (ED25519, ECDSA)):
-            _make(folder)
+            _make(folder, purpose)
+
+
+def in_production(environ: Mapping[str, str] | None = None) -> bool:
+    """Tell whether this is production (``OFFRAMP_ENV``), where nothing makes keys and nothing goes out unsigned."""
+    return (os.environ if environ is None else environ).get("OFFRAMP_ENV") == "production"
 
 
 def read_ed25519(folder: Path) -> Ed25519PrivateKey:
@@ -110,10 +146,11 @@ def public_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
-def _write_new_pair(folder: Path, signers: str) -> None:
+def _write_new_pair(folder: Path, former: Iterable[str], purposes: frozenset[str]) -> None:
     ed25519, ecdsa = Ed25519PrivateKey.generate(), ec.generate_private_key(ec.SECP256R1())
+    lines = (*former, Allowed(ed25519.public_key(), purposes).line)
     # The public parts first: a signature by a key that nobody knows would be worth nothing.
-    _place(folder / ALLOWED_SIGNERS, f"{signers}{allowed_signer(ed25519.public_key())}\n".encode(), 0o644)
+    _place(folder / ALLOWED_SIGNERS, "".join(f"{line}\n" for line in lines).encode(), 0o644)
     _place(folder / PUBLIC_PEM, public_pem(ecdsa), 0o644)
     _place(folder / ED25519, ed25519.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()), 0o600)
     _place(folder / ECDSA, ecdsa.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), 0o600)
@@ -139,10 +176,6 @@ def _place(path: Path, content: bytes, mode: int) -> None:
     fresh.replace(path)
 
 
-def _serial(folder: Path) -> int:
-    return 1 + len(list(folder.glob("signing.*.pub.pem")))
-
-
 def _read_private(path: Path) -> bytes:
     content = _read(path)
     if path.stat().st_mode & 0o007:
@@ -154,7 +187,9 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError as error:
-        raise KeysError(f"the signing key {path} is missing. {_MAKE} (OFFRAMP_KEYS names the folder)") from error
+        raise KeysError(
+            f"the signing key {path} is missing. {_MAKE}. OFFRAMP_KEYS and OFFRAMP_EXPORTER_KEYS name the folders."
+        ) from error
     except OSError as error:
         raise KeysError(f"the signing key {path} can't be read ({error.strerror}). Look at its owner.") from error
 

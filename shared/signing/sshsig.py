@@ -9,20 +9,19 @@ import binascii
 import hashlib
 import struct
 from base64 import b64decode, b64encode
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_ssh_public_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-# Who signs, and what for: a signature made for another purpose can't be passed off as one of these.
+# Who signs, and what for (SSHSIG's namespace): a signature made for one purpose can't be passed off as another's.
 PRINCIPAL = "offramp"
-NAMESPACE = "offramp"
+Purpose: TypeAlias = Literal["offramp", "offramp-archive"]
+CERTIFICATE: Purpose = "offramp"
+ARCHIVE: Purpose = "offramp-archive"
 
 _BEGIN = b"-----BEGIN SSH SIGNATURE-----\n"
 _END = b"-----END SSH SIGNATURE-----\n"
@@ -30,32 +29,16 @@ _LINE = 70
 _SIGNATURE_BYTES = 64
 
 
-def sign(data: bytes, key: Ed25519PrivateKey) -> bytes:
+def sign(data: bytes, key: Ed25519PrivateKey, purpose: Purpose = CERTIFICATE) -> bytes:
     """Sign *data*; gives the armoured text of a ``.sshsig`` file. The same data and key give the same bytes."""
-    return _armoured(_before_signature(key.public_key()) + _signature(key.sign(_signed(data))))
+    return _armoured(_before_signature(key.public_key(), purpose) + _signature(key.sign(_signed(data, purpose))))
 
 
-def verified_by(data: bytes, sshsig: bytes, allowed: Iterable[Ed25519PublicKey]) -> str | None:
-    """Tell by the id of which of the *allowed* keys *sshsig* signs *data*; None if by none of them."""
+def signs(data: bytes, sshsig: bytes, key: Ed25519PublicKey, purpose: Purpose = CERTIFICATE) -> bool:
+    """Tell whether *sshsig* is the signature of *data* by *key* for *purpose*; anything else in it is refused."""
     blob = _unarmoured(sshsig)
-    for key in allowed:
-        head, signature = _before_signature(key), blob[-_SIGNATURE_BYTES:]
-        if blob == head + _signature(signature) and _signs(key, signature, data):
-            return key_id(key)
-    return None
-
-
-def allowed_signer(key: Ed25519PublicKey) -> str:
-    """Give the line for *key* in an ``allowed_signers`` file, without a line end."""
-    return f'{PRINCIPAL} namespaces="{NAMESPACE}" {_openssh(key)} {key_id(key)}'
-
-
-def read_allowed_signers(text: str) -> tuple[Ed25519PublicKey, ...]:
-    """Read the keys of an ``allowed_signers`` file that *allowed_signer* wrote; other lines don't count."""
-    before = f'{PRINCIPAL} namespaces="{NAMESPACE}" '
-    lines = (line.removeprefix(before) for line in text.splitlines() if line.startswith(before))
-    keys = (load_ssh_public_key(line.encode()) for line in lines)
-    return tuple(key for key in keys if isinstance(key, Ed25519PublicKey))
+    head, signature = _before_signature(key, purpose), blob[-_SIGNATURE_BYTES:]
+    return blob == head + _signature(signature) and _verifies(key, signature, _signed(data, purpose))
 
 
 def key_id(key: Ed25519PublicKey) -> str:
@@ -64,32 +47,33 @@ def key_id(key: Ed25519PublicKey) -> str:
     return f"SHA256:{b64encode(digest).decode().rstrip('=')}"
 
 
-def _signed(data: bytes) -> bytes:
-    return b"SSHSIG" + _strings(NAMESPACE.encode(), b"", b"sha512", hashlib.sha512(data).digest())
+def openssh(key: Ed25519PublicKey) -> str:
+    """Write *key* as OpenSSH does: its type and its base64."""
+    return key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
 
 
-def _before_signature(key: Ed25519PublicKey) -> bytes:
-    return b"SSHSIG" + struct.pack(">I", 1) + _strings(_blob(key), NAMESPACE.encode(), b"", b"sha512")
+def _signed(data: bytes, purpose: Purpose) -> bytes:
+    return b"SSHSIG" + _strings(purpose.encode(), b"", b"sha512", hashlib.sha512(data).digest())
+
+
+def _before_signature(key: Ed25519PublicKey, purpose: Purpose) -> bytes:
+    return b"SSHSIG" + struct.pack(">I", 1) + _strings(_blob(key), purpose.encode(), b"", b"sha512")
 
 
 def _signature(raw: bytes) -> bytes:
     return _strings(_strings(b"ssh-ed25519", raw))
 
 
-def _signs(key: Ed25519PublicKey, signature: bytes, data: bytes) -> bool:
+def _verifies(key: Ed25519PublicKey, signature: bytes, signed: bytes) -> bool:
     try:
-        key.verify(signature, _signed(data))
+        key.verify(signature, signed)
     except InvalidSignature:
         return False
     return True
 
 
 def _blob(key: Ed25519PublicKey) -> bytes:
-    return b64decode(_openssh(key).split()[1])
-
-
-def _openssh(key: Ed25519PublicKey) -> str:
-    return key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+    return b64decode(openssh(key).split()[1])
 
 
 def _strings(*parts: bytes) -> bytes:

@@ -1,27 +1,39 @@
-"""Checks that an archive is complete and unaltered; standard library only, so that this one file can be handed on.
+"""Checks that an archive is complete, unaltered and signed; one file, so that it can be handed on.
 
-``python verify.py [ARCHIVE.zip | FOLDER] [SHA256]`` prints what is wrong and ends with 1, or with 0 if nothing is; with
-no argument it checks the unpacked archive that it lies in. Needs Python 3.11.
+``python verify.py [ARCHIVE.zip | FOLDER] [SHA256] [--keys FOLDER]`` prints what is wrong. It ends with 0 if nothing is
+and the archive is signed, with 1 if something is wrong, with 3 if it is whole but nobody signed it or nobody could
+check that. With no argument it checks the unpacked archive that it lies in. Needs Python 3.11; signatures are checked
+by ``ssh-keygen`` and ``openssl``, which it calls.
 """
 
 from __future__ import annotations
 
+import argparse
 import csv
 import hashlib
 import json
 import re
+import shutil
+import subprocess
 import sys
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from io import TextIOWrapper
 from pathlib import Path
-from typing import IO, Protocol
+from tempfile import TemporaryDirectory
+from typing import IO, Literal, Protocol
 from zipfile import BadZipFile, ZipFile
 
 PAYLOAD_MANIFEST = "manifest-sha256.txt"
 TAG_MANIFEST = "tagmanifest-sha256.txt"
+# The tag manifest has the digest of every other manifest, and so of all; it is what is signed, by two methods.
+SIGNATURE, SECOND_SIGNATURE = f"{TAG_MANIFEST}.sshsig", f"{TAG_MANIFEST}.sig"
+ALLOWED_SIGNERS, PUBLIC_PEM = "allowed_signers", "signing.pub.pem"
+PRINCIPAL, PURPOSE = "offramp", "offramp-archive"
+SIGNED_BY, NOBODY = "Signed-By", "nobody"
 DESCRIPTOR = "data/datapackage.json"
 COMPLETENESS = "data/completeness.json"
 MEDIA = "data/media/"
@@ -40,14 +52,126 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Signature:
+    """Whether the archive is signed: by the key *key_id*; *trusted* if that key did not come with the archive.
+
+    *unsigned*: nobody signed it. *unchecked*: it says that it is signed, and there is no tool here to check that.
+    *wrong*: it isn't signed as it says; a finding tells why.
+    """
+
+    state: Literal["signed", "unsigned", "unchecked", "wrong"]
+    key_id: str = ""
+    trusted: bool = False
+    says: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was found: nothing in *findings* means complete and unaltered; *rows* per resource of the descriptor."""
+    """What was found: nothing in *findings* means complete and unaltered; *rows* per resource of the descriptor.
+
+    Whose data it is (*customer*), under which name (*export_id*), as of when: as bag-info.txt says.
+    """
 
     sha256: str
     files: int
     size: int
     rows: Mapping[str, int]
     findings: tuple[Finding, ...]
+    signature: Signature = Signature("wrong")
+    customer: str = ""
+    export_id: str = ""
+    snapshot_at: str = ""
+
+    @property
+    def exit_code(self) -> int:
+        """Give 0 for whole and signed, 1 for anything wrong, 3 for whole but not known to be signed."""
+        return 1 if self.findings else 0 if self.signature.state == "signed" else 3
+
+    @property
+    def told(self) -> str:
+        """Say in a line how it stands."""
+        if self.findings:
+            return f"{len(self.findings)} things are wrong"
+        by = self.signature
+        match by.state:
+            case "unsigned":
+                return "complete and unaltered, but NOT SIGNED: nothing shows who made it"
+            case "unchecked":
+                return f"complete and unaltered, but its signature was NOT CHECKED: {by.says}"
+            case _:
+                beside = "" if by.trusted else ", a key that came with it: compare it with the published one (--keys)"
+                return f"complete, unaltered, signed by {by.key_id}{beside}"
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKeys:
+    """What signatures are checked by: the text of ``allowed_signers``, and ECDSA keys, present and former, as PEM."""
+
+    allowed_signers: bytes
+    pems: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """The signed manifest, both signatures, the keys to check them by, and the *moment* for which these must count."""
+
+    manifest: bytes
+    sshsig: bytes
+    ecdsa: bytes
+    keys: PublicKeys
+    moment: datetime
+
+
+class ForgedError(Exception):
+    """A signature doesn't hold; the text says why."""
+
+
+class NoToolError(Exception):
+    """Signatures can't be checked here; the text says what is missing."""
+
+
+# Gives the id of the key that signed; raises ForgedError or NoToolError.
+Checker = Callable[[Sealed], str]
+
+
+def by_stock_tools(sealed: Sealed) -> str:
+    """Check both signatures with OpenSSH's and OpenSSL's own programs."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        for file, body in (("m", sealed.manifest), ("m.sshsig", sealed.sshsig), ("m.sig", sealed.ecdsa)):
+            (folder / file).write_bytes(body)
+        (folder / ALLOWED_SIGNERS).write_bytes(sealed.keys.allowed_signers)
+        key_id = _ssh_keygen(folder, sealed)
+        if not any(_openssl(folder, pem) for pem in sealed.keys.pems):
+            raise ForgedError(f"the second signature, {SECOND_SIGNATURE}, is not by the key in {PUBLIC_PEM}")
+        return key_id
+
+
+def _ssh_keygen(folder: Path, sealed: Sealed) -> str:
+    moment = f"verify-time={sealed.moment.astimezone(UTC):%Y%m%d%H%M%SZ}"
+    command = ["ssh-keygen", "-Y", "verify", "-O", moment, "-f", ALLOWED_SIGNERS, "-I", PRINCIPAL, "-n", PURPOSE]
+    done = _called([*command, "-s", "m.sshsig"], folder, sealed.manifest)
+    said = (done.stdout + done.stderr).decode("utf-8", "replace")
+    found = re.search(r"key (SHA256:\S+)", done.stdout.decode("utf-8", "replace"))
+    if done.returncode == 0 and found:
+        return found[1]
+    if "verify-time" in said:
+        raise NoToolError("this ssh-keygen is older than OpenSSH 9.1, and can't check the period of a key")
+    raise ForgedError(f"ssh-keygen says: {' '.join(said.split())}")
+
+
+def _openssl(folder: Path, pem: bytes) -> bool:
+    (folder / PUBLIC_PEM).write_bytes(pem)
+    command = ["openssl", "dgst", "-sha256", "-verify", PUBLIC_PEM, "-signature", "m.sig", "m"]
+    return _called(command, folder, b"").returncode == 0
+
+
+def _called(command: list[str], folder: Path, given: bytes) -> subprocess.CompletedProcess[bytes]:
+    program = shutil.which(command[0])
+    if program is None:
+        raise NoToolError(f"there is no {command[0]} on this machine")
+    # S603: the commands are those above.
+    return subprocess.run([program, *command[1:]], cwd=folder, input=given, capture_output=True, check=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,33 +183,54 @@ class _Read:
     says: str = ""
 
 
-def verify(archive: Path, sha256: str | None = None) -> Verdict:
+def verify(
+    archive: Path, sha256: str | None = None, keys: Path | None = None, checker: Checker = by_stock_tools
+) -> Verdict:
     """Check the ZIP *archive*, or the folder that it was unpacked into.
 
-    The digest of a ZIP must be *sha256* if that is known (from ExportReady, in hexadecimal); a folder has none. Raises
+    The digest of a ZIP must be *sha256* if that is known (from ExportReady, in hexadecimal); a folder has none.
+    Signatures are checked by the public keys in the folder *keys*, else by those that came with the archive. Raises
     OSError where nothing can be opened at all.
     """
+    published = None if keys is None else _published(keys)
     if archive.is_dir():
-        return _verdict("", _Folder(archive), [])
+        return _verdict("", _Folder(archive), [], published, checker)
     whole = _digest_of(archive)
     findings = [] if sha256 in {None, whole} else [Finding("altered", archive.name, f"its SHA-256 is {whole}")]
     with archive.open("rb") as opened:
-        return verify_opened(opened, archive.name, whole, findings)
+        return verify_opened(opened, archive.name, whole, findings, published, checker)
 
 
-def verify_opened(opened: IO[bytes], name: str, sha256: str, findings: Iterable[Finding] = ()) -> Verdict:
+def verify_opened(
+    opened: IO[bytes],
+    name: str,
+    sha256: str,
+    findings: Iterable[Finding] = (),
+    published: PublicKeys | None = None,
+    checker: Checker = by_stock_tools,
+) -> Verdict:
     """Check a ZIP that can be read and sought in, of which *sha256* and some *findings* are known already."""
     try:
         with ZipFile(opened) as read:
-            return _verdict(sha256, _Zip(read), findings)
+            return _verdict(sha256, _Zip(read), findings, published, checker)
     except _UNREADABLE as error:
         return Verdict(sha256, 0, 0, {}, (*findings, Finding("broken", name, f"it is no whole ZIP: {error}")))
 
 
-def _verdict(sha256: str, files: _Files, findings: Iterable[Finding]) -> Verdict:
-    bag = _Bag(files)
+def _published(folder: Path) -> PublicKeys:
+    pems = tuple(pem.read_bytes() for pem in sorted(folder.glob("signing*.pub.pem")))
+    return PublicKeys((folder / ALLOWED_SIGNERS).read_bytes(), pems)
+
+
+def _verdict(
+    sha256: str, files: _Files, findings: Iterable[Finding], published: PublicKeys | None, checker: Checker
+) -> Verdict:
+    bag = _Bag(files, published, checker)
     found = (*findings, *bag.check())
-    return Verdict(sha256, len(bag.read), sum(one.size for one in bag.read.values()), bag.rows, found)
+    whole = len(bag.read), sum(one.size for one in bag.read.values()), bag.rows, found, bag.signature
+    return Verdict(
+        sha256, *whole, *(bag.said(name) for name in ("Source-Customer", "External-Identifier", "Snapshot-At"))
+    )
 
 
 def _digest_of(archive: Path) -> str:
@@ -94,8 +239,12 @@ def _digest_of(archive: Path) -> str:
 
 
 class _Files(Protocol):
-    """The files of a bag, by their paths in it; *strays* are those that are not where they should be."""
+    """The files of a bag, by their paths in it; *strays* are those that are not where they should be.
 
+    *base* is the folder in which all lie in a ZIP; empty where whoever unpacked it may have named it.
+    """
+
+    base: str
     paths: frozenset[str]
     strays: tuple[Finding, ...]
 
@@ -109,7 +258,8 @@ class _Zip:
     def __init__(self, opened: ZipFile) -> None:
         names = Counter(opened.namelist())
         self._zip = opened
-        self._base = next(iter(names), "").partition("/")[0] + "/"
+        self.base = next(iter(names), "").partition("/")[0]
+        self._base = f"{self.base}/"
         self.paths = frozenset(name.removeprefix(self._base) for name in names if name.startswith(self._base))
         self.strays = tuple(self._strays(names))
 
@@ -127,6 +277,8 @@ class _Zip:
 class _Folder:
     """The files in a folder."""
 
+    base = ""
+
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         found = sorted(folder.rglob("*"))
@@ -141,8 +293,11 @@ class _Folder:
 class _Bag:
     """The bag, all of whose files have been read."""
 
-    def __init__(self, files: _Files) -> None:
+    def __init__(self, files: _Files, published: PublicKeys | None, checker: Checker) -> None:
         self._files = files
+        self._published = published
+        self._checker = checker
+        self.signature = Signature("wrong")
         self.read = {path: self._read(path) for path in sorted(files.paths)}
         self.rows: dict[str, int] = {}
         self._rows_at: dict[str, int] = {}
@@ -163,7 +318,10 @@ class _Bag:
         yield from self._declaration()
         payload = {path for path in self.read if path.startswith("data/")}
         yield from self._manifest(PAYLOAD_MANIFEST, payload)
-        yield from self._manifest(TAG_MANIFEST, set(self.read) - payload - {TAG_MANIFEST})
+        # A manifest can't name itself, nor what was made of it.
+        beside = {TAG_MANIFEST, SIGNATURE, SECOND_SIGNATURE}
+        yield from self._manifest(TAG_MANIFEST, set(self.read) - payload - beside)
+        yield from self._signatures()
         yield from self._bag_info(payload)
         yield from self._descriptor()
         yield from self._completeness()
@@ -195,11 +353,50 @@ class _Bag:
             if read.sha256 != said[path]:
                 yield Finding("altered", path, read.says or f"its SHA-256 is {read.sha256}, not {said[path]}")
 
+    def said(self, name: str) -> str:
+        """Give what bag-info.txt says under *name*; empty if nothing."""
+        found = re.search(rf"^{name}: (.*)$", self._text("bag-info.txt"), re.MULTILINE)
+        return found[1] if found else ""
+
+    def _signatures(self) -> Iterator[Finding]:
+        signer = self.said(SIGNED_BY)
+        present = {SIGNATURE, SECOND_SIGNATURE} & self.read.keys()
+        if signer in {"", NOBODY}:
+            yield from (Finding("added", path, "bag-info.txt says that nobody signed") for path in sorted(present))
+            if self._published is not None:
+                yield Finding("missing", SIGNATURE, "there are keys to check it by, but nobody signed this archive")
+            self.signature = Signature("unsigned")
+            return
+        missing = [path for path in (SIGNATURE, SECOND_SIGNATURE) if path not in present]
+        yield from (Finding("missing", path, f"bag-info.txt says that {signer} signed") for path in missing)
+        if not missing:
+            yield from self._signed_by(signer)
+
+    def _signed_by(self, signer: str) -> Iterator[Finding]:
+        beside = PublicKeys(self._bytes(ALLOWED_SIGNERS), (self._bytes(PUBLIC_PEM),))
+        try:
+            manifest, first, second = (self._bytes(path) for path in (TAG_MANIFEST, SIGNATURE, SECOND_SIGNATURE))
+            moment = datetime.fromisoformat(self.said("Snapshot-At"))
+            key_id = self._checker(Sealed(manifest, first, second, self._published or beside, moment))
+        except NoToolError as error:
+            self.signature = Signature("unchecked", says=str(error))
+        except (ForgedError, ValueError) as error:
+            yield Finding(
+                "altered", SIGNATURE, f"it does not sign {TAG_MANIFEST}; one of the two was replaced: {error}"
+            )
+        else:
+            if key_id == signer:
+                self.signature = Signature("signed", key_id, trusted=self._published is not None)
+            else:
+                yield Finding("altered", SIGNATURE, f"it is by {key_id}, bag-info.txt says {signer}")
+
     def _bag_info(self, payload: set[str]) -> Iterator[Finding]:
-        found = re.search(r"^Payload-Oxum: (.*)$", self._text("bag-info.txt"), re.MULTILINE)
-        oxum = f"{sum(self.read[path].size for path in payload)}.{len(payload)}"
-        if found is None or found[1] != oxum:
-            yield Finding("altered", "bag-info.txt", f"it has Payload-Oxum {found and found[1]}, found were {oxum}")
+        said, oxum = self.said("Payload-Oxum"), f"{sum(self.read[path].size for path in payload)}.{len(payload)}"
+        if said != oxum:
+            yield Finding("altered", "bag-info.txt", f"it has Payload-Oxum {said or None}, found were {oxum}")
+        named = re.sub(r"[^A-Za-z0-9._-]", "_", self.said("External-Identifier"))
+        if self._files.base not in {"", named}:
+            yield Finding("altered", "bag-info.txt", f"it is of {named or 'no archive'}, not of {self._files.base}")
 
     def _descriptor(self) -> Iterator[Finding]:
         try:
@@ -257,19 +454,28 @@ class _Bag:
             return sum(1 for _ in csv.reader(text)) - 1
 
     def _text(self, path: str) -> str:
+        return self._bytes(path).decode("utf-8", "replace")
+
+    def _bytes(self, path: str) -> bytes:
         if not self.read.get(path, _Read(0, "")).sha256:
-            return ""
+            return b""
         with self._files.open(path) as opened:
-            return opened.read().decode("utf-8", "replace")
+            return opened.read()
 
 
 def main(arguments: list[str]) -> int:
     """Check the archive named in *arguments*, or the one that this file lies in; gives the exit code."""
-    verdict = verify(Path(arguments[0]) if arguments else Path(__file__).parent, *arguments[1:2])
-    for found in verdict.findings:
-        print(f"{found.kind}: {found.path}: {found.says}")  # noqa: T201 - handed on alone, it has no other voice
-    print(f"{verdict.files} files, {verdict.size} bytes, {len(verdict.findings)} findings")  # noqa: T201 - as above
-    return 1 if verdict.findings else 0
+    parser = argparse.ArgumentParser(description="Check that an archive is complete, unaltered and signed.")
+    parser.add_argument("archive", nargs="?", type=Path, default=Path(__file__).parent, help="a .zip or a folder")
+    parser.add_argument("sha256", nargs="?", help="what the ZIP's SHA-256 must be")
+    parser.add_argument("--keys", type=Path, help=f"a folder with the published {ALLOWED_SIGNERS} and {PUBLIC_PEM}")
+    given = parser.parse_args(arguments)
+    verdict = verify(given.archive, given.sha256, given.keys)
+    lines = [f"{found.kind}: {found.path}: {found.says}" for found in verdict.findings]
+    whose = f"{verdict.export_id} of {verdict.customer}, as of {verdict.snapshot_at}: "
+    tally = f"{verdict.files} files, {verdict.size} bytes, {len(verdict.findings)} findings"
+    print("\n".join([*lines, f"{whose}{verdict.told}", tally]))  # noqa: T201 - handed on alone, it has no other voice
+    return verdict.exit_code
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""``offramp verify``: tells whether an archive, or a certificate, is whole and unaltered."""
+"""``offramp verify``: tells whether an archive, or a certificate, is whole, unaltered and signed."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +12,8 @@ import typer
 
 from ..errors import OperatorError
 from .archive import Verdict, verify
+from .faults import BadCertificateError
+from .verdicts import First, Second
 
 app = typer.Typer(
     invoke_without_command=True,
@@ -18,21 +21,34 @@ app = typer.Typer(
     help="Check an archive or a certificate.",
 )
 _ZIP = b"PK"
+_CERTIFICATE = "certificate.json"
 
 
 @app.callback()
 def verify_command(
-    what: Annotated[Path, typer.Argument(metavar="ARCHIVE | CERTIFICATE", help="A .zip, or a certificate's JSON.")],
-    sha256: Annotated[str | None, typer.Option(help="What the archive's SHA-256 must be, from ExportReady.")] = None,
-    keys: Annotated[Path | None, typer.Option(help="The folder of the published keys, for a certificate.")] = None,
+    what: Annotated[
+        Path,
+        typer.Argument(metavar="ARCHIVE | CERTIFICATE", help="A .zip, a certificate's JSON, or the folder of either."),
+    ],
+    sha256: Annotated[str | None, typer.Option(help="What the file's SHA-256 must be, as it was announced.")] = None,
+    keys: Annotated[Path | None, typer.Option(help="The folder of the published keys.")] = None,
+    first: Annotated[
+        Path | None, typer.Option(help="The first certificate, for a second one that lies elsewhere.")
+    ] = None,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
 ) -> None:
-    """Check an archive or a certificate; exit 0 only if it is whole and unaltered, else name all that is wrong."""
-    if _begins_as_zip(what):
-        _archive(what, sha256, as_json=as_json)
+    """Check an archive or a certificate, and name all that is wrong.
+
+    Exit 0: whole, unaltered and signed. 1: something is wrong or can't be read. 2: the command isn't understood.
+    3: an archive that is whole, but that nobody signed.
+    """
+    if what.is_dir() and (what / _CERTIFICATE).exists():
+        what /= _CERTIFICATE
+    if what.is_dir() or _begins_as_zip(what):
+        _archive(what, sha256, keys, as_json=as_json)
     else:
-        _certificate(what, keys, as_json=as_json)
+        _certificate(what, sha256, keys, first, as_json=as_json)
 
 
 def _begins_as_zip(what: Path) -> bool:
@@ -43,24 +59,56 @@ def _begins_as_zip(what: Path) -> bool:
         raise OperatorError(f"{what} can't be read: {error.strerror}. Give the path of an archive.") from error
 
 
-def _archive(path: Path, sha256: str | None, *, as_json: bool) -> None:
-    verdict = verify(path, sha256)
+def _archive(path: Path, sha256: str | None, keys: Path | None, *, as_json: bool) -> None:
+    # Only here, since the signatures' library is slow to load.
+    from .by_library import by_library  # noqa: PLC0415
+
+    try:
+        verdict = verify(path, sha256, keys, by_library)
+    except OSError as error:
+        raise OperatorError(
+            f"{error.filename} can't be read: {error.strerror}. Look at the path, and at --keys."
+        ) from error
     typer.echo(json.dumps(asdict(verdict), indent=2) if as_json else _as_text(path, verdict))
-    raise typer.Exit(1 if verdict.findings else 0)
+    raise typer.Exit(verdict.exit_code)
 
 
 def _as_text(path: Path, verdict: Verdict) -> str:
     lines = [f"{found.kind}: {found.path}: {found.says}" for found in verdict.findings]
-    told = f"{len(lines)} things are wrong" if lines else "complete and unaltered"
-    tally = f"{path}: {told}; {verdict.files} files, {verdict.size} bytes"
-    return "\n".join([*lines, tally, f"sha256 {verdict.sha256}"])
+    whose = f"{verdict.export_id} of {verdict.customer}, as of {verdict.snapshot_at}"
+    tally = f"{path}: {verdict.told}; {verdict.files} files, {verdict.size} bytes"
+    return "\n".join([*lines, tally, whose, *([f"sha256 {verdict.sha256}"] if verdict.sha256 else [])])
 
 
-def _certificate(path: Path, keys: Path | None, *, as_json: bool) -> None:
-    # Only here, since the signatures' library is slow to load.
-    from ..signing.verify_certificate import verify_certificate  # noqa: PLC0415
+def _certificate(path: Path, sha256: str | None, keys: Path | None, first: Path | None, *, as_json: bool) -> None:
+    from .certificate import verify as verify_certificate  # noqa: PLC0415 - as above
 
-    verdict = verify_certificate(path, keys)
+    try:
+        verdict = verify_certificate(path, keys, first)
+        if sha256 not in {None, verdict.sha256}:
+            says = f"has the SHA-256 {verdict.sha256}, announced was {sha256}"
+            raise BadCertificateError(path, "file", says, "Fetch the one that was announced.")  # noqa: TRY301 - one way
+    except BadCertificateError as error:
+        if not as_json:
+            raise
+        found = {"link": error.link, "path": str(error.path), "says": error.says, "remedy": error.remedy}
+        typer.echo(json.dumps({"path": str(path), "findings": [found]}, indent=2))
+        raise typer.Exit(1) from error
+    typer.echo(json.dumps(asdict(verdict) | {"findings": []}, indent=2) if as_json else _told(path, verdict))
+
+
+def _told(path: Path, verdict: First | Second) -> str:
     trust = "" if verdict.trusted else ", by the keys beside it: compare them with the published ones (--keys)"
-    told = f"{path}: the deletion {verdict.deletion_id} of {verdict.customer_id}, signed by {verdict.key_id}{trust}"
-    typer.echo(json.dumps(asdict(verdict), indent=2) if as_json else f"{told}\nsha256 {verdict.sha256}")
+    of = f"{path}: the deletion {verdict.deletion_id} of {verdict.customer_id}, signed by {verdict.key_id}{trust}"
+    return "\n".join([of, *_chain(verdict), f"sha256 {verdict.sha256}"])
+
+
+def _chain(verdict: First | Second) -> Iterator[str]:
+    if isinstance(verdict, Second):
+        yield f"the {verdict.copies_expired} copies that {verdict.first_sha256} named have expired, as was declared"
+        return
+    yield f"{verdict.journal_entries} decisions, each sealed with the one before, up to {verdict.journal_head}"
+    if verdict.second is not None:
+        yield f"its second certificate is good, too: {verdict.second.copies_expired} further copies have expired"
+    elif verdict.stage == "production":
+        yield "copies are named in it that were still to expire; its second certificate isn't here"

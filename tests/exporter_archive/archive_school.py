@@ -21,6 +21,7 @@ from services.exporter.formats import FORMATS
 from shared.datamap.model import DataMap, parse
 from shared.objects import ObjectStore
 from shared.settings import Settings
+from shared.signing.signer import Signer
 
 NOW = datetime(2026, 11, 22, 20, 15, tzinfo=UTC)
 
@@ -120,10 +121,10 @@ class School:
         """Ask for acme's data table by table, which is enough where a test isn't about formats."""
         return Order("acme", export_id, self.map, NOW, tuple(FORMATS.values()))
 
-    async def archive(self, folder: Path) -> tuple[Path, ArchiveReport]:
+    async def archive(self, folder: Path, signer: Signer | None = None) -> tuple[Path, ArchiveReport]:
         """Export acme to a file."""
         path = folder / "export-1.zip"
-        return path, await build(self.sources, self.order(), FileSink(path))
+        return path, await build(self.sources, replace(self.order(), signer=signer), FileSink(path))
 
 
 @asynccontextmanager

@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 from yarl import URL
 
 from services.exporter import commands
-from services.exporter.app import NothingToExportError, the_archives, the_database
+from services.exporter.app import NothingToExportError, build, the_archives, the_database
 from services.exporter.perform import Exporting
 from services.exporter.states import Copy, Deleting, Keeping, Known, State
 from services.exporter.tasks import (
@@ -41,6 +41,9 @@ from shared.holds import Hold
 from shared.objects import ObjectStore
 from shared.performer import Attempt
 from shared.settings import Settings
+from shared.signing.keys import KeysError, make_keys
+from shared.signing.signer import Signer
+from shared.signing.sshsig import ARCHIVE
 from shared.statecodec import StateCodec
 from shared.store_faults import ObjectMissingError
 
@@ -70,7 +73,7 @@ class School:
         self.settings, self.holders, self.store = settings, holders, store
         self.bucket = settings.exports_bucket
         archives = the_archives(holders, "export-archives", settings)
-        self.exporting = Exporting(settings, the_database(holders), archives)
+        self.exporting = Exporting(settings, the_database(holders), archives, settings.home / "exporter-keys")
 
     async def run(self, statement: str, *values: object, service: str = "platform") -> None:
         connection = await asyncpg.connect(self.settings.dsn(service))
@@ -103,7 +106,8 @@ async def school(settings: Settings, postgres: str, tmp_path: Path) -> AsyncIter
     own_dsns = MappingProxyType({"platform": platform, "exporter": postgres})
     async with ObjectStore(settings.s3) as store:
         await store.ensure_bucket(bucket)
-        own = replace(settings, own_dsns=own_dsns, exports_bucket=bucket)
+        own = replace(settings, own_dsns=own_dsns, exports_bucket=bucket, home=tmp_path)
+        make_keys(tmp_path / "exporter-keys", ARCHIVE)
         made = School(own, load_holders(tmp_path / "holders.yaml"), store)
         await made.run("create table customers (id text primary key); insert into customers values ('acme'), ('acme2')")
         yield made
@@ -127,6 +131,33 @@ async def test_an_archive_lies_where_it_says(school: School) -> None:
     assert (outcome.size_bytes, outcome.sha256) == (len(body), hashlib.sha256(body).hexdigest())
     assert [(one.table, one.rows) for one in outcome.tables] == [("customers", 1)]
     assert zipfile.ZipFile(io.BytesIO(body)).testzip() is None
+    assert outcome.signed_by == Signer.load(school.settings.home / "exporter-keys", ARCHIVE).key_id
+
+
+async def test_nothing_leaves_the_service_unsigned(school: School) -> None:
+    """Without its keys, or with another service's, the exporter waits for them rather than make an unsigned archive."""
+    keys = school.settings.home / "exporter-keys"
+    keys.rename(school.settings.home / "away")
+    with pytest.raises(KeysError, match="offramp keys make --archives"):
+        await school.exporting.build(BUILD, ATTEMPT)
+    make_keys(keys)
+    with pytest.raises(KeysError, match="Each service has keys of its own"):
+        await school.exporting.build(BUILD, ATTEMPT)
+
+    assert await school.keys() == []
+
+
+def test_production_does_not_start_without_keys(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In production a missing key is told at the start; elsewhere keys are made, for archives alone."""
+    monkeypatch.setenv("OFFRAMP_ENV", "production")
+    with pytest.raises(KeysError, match="in production nothing makes them"):
+        build(replace(settings, home=tmp_path))
+    monkeypatch.delenv("OFFRAMP_ENV")
+    build(replace(settings, home=tmp_path))
+
+    Signer.load(tmp_path / "exporter-keys", ARCHIVE)
 
 
 async def test_a_link_to_a_ready_archive(school: School, monkeypatch: pytest.MonkeyPatch) -> None:

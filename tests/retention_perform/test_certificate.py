@@ -134,11 +134,11 @@ def test_two_deletions_never_share_a_folder() -> None:
 
 def test_verify_txt_names_the_digest_and_the_key() -> None:
     """VERIFY.txt has the three commands, ready to paste."""
-    text = verify_text("f" * 64, "SHA256:abc").decode()
+    text = verify_text("f" * 64, "SHA256:abc", "20261030220000Z").decode()
 
     assert f'echo "{"f" * 64}  {certificate.NAME}" | sha256sum -c' in text
     assert "SHA256:abc" in text
-    assert "ssh-keygen -Y verify -f allowed_signers -I offramp -n offramp" in text
+    assert "ssh-keygen -Y verify -O verify-time=20261030220000Z -f allowed_signers -I offramp -n offramp -s" in text
     assert "openssl dgst -sha256 -verify signing.pub.pem" in text
 
 

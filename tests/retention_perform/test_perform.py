@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
@@ -35,6 +37,7 @@ from shared.performer import Attempt
 from shared.settings import Settings
 from shared.signing.keys import KeysError, make_keys, rotate_keys
 from shared.store_faults import StoreError
+from shared.verify.certificate import verify_certificate
 
 ATTEMPT = Attempt(uuid4(), 1, system_clock)
 NAMES = ("platform-database", "platform-media", "export-archives")
@@ -73,7 +76,9 @@ def doubted() -> Check:
 async def fetched(platform: Platform, shelf: Shelf, outcome: Certified, to: Path) -> Path:
     folder = outcome.certificate.removeprefix(f"s3://{shelf.bucket}/").removesuffix("certificate.json")
     async for one in platform.store.list(shelf.bucket, folder):
-        (to / Path(one.key).name).write_bytes(await platform.store.get(shelf.bucket, one.key))
+        file = to / one.key.removeprefix(folder)
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(await platform.store.get(shelf.bucket, one.key))
     return to
 
 
@@ -131,14 +136,15 @@ async def test_the_stock_tools_accept_a_stored_certificate(platform: Platform, s
     text = (folder / "VERIFY.txt").read_text()
     commands = [line.strip() for line in text.splitlines() if line.startswith("   ") and "macOS" not in line]
 
-    assert [run(command, folder) for command in commands] == [0, 0, 0]
+    assert [run(command, folder) for command in commands] == [0, 0, 0, 0]
     body = (folder / "certificate.json").read_bytes()
     (folder / "certificate.json").write_bytes(body.replace(b'"rows_deleted": 2', b'"rows_deleted": 3'))
     assert all(run(command, folder) for command in commands)
 
 
 def run(command: str, folder: Path) -> int:
-    return subprocess.run(command, shell=True, cwd=folder, capture_output=True, check=False).returncode
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    return subprocess.run(command, shell=True, cwd=folder, capture_output=True, env=environment, check=False).returncode
 
 
 async def test_the_second_certificate(platform: Platform, shelf: Shelf, desk: Path) -> None:
@@ -160,15 +166,18 @@ async def test_the_second_certificate(platform: Platform, shelf: Shelf, desk: Pa
     )
     second = await upgrade(shelf, task, ATTEMPT)
     assert await upgrade(shelf, task, ATTEMPT) == second
-    place = second.certificate.removeprefix(f"s3://{shelf.bucket}/").removesuffix("upgrade.json")
-    async for one in platform.store.list(shelf.bucket, place):
-        (desk / Path(one.key).name).write_bytes(await platform.store.get(shelf.bucket, one.key))
+    await fetched(platform, shelf, first, desk)
+    above, desk = desk, desk / "upgrade"
     said = json.loads((desk / "upgrade.json").read_text())
     text = (desk / "VERIFY.txt").read_text()
     commands = [line.strip() for line in text.splitlines() if line.startswith("   ") and "macOS" not in line]
 
     assert (said["stage"], said["first_sha256"]) == ("full", first.certificate_sha256)
-    assert [run(command, desk) for command in commands] == [0, 0, 0]
+    assert [run(command, desk) for command in commands] == [0, 0, 0, 0, 0]
+    both = verify_certificate(above / "certificate.json")
+    assert both.stage == "production"
+    assert both.second is not None
+    assert (both.sha256, both.second.sha256) == (first.certificate_sha256, second.certificate_sha256)
 
 
 async def test_certifying_again_changes_nothing(platform: Platform, shelf: Shelf) -> None:
@@ -184,13 +193,14 @@ async def test_certifying_again_changes_nothing(platform: Platform, shelf: Shelf
 async def test_a_rotation_between_two_tries_keeps_the_digest(platform: Platform, shelf: Shelf, desk: Path) -> None:
     """Keys rotated between two tries: the same certificate, signed by the new ones."""
     first = await certify(shelf, facts(), ATTEMPT)
-    rotate_keys(shelf.keys)
+    rotate_keys(shelf.keys, system_clock())
     again = await certify(shelf, facts(), ATTEMPT)
 
     assert first == again
     assert isinstance(again, Certified)
     folder = await fetched(platform, shelf, again, desk)
     assert len((folder / "allowed_signers").read_text().splitlines()) == 2
+    assert verify_certificate(folder / "certificate.json").sha256 == first.certificate_sha256
 
 
 async def test_the_outcome_names_the_bytes_that_are_stored(platform: Platform, shelf: Shelf) -> None:

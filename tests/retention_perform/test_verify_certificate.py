@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
+from shutil import copytree
+from typing import Any
 
 import pytest
-from retention_facts import facts
+from retention_facts import CLOSED, facts, journal
+from typer.testing import CliRunner
 
-from services.retention.certificate import certificate_of, document
+from services.retention.certificate import certificate_of, document, second_document
+from services.retention.tasks import CopyToExpire, Upgrade
 from shared.signing.keys import make_keys, rotate_keys
 from shared.signing.signer import Signer
-from shared.signing.verify_certificate import BadCertificateError, verify_certificate
+from shared.verify.certificate import verify, verify_certificate
+from shared.verify.commands import app
+from shared.verify.faults import BadCertificateError
+from shared.verify.verdicts import First, Second
 
 FILES = ("certificate.json", "certificate.json.sshsig", "certificate.json.sig", "allowed_signers", "signing.pub.pem")
 
@@ -27,14 +37,14 @@ def stored(tmp_path: Path, keys: Path) -> Path:
     return written(tmp_path / "desk", keys, document(certificate_of(facts())))
 
 
-def written(folder: Path, keys: Path, data: bytes) -> Path:
+def written(folder: Path, keys: Path, data: bytes, name: str = "certificate.json") -> Path:
     signer = Signer.load(keys)
-    signed = signer.sign(data)
+    signed = signer.sign(data, CLOSED)
     folder.mkdir()
     bodies = (data, signed.sshsig, signed.ecdsa, signer.allowed_signers, signer.public_pem)
-    for name, body in zip(FILES, bodies, strict=True):
-        (folder / name).write_bytes(body)
-    return folder / FILES[0]
+    for file, body in zip(FILES, bodies, strict=True):
+        (folder / file.replace("certificate.json", name)).write_bytes(body)
+    return folder / name
 
 
 def test_a_true_certificate_passes(stored: Path, keys: Path) -> None:
@@ -80,10 +90,156 @@ def test_a_forgery_fails_against_the_published_keys(tmp_path: Path, keys: Path) 
 
 def test_old_certificates_pass_after_rotations(stored: Path, keys: Path) -> None:
     """After two rotations the published keys still tell an old certificate to be true."""
-    rotate_keys(keys)
-    rotate_keys(keys)
+    rotate_keys(keys, CLOSED + timedelta(days=1))
+    rotate_keys(keys, CLOSED + timedelta(days=2))
 
     assert verify_certificate(stored, keys).trusted
+
+
+def test_what_an_old_key_signs_after_its_end_is_refused(tmp_path: Path, keys: Path) -> None:
+    """Whoever kept a key that was rotated out can't make certificates of what happened after its end."""
+    copytree(keys, tmp_path / "kept")
+    rotate_keys(keys, CLOSED)
+    late = written(tmp_path / "late", tmp_path / "kept", document(certificate_of(facts())))
+
+    with pytest.raises(BadCertificateError, match="does not count for 20261031000000Z") as refused:
+        verify_certificate(late, keys)
+    assert refused.value.link == "signature"
+
+
+Said = dict[str, Any]
+
+
+def altered(folder: Path, keys: Path, change: Callable[[Said], object]) -> Path:
+    """Give a certificate of other content, signed by the true keys: as if who issues them had been made to."""
+    said = json.loads(document(certificate_of(facts())))
+    change(said)
+    return written(folder, keys, json.dumps(said).encode())
+
+
+JOURNAL: dict[str, tuple[Callable[[Said], object], str]] = {
+    "another decision": (lambda said: said["journal"][0].update(given="Woke"), "breaks at entry 1 of 2"),
+    "another moment": (lambda said: said["journal"][1].update(at="2026-10-30T21:00:00Z"), "breaks at entry 2 of 2"),
+    "one event less": (lambda said: said["journal"][1]["events"].clear(), "breaks at entry 2 of 2"),
+    "the first taken out": (lambda said: said["journal"].pop(0), "breaks at entry 1 of 1"),
+    "the last taken out": (lambda said: said["journal"].pop(), "journal_head is not the seal of entry 1"),
+    "all taken out": (lambda said: said["journal"].clear(), "has no entry"),
+    "two exchanged": (lambda said: said["journal"].reverse(), "breaks at entry 1 of 2"),
+    "another head": (lambda said: said.update(journal_head="0" * 64), "journal_head is not"),
+}
+
+
+@pytest.mark.parametrize("name", JOURNAL)
+def test_the_first_broken_link_of_the_journal_is_named(tmp_path: Path, keys: Path, name: str) -> None:
+    """Though the signatures hold, the entry at which the chain breaks is named."""
+    change, says = JOURNAL[name]
+
+    with pytest.raises(BadCertificateError, match=says) as refused:
+        verify_certificate(altered(tmp_path / "desk", keys, change))
+    assert refused.value.link == "journal"
+
+
+def test_a_true_journal_is_told(stored: Path) -> None:
+    """The verdict tells how many decisions there were, and the seal that stands for all of them."""
+    verdict = verify_certificate(stored)
+
+    assert (verdict.journal_entries, verdict.journal_head) == (2, journal()[-1].seal)
+
+
+DUMPS = CopyToExpire(copy_name="dumps", of="platform-database", expires_at=CLOSED + timedelta(days=30))
+
+
+def two_stages(folder: Path, keys: Path, **changed: object) -> tuple[Path, Path]:
+    """Give both certificates of a deletion as the service stores them; *changed* is what the second one says."""
+    first = written(folder, keys, document(certificate_of(facts(copies=(DUMPS,)))))
+    task: dict[str, object] = {
+        "customer_id": "acme",
+        "deletion_id": "deletion:acme/1",
+        "attempt": 1,
+        "certificate": "s3://certificates/acme/certificate.json",
+        "certificate_sha256": hashlib.sha256(first.read_bytes()).hexdigest(),
+        "copies": (DUMPS,),
+    }
+    paper = second_document(Upgrade.model_validate({**task, **changed}))
+    return first, written(folder / "upgrade", keys, paper, "upgrade.json")
+
+
+def test_the_second_stage_is_checked_against_the_first(tmp_path: Path, keys: Path) -> None:
+    """Both are good, whichever one asks for, and the second names the first."""
+    first, second = two_stages(tmp_path / "desk", keys)
+
+    whole, alone = verify(first, keys), verify(second, keys)
+    assert isinstance(whole, First)
+    assert whole.second == alone
+    assert isinstance(alone, Second)
+    assert (alone.first_sha256, alone.copies_expired) == (whole.sha256, 1)
+    assert verify(second, keys, first) == alone
+
+
+def test_a_first_certificate_alone_has_no_second(stored: Path) -> None:
+    """Nothing is said of a second stage that isn't there."""
+    verdict = verify(stored)
+
+    assert isinstance(verdict, First)
+    assert (verdict.stage, verdict.second) == ("full", None)
+
+
+OTHERS: dict[str, tuple[dict[str, object], str, str]] = {
+    "another first": ({"certificate_sha256": "0" * 64}, "first certificate", "but .*certificate.json has"),
+    "another customer": ({"customer_id": "other"}, "first certificate", "is of .*other"),
+    "another deletion": ({"deletion_id": "deletion:acme/2"}, "first certificate", "is of .*acme/2"),
+    "no copies": ({"copies": (DUMPS.model_copy(update={"copy_name": "tapes"}),)}, "copies", "names other copies"),
+    "expired sooner": ({"copies": (DUMPS.model_copy(update={"expires_at": CLOSED}),)}, "copies", "names other copies"),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_second_certificate_to_another_first_is_refused(tmp_path: Path, keys: Path, name: str) -> None:
+    """The first link that doesn't hold is named, whether one checks the first or the second."""
+    changed, link, says = OTHERS[name]
+    for paper in two_stages(tmp_path / "desk", keys, **changed):
+        with pytest.raises(BadCertificateError, match=says) as refused:
+            verify(paper)
+        assert refused.value.link == link
+
+
+def test_a_second_certificate_stands_on_a_good_first(tmp_path: Path, keys: Path) -> None:
+    """The first one's signatures are checked too, and one that is missing is named."""
+    first, second = two_stages(tmp_path / "desk", keys)
+    first.with_name("certificate.json.sig").write_bytes(second.with_name("upgrade.json.sig").read_bytes())
+    with pytest.raises(BadCertificateError, match=r"desk/certificate\.json can't be trusted: the ECDSA"):
+        verify(second)
+    first.unlink()
+    with pytest.raises(BadCertificateError, match=r"certificate\.json can't be read"):
+        verify(second)
+
+
+def test_the_command_tells_people_and_machines(tmp_path: Path, keys: Path) -> None:
+    """Exit 0 and what was found; else 1, and with --json which link of the chain is broken."""
+    first, second = two_stages(tmp_path / "desk", keys)
+    told = CliRunner().invoke(app, [str(first.parent), "--keys", str(keys)])
+    asked = CliRunner().invoke(app, [str(second), "--json"])
+    other = CliRunner().invoke(app, [str(second), "--sha256", "0" * 64])
+    (second.parent / "upgrade.json.sshsig").unlink()
+    broken = CliRunner().invoke(app, [str(first), "--json"])
+
+    assert told.exit_code == 0, told.output
+    assert "2 decisions, each sealed with the one before" in told.stdout
+    assert "its second certificate is good, too: 1 further copies have expired" in told.stdout
+    assert (asked.exit_code, json.loads(asked.stdout)["findings"]) == (0, [])
+    assert "announced was 000" in str(other.exception)
+    (finding,) = json.loads(broken.stdout)["findings"]
+    assert (broken.exit_code, finding["link"]) == (1, "file")
+    assert finding["path"].endswith("upgrade/upgrade.json.sshsig")
+
+
+def test_hostile_papers_are_refused_in_a_sentence(tmp_path: Path, keys: Path) -> None:
+    """What is no certificate at all, however it is built, is said to be none."""
+    bodies = [b"", b"\xff", b"[]", b'"x"', b"[" * 100_000, b'{"format": []}', b'{"format": "offramp-certificate/1"}']
+    bodies += [b'{"format": "offramp-upgrade/1", "expired": []}', b'{"format": "offramp-upgrade/1", "expired": [1]}']
+    for number, body in enumerate(bodies):
+        with pytest.raises(BadCertificateError):
+            verify(written(tmp_path / f"{number}", keys, body))
 
 
 def test_a_signed_paper_that_is_no_certificate_is_refused(tmp_path: Path, keys: Path) -> None:

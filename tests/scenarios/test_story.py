@@ -42,8 +42,9 @@ def _expected() -> dict[str, int]:
         "archive.zip: OK": 1,
         "every file is as it was written": 2,  # once in the command
         "certificate.json: OK": 2,
+        'Good "offramp-archive" signature': 1 * bool(shutil.which("ssh-keygen")),
         'Good "offramp" signature': 2 * bool(shutil.which("ssh-keygen")),
-        "Verified OK": 2 * bool(shutil.which("openssl")),
+        "Verified OK": 3 * bool(shutil.which("openssl")),
     }
 
 

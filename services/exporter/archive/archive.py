@@ -12,6 +12,8 @@ from datetime import datetime
 from typing import Protocol
 
 from services.exporter.formats import Counter
+from shared.signing.signer import Signer
+from shared.verify.archive import SECOND_SIGNATURE, SIGNATURE
 
 from . import bag
 from .sink import Sink
@@ -182,12 +184,20 @@ class Archive:
         """Write what makes it a bag."""
         await self.add("bagit.txt", [bag.DECLARATION])
 
-    async def close_bag(self, info: dict[str, str]) -> None:
-        """Write *info*, the manifests and the end of the ZIP; the archive is whole after this."""
+    async def close_bag(self, info: dict[str, str], signer: Signer | None, moment: datetime) -> None:
+        """Write *info*, the manifests, the signatures by *signer* and the end of the ZIP; the archive is whole then.
+
+        What is signed is the tag manifest, which has the digest of everything else; *moment* is the one that bag-info
+        names. Raises KeysError.
+        """
         await self.add("bag-info.txt", [bag.info({**info, "Payload-Oxum": self._payload.oxum})])
         await self.add(bag.MANIFEST, self._payload.lines())
         tags = list(self._tags.lines())
         await self.add(bag.TAG_MANIFEST, tags)
+        if signer is not None:
+            signed = signer.sign(b"".join(tags), moment)
+            await self.add(SIGNATURE, [signed.sshsig])
+            await self.add(SECOND_SIGNATURE, [signed.ecdsa])
         for piece in self._zip.end():
             await self._sink.write(piece)
 

@@ -15,6 +15,8 @@ from shared.datamap.model import Bucket, DataMap, Table
 from shared.datamap.names import reported
 from shared.events.vocabulary import TableCount, iso
 from shared.objects import ObjectStore
+from shared.signing.signer import Signer
+from shared.verify.archive import ALLOWED_SIGNERS, NOBODY, PUBLIC_PEM, SIGNED_BY
 
 from . import completeness, descriptor, page, readme, verifying
 from .archive import Archive, File
@@ -47,6 +49,7 @@ class Order:
 
     *language* is that of the page for whoever opens the archive; *scope* names the categories that were asked for.
     Tables with at most *compare_up_to* rows get a fingerprint, by which the archive is later compared with the source.
+    *signer* is who signs it; without one the archive says wherever it says anything that nobody did.
     """
 
     customer: str
@@ -57,6 +60,12 @@ class Order:
     language: Language = "en"
     scope: frozenset[Category] = EVERYTHING
     compare_up_to: int = 0
+    signer: Signer | None = None
+
+    @property
+    def signed_by(self) -> str | None:
+        """Name the key that signs, if any does."""
+        return None if self.signer is None else self.signer.key_id
 
     def asks_for(self, part: Table | Bucket) -> bool:
         """Tell whether *part* of the map is in the scope."""
@@ -84,6 +93,7 @@ class ArchiveReport:
     """The archive as it is: *size* in bytes and *sha256* of the whole ZIP, what it holds, and as of when.
 
     *compared* are the tables with a fingerprint: where their CSV lies below the bag, and what it must come to.
+    *signed_by* names the key that signed it; None if nobody did.
     """
 
     place: str
@@ -95,6 +105,7 @@ class ArchiveReport:
     snapshot_at: datetime
     map_sha256: str
     compared: tuple[Expected, ...] = ()
+    signed_by: str | None = None
 
 
 def _silent(_: Progress) -> None:
@@ -106,7 +117,8 @@ async def build(
 ) -> ArchiveReport:
     """Write the archive that *order* names to *sink*, which shows it when it is whole and not before.
 
-    Raises ArchiveError (somebody must change something), StoreError, or asyncpg's errors; then *sink* holds nothing.
+    Raises ArchiveError (somebody must change something), KeysError, StoreError, or asyncpg's errors; then *sink* holds
+    nothing.
     """
     if order.map.buckets and sources.objects is None:
         raise _no_store(order.map.buckets[0])
@@ -117,7 +129,9 @@ async def build(
     stored, media = sink.stored, complete.media
     counts = tuple(TableCount(table=reported(table), rows=rows) for table, rows in complete.counts.items())
     whole = stored.place, stored.size, stored.sha256, counts
-    return ArchiveReport(*whole, media.objects, media.size, order.now, order.map.sha256, complete.expected)
+    return ArchiveReport(
+        *whole, media.objects, media.size, order.now, order.map.sha256, complete.expected, order.signed_by
+    )
 
 
 # Calling an archive complete without them would be a lie, and leaving them out is for the map's owner to say.
@@ -231,16 +245,28 @@ class _Build:
         resources.append(descriptor.resource("media", written, index_resource()))
         package = descriptor.package(f"{order.map.system}-export", order.now, resources)
         await archive.add(descriptor.PATH, [package])
-        await archive.add(completeness.PATH, [completeness.report(order.map, complete, order.now, self._listed)])
-        text = readme.readme(order.map, complete.counts, complete.media, self._name, order.now)
+        await archive.add(
+            completeness.PATH, [completeness.report(order.map, complete, order.now, self._listed, order.signed_by)]
+        )
+        text = readme.readme(order.map, complete.counts, complete.media, self._name, order.now, order.signed_by)
         await archive.add(readme.PATH, [text])
         contents = Contents(
-            order.customer, order.map, order.now, self._name, complete.counts, self._listed, complete.media
+            order.customer,
+            order.map,
+            order.now,
+            self._name,
+            complete.counts,
+            self._listed,
+            complete.media,
+            order.signed_by,
         )
         await archive.add(page.PATH, [page.written(contents, order.language)])
         await archive.add(verifying.PROGRAM, [verifying.program()])
-        await archive.add(verifying.STEPS, [verifying.steps(self._name)])
-        await archive.close_bag(self._info())
+        await archive.add(verifying.STEPS, [verifying.steps(self._name, order.signed_by, order.now)])
+        if order.signer is not None:
+            await archive.add(ALLOWED_SIGNERS, [order.signer.allowed_signers])
+            await archive.add(PUBLIC_PEM, [order.signer.public_pem])
+        await archive.close_bag(self._info(), order.signer, order.now)
 
     def _info(self) -> dict[str, str]:
         order = self._order
@@ -252,4 +278,5 @@ class _Build:
             "Snapshot-At": iso(order.now),
             "Data-Map-Sha256": order.map.sha256,
             "Scope": ", ".join(sorted(order.scope)),
+            SIGNED_BY: order.signed_by or NOBODY,
         }

@@ -93,12 +93,19 @@ def _compare(table: Table, formats: Sequence[Format], files: Sequence[TableFile]
             raise RowsDisagreeError(table.name, f"{records}, the snapshot has {counts[table.name]} rows", _REPORT)
 
 
-def report(map: DataMap, complete: Complete, moment: datetime, files: Sequence[Listed]) -> bytes:  # noqa: A002
-    """Write the report, for people and machines; *files* are of every format."""
+def report(
+    map: DataMap,  # noqa: A002 - the domain's word
+    complete: Complete,
+    moment: datetime,
+    files: Sequence[Listed],
+    signed_by: str | None = None,
+) -> bytes:
+    """Write the report, for people and machines; *files* are of every format, *signed_by* names a key."""
     document = {
         "system": map.system,
         "snapshot_at": iso(moment),
         "map_sha256": map.sha256,
+        "signed_by": signed_by,
         "tables": [_table(table, complete, files) for table in map.tables if table.name in complete.counts],
         "together": [{"path": one.path, "format": one.format} for one in files if one.table is None],
         "left_out": [{"table": name, "outcome": "left out", "reason": why} for name, why in map.without_owner.items()]

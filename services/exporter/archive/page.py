@@ -34,7 +34,10 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What the page tells of: the *rows* of each exported table, the *files*, the *media*, the bag's *name*."""
+    """What the page tells of: the *rows* of each exported table, the *files*, the *media*, the bag's *name*.
+
+    *signed_by* is the id of the key that signed the archive, if any did.
+    """
 
     customer: str
     map: DataMap
@@ -43,6 +46,7 @@ class Contents:
     rows: Mapping[str, int]
     files: Sequence[Listed]
     media: Tally
+    signed_by: str | None = None
 
 
 def written(contents: Contents, language: Language) -> bytes:
@@ -139,7 +143,12 @@ def _check(contents: Contents, words: Words) -> Iterator[str]:
     yield f"<pre><code>cd {escape(contents.name)}\nsha256sum -c manifest-sha256.txt</code></pre>"
     yield f"<p>{words.check_elsewhere}</p>"
     yield "<pre><code>shasum -a 256 -c manifest-sha256.txt</code></pre>"
-    yield f"<p>{words.check_more.format(readme=_link('data/README.txt', 'data/README.txt'))}</p>"
+    more = {"readme": _link("data/README.txt", "data/README.txt"), "verify": _link("VERIFY.txt", "VERIFY.txt")}
+    yield f"<p>{words.check_more.format(**more)}</p>"
+    if contents.signed_by is None:
+        yield f"<p><strong>{words.not_signed}</strong></p>"
+    else:
+        yield f"<p>{words.signed.format(key=f'<code>{escape(contents.signed_by)}</code>', **more)}</p>"
 
 
 def _link(path: str, text: str) -> str:

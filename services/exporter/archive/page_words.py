@@ -36,6 +36,8 @@ class Words:
     check_says: str
     check_elsewhere: str
     check_more: str
+    signed: str
+    not_signed: str
 
 
 _ENGLISH = Words(
@@ -78,6 +80,9 @@ _ENGLISH = Words(
     " Windows with WSL). Every line has to end with OK:",
     check_elsewhere="On a Mac the second line is:",
     check_more="More ways to check: {readme}.",
+    signed="All of this is signed by the key {key}. {verify} says how to check that; compare the key with the one that"
+    " was published.",
+    not_signed="This archive is not signed: nothing shows who made it.",
 )
 
 _SWEDISH = Words(
@@ -120,6 +125,9 @@ _SWEDISH = Words(
     " Windows med WSL). Varje rad ska sluta med OK:",
     check_elsewhere="På en Mac är andra raden:",
     check_more="Fler sätt att kontrollera: {readme}.",
+    signed="Allt detta är signerat med nyckeln {key}. {verify} säger hur det kontrolleras; jämför nyckeln med den som"
+    " har publicerats.",
+    not_signed="Det här arkivet är inte signerat: inget visar vem som har gjort det.",
 )
 
 WORDS: Mapping[str, Words] = MappingProxyType({"en": _ENGLISH, "sv": _SWEDISH})

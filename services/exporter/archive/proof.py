@@ -17,6 +17,7 @@ from shared.objects import ObjectStore
 from shared.ranged import opened
 from shared.store_faults import StoreError
 from shared.verify.archive import verify_opened
+from shared.verify.by_library import by_library
 
 from .build import ArchiveReport
 from .completeness import Expected
@@ -78,7 +79,7 @@ class Proven:
 
 
 async def prove(report: ArchiveReport, kept: Kept, scratch: Connect | None) -> Proven:
-    """Read the archive of *report* back: its digest, every file, every row; then restore tables and compare.
+    """Read the archive of *report* back: its digest, every file, every row, its signatures; then compare tables.
 
     Tables with a fingerprint are restored one after the other into a temporary table at *scratch*, if there is one.
     Raises NotReadBackError where anything is other than it was written. Then, and when the reading fails or is
@@ -106,8 +107,12 @@ def _check(report: ArchiveReport, file: IO[bytes]) -> None:
         digest.update(piece)
     if digest.hexdigest() != report.sha256:
         raise _fault(report.place, f"its SHA-256 is {digest.hexdigest()}, written was {report.sha256}")
-    for found in verify_opened(file, report.place, report.sha256).findings:
+    verdict = verify_opened(file, report.place, report.sha256, checker=by_library)
+    for found in verdict.findings:
         raise _fault(f"{report.place}: {found.path}", f"{found.kind}: {found.says}")
+    if (verdict.signature.key_id or None) != report.signed_by:
+        said = f"{verdict.signature.state} {verdict.signature.key_id}".strip()
+        raise _fault(report.place, f"read back it is {said}, but it was to be signed by {report.signed_by}")
 
 
 async def _compare(report: ArchiveReport, file: IO[bytes], scratch: Connect) -> tuple[str, ...]:

@@ -13,15 +13,24 @@ from .media import Tally
 PATH = "data/README.txt"
 
 
-def readme(map: DataMap, counts: Mapping[str, int], media: Tally, name: str, moment: datetime) -> bytes:  # noqa: A002
-    """Write the README of the archive *name*."""
-    parts = (_what(map, moment), _tables(map, counts), _media(map, media), _left_out(map), _exempt(map), _how(name))
+def readme(
+    map: DataMap,  # noqa: A002 - the domain's word
+    counts: Mapping[str, int],
+    media: Tally,
+    name: str,
+    moment: datetime,
+    signed_by: str | None = None,
+) -> bytes:
+    """Write the README of the archive *name*, signed by the key *signed_by*."""
+    what, left_out, how = _what(map, moment, signed_by), (_left_out(map), _exempt(map)), _how(name)
+    parts = (what, _tables(map, counts), _media(map, media), *left_out, how)
     return "\n".join(line for part in parts for line in part).encode()
 
 
-def _what(map: DataMap, moment: datetime) -> Iterator[str]:  # noqa: A002
+def _what(map: DataMap, moment: datetime, signed_by: str | None) -> Iterator[str]:  # noqa: A002
     yield f"All data of one customer in the system {map.system}, as it was at {iso(moment)}."
     yield "Everything was read in one transaction, so the tables fit together."
+    yield f"Signed by the key {signed_by} (VERIFY.txt)." if signed_by else "NOT SIGNED: nothing shows who made it."
     yield ""
     yield "index.html            all that is here, in a browser; begin there"
     yield "data/csv, data/json   the tables, one by one; the further folders under data: in more formats"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
+from shared.signing.allowed import ssh_time
 from shared.verify import archive
 
 PROGRAM = "verify.py"
@@ -15,9 +17,14 @@ def program() -> bytes:
     return Path(archive.__file__).read_bytes()
 
 
-def steps(name: str) -> bytes:
-    """Write what to do with the archive *name*; each command ends with an error if anything is wrong."""
-    return TEXT.format(name=name).encode()
+def steps(name: str, signed_by: str | None, moment: datetime) -> bytes:
+    """Write what to do with the archive *name*; each command ends with an error if anything is wrong.
+
+    *signed_by* is the id of the key that signs for the archive's *moment* (UTC).
+    """
+    signed = NOT_SIGNED if signed_by is None else SIGNED
+    named = {"name": name, "key_id": signed_by, "time": ssh_time(moment)}
+    return f"{TEXT}{signed}{AT_ONCE}".format(**named).encode()
 
 
 # Lines that begin with four spaces are commands.
@@ -39,12 +46,37 @@ Every file is here as it was written (on macOS: shasum -a 256 in place of sha256
 
 Nothing is here that the manifests don't name:
 
-    (cd {name} && find . -type f ! -name tagmanifest-sha256.txt | sed 's:^[.]/::' | LC_ALL=C sort > ../{name}.found)
+    (cd {name} && find . -type f | sed 's:^[.]/::' | \
+grep -Evx 'tagmanifest-sha256[.]txt([.]sshsig|[.]sig)?' | LC_ALL=C sort > ../{name}.found)
     (cd {name} && cut -c 67- manifest-sha256.txt tagmanifest-sha256.txt | LC_ALL=C sort > ../{name}.named)
     cmp {name}.found {name}.named
 
+"""
+
+SIGNED = """\
+The archive comes from whom you think: tagmanifest-sha256.txt, which has the digest of all the rest, is signed by the
+key {key_id}, twice, by two methods and two tools that have nothing in
+common. Expect 'Good "offramp-archive" signature' and "Verified OK":
+
+    (cd {name} && ssh-keygen -Y verify -O verify-time={time} -f allowed_signers \
+-I offramp -n offramp-archive -s tagmanifest-sha256.txt.sshsig < tagmanifest-sha256.txt)
+    (cd {name} && openssl dgst -sha256 -verify signing.pub.pem \
+-signature tagmanifest-sha256.txt.sig tagmanifest-sha256.txt)
+
+The keys lie here for convenience. Whoever could replace the archive could replace them too: compare them with those
+that were published elsewhere, or use those instead. Below OpenSSH 9.1, leave out -O verify-time={time}.
+
+"""
+
+NOT_SIGNED = """\
+THIS ARCHIVE IS NOT SIGNED. The checks above show that it is as it was made, and nothing shows who made it.
+
+"""
+
+AT_ONCE = """\
 All of that at once, and all rows counted anew, with the program inside (Python 3.11 or later). It names each file that
-is altered, missing or added. Those who made the archive wrote it too: compare it with one that you have from elsewhere.
+is altered, missing or added, and ends with 3 if nothing is but nobody signed. --keys FOLDER names the published keys.
+Those who made the archive wrote it too: compare it with one that you have from elsewhere.
 
     python3 {name}/verify.py {name}.zip
     python3 {name}/verify.py {name}

@@ -1,0 +1,175 @@
+"""Checks a certificate as a stranger would: both signatures, what it has to say, its journal, and the second stage."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ..signing.public import PublicKeys, SignatureError
+from ..signing.sshsig import CERTIFICATE
+from .faults import BadCertificateError
+from .journal import broken_link
+from .verdicts import First, Second
+
+FORMAT = "offramp-certificate/1"
+SECOND_FORMAT = "offramp-upgrade/1"
+# Where the retention service stores the second certificate, below the folder of the first.
+SECOND = Path("upgrade") / "upgrade.json"
+FIRST = "certificate.json"
+
+
+@dataclass(frozen=True, slots=True)
+class _Paper:
+    """A signed paper whose signatures hold."""
+
+    path: Path
+    sha256: str
+    said: Mapping[str, Any]
+    key_id: str
+
+
+def verify(path: Path, keys: Path | None = None, first: Path | None = None) -> First | Second:
+    """Check the certificate at *path*, of whichever stage, with the signatures beside it.
+
+    *keys* is a folder of ``allowed_signers`` and ``signing*.pub.pem`` as published; without it those beside the
+    certificate are used. The *first* certificate of a second one is looked for where it is stored. Raises
+    ``BadCertificateError``, which names the first link that is broken.
+    """
+    if _format_of(path, _read(path)) == SECOND_FORMAT:
+        return verify_second(path, first or _first_of(path), keys)
+    return verify_certificate(path, keys)
+
+
+def verify_certificate(path: Path, keys: Path | None = None) -> First:
+    """Check a first certificate, and the second one where it is stored below; raises ``BadCertificateError``."""
+    verdict = _verify_first(_signed(path, FORMAT, keys), trusted=keys is not None)
+    second = path.parent / SECOND
+    if not second.exists():
+        return verdict
+    return replace(verdict, second=verify_second(second, path, keys))
+
+
+def verify_second(path: Path, first: Path, keys: Path | None = None) -> Second:
+    """Check a second certificate, and that the *first* one is the one it speaks of; raises ``BadCertificateError``."""
+    paper = _signed(path, SECOND_FORMAT, keys)
+    try:
+        named, digest, expired = _named(paper.said), paper.said["first_sha256"], paper.said["expired"]
+        counted = len(expired)
+    except (KeyError, TypeError) as error:
+        raise _no_certificate(path) from error
+    found = hashlib.sha256(_read(first)).hexdigest()
+    if found != digest:
+        says = f"is the second to a certificate with the SHA-256 {digest}, but {first} has {found}"
+        raise BadCertificateError(path, "first certificate", says, "Give the right one: --first certificate.json")
+    before = _signed(first, FORMAT, keys)
+    _verify_first(before, trusted=keys is not None)
+    if _named(before.said) != named:
+        says = f"is of {_deletion(*named)}, but {first} is of {_deletion(*_named(before.said))}"
+        raise BadCertificateError(path, "first certificate", says, _ASK)
+    if before.said["stage"] != "production" or before.said["copies_to_expire"] != expired:
+        says = f"names other copies than {first} said would expire"
+        raise BadCertificateError(path, "copies", says, _ASK)
+    return Second(paper.sha256, *named, digest, counted, paper.key_id, trusted=keys is not None)
+
+
+def _verify_first(paper: _Paper, *, trusted: bool) -> First:
+    said = paper.said
+    try:
+        holders = said["validation"]["holders"]
+        left = [f"{at['holder']} {one['table']}" for at in holders for one in at["tables"] if one["left"] != 0]
+        journal, head, stage = said["journal"], said["journal_head"], said["stage"]
+        told, broken = (*_named(said), said["rows_deleted"]), broken_link(journal, head)
+        whole = stage == ("production" if said["copies_to_expire"] else "full")
+    except (KeyError, TypeError, AttributeError) as error:
+        raise _no_certificate(paper.path) from error
+    if left:
+        raise BadCertificateError(
+            paper.path, "content", f"itself says that something was left: {', '.join(left)}", _ASK
+        )
+    if not whole:
+        raise BadCertificateError(paper.path, "content", f"says stage {stage}, which its copies contradict", _ASK)
+    if broken:
+        raise BadCertificateError(paper.path, "journal", f"is signed, but {broken}", _ASK)
+    return First(paper.sha256, *told, stage, len(journal), head, paper.key_id, trusted)
+
+
+def _signed(path: Path, form: str, keys: Path | None) -> _Paper:
+    data, folder = _read(path), keys or path.parent
+    if _format_of(path, data) != form:
+        raise BadCertificateError(path, "format", f"is no paper of the format {form}", "Give the right file.")
+    said = json.loads(data)
+    try:
+        at = _moment_of(said)
+    except (ValueError, KeyError, TypeError) as error:
+        raise _no_certificate(path) from error
+    sshsig, ecdsa = (_read(path.with_name(f"{path.name}.{kind}")) for kind in ("sshsig", "sig"))
+    try:
+        key_id = _public(folder).check(data, sshsig, ecdsa, CERTIFICATE, at)
+    except SignatureError as error:
+        raise BadCertificateError(path, "signature", f"can't be trusted: {error}", _AGAIN) from error
+    return _Paper(path, hashlib.sha256(data).hexdigest(), said, key_id)
+
+
+def _public(folder: Path) -> PublicKeys:
+    for name in ("allowed_signers", "signing.pub.pem"):
+        _read(folder / name)
+    try:
+        return PublicKeys.read(folder)
+    except (OSError, ValueError) as error:
+        raise BadCertificateError(folder / "allowed_signers", "file", "holds no keys", "Get it again.") from error
+
+
+def _moment_of(said: Mapping[str, Any]) -> datetime:
+    """Give the moment that the paper names, for which the key has to count; it was signed at that moment or later."""
+    if said["format"] == FORMAT:
+        moment = datetime.fromisoformat(said["validation"]["checked_at"])
+    else:
+        moment = max(datetime.fromisoformat(one["expires_at"]) for one in said["expired"])
+    if moment.tzinfo is None:
+        raise ValueError(said)
+    return moment
+
+
+def _format_of(path: Path, data: bytes) -> str:
+    try:
+        form = str(json.loads(data)["format"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise _no_certificate(path) from error
+    if form not in {FORMAT, SECOND_FORMAT}:
+        says = f"is of the format {form}, of which this offramp knows nothing"
+        raise BadCertificateError(path, "format", says, "Use a newer offramp for it.")
+    return form
+
+
+def _first_of(second: Path) -> Path:
+    above = second.absolute().parent.parent / FIRST
+    return above if above.exists() else second.parent / FIRST
+
+
+def _named(said: Mapping[str, Any]) -> tuple[str, str]:
+    return said["customer_id"], said["deletion_id"]
+
+
+def _deletion(customer_id: str, deletion_id: str) -> str:
+    return f"the deletion {deletion_id} of {customer_id}"
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        remedy = "Save all files of the certificate's folder beside each other."
+        raise BadCertificateError(path, "file", f"can't be read ({error.strerror})", remedy) from error
+
+
+def _no_certificate(path: Path) -> BadCertificateError:
+    return BadCertificateError(path, "content", "is no certificate of offramp, or it was altered", _AGAIN)
+
+
+_AGAIN = "Fetch it again, and compare its SHA-256 with the one that was announced."
+_ASK = "Ask who issued it."
