@@ -31,6 +31,7 @@ from shared.events.vocabulary import TableCount
 from shared.policy import load_policy
 from tests.casework import Casework, at
 
+KEY = f"SHA256:{'k' * 43}"
 POLICY = load_policy(Path(__file__).parents[2] / "deploy" / "policy.yaml", "exporter", ExporterPolicy)
 OVER = at("2027-01-01T00:00")
 CLOSES = at("2027-04-02T00:00")
@@ -123,6 +124,7 @@ def built(task: Task, snapshot_at: datetime = OVER) -> ArchiveBuilt:
         media=TableCount(table="media", rows=2),
         map_sha256="1" * 64,
         snapshot_at=snapshot_at,
+        signed_by=KEY,
     )
 
 

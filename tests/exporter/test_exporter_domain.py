@@ -16,6 +16,7 @@ from shared.events.platform import DeletionAcknowledged
 from tests.casework import at
 from tests.exporter.language import (
     CLOSES,
+    KEY,
     LAST_DAY,
     OVER,
     POLICY,
@@ -61,7 +62,7 @@ def test_ready_to_the_end_of_the_window() -> None:
     work.perform(performed)
 
     assert [event.request_id for event in work.all(ExportReady)] == ["r1", "r2"]
-    assert {event.available_until for event in work.all(ExportReady)} == {CLOSES}
+    assert {(event.available_until, event.signed_by) for event in work.all(ExportReady)} == {(CLOSES, KEY)}
     assert len({event.export_id for event in work.all(ExportReady)}) == 2
 
 

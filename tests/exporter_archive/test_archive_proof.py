@@ -21,6 +21,9 @@ from services.exporter.archive.proof import Kept, KeptFile, KeptObject, prove
 from services.exporter.archive.sink import FileSink, Sink
 from services.exporter.formats.csv import Csv
 from shared.ranged import opened
+from shared.signing.keys import make_keys
+from shared.signing.signer import Signatures, Signer
+from shared.signing.sshsig import ARCHIVE
 from shared.store_faults import ObjectChangedError
 
 KEY = "acme/export-1.zip"
@@ -49,7 +52,7 @@ async def built(school: School, sink: Sink, **changed: Any) -> ArchiveReport:
 async def left(school: School, kept: Kept) -> int:
     """Count what there is to mistake for an archive."""
     if isinstance(kept, KeptFile):
-        return len(list(kept.path.parent.iterdir()))
+        return len([one for one in kept.path.parent.iterdir() if one.is_file()])
     return await school.store.count_left(school.bucket, "acme/")
 
 
@@ -106,6 +109,47 @@ async def test_an_archive_that_changed_where_it_lies_is_none(school: School, tmp
     with pytest.raises(NotReadBackError, match="its SHA-256 is"):
         await prove(report, kept, None)
     assert await left(school, kept) == 0
+
+
+class Scrawler(Signer):
+    """Signs something else than it is given."""
+
+    def sign(self, data: bytes, at: Any) -> Signatures:
+        return super().sign(data + b"x", at)
+
+
+async def test_an_archive_whose_signature_does_not_hold_is_none(
+    school: School, place: tuple[Sink, Kept], tmp_path: Path
+) -> None:
+    """The read-back checks the signatures as a stranger would, so that a bad signer or key is found by us first."""
+    sink, kept = place
+    make_keys(tmp_path / "keys", ARCHIVE)
+    report = await built(school, sink, signer=Scrawler.load(tmp_path / "keys", ARCHIVE))
+
+    with pytest.raises(NotReadBackError, match=r"tagmanifest-sha256\.txt\.sshsig: altered"):
+        await prove(report, kept, None)
+    assert await left(school, kept) == 0
+
+
+async def test_an_archive_that_lacks_its_signature_is_none(school: School, place: tuple[Sink, Kept]) -> None:
+    """One that was to be signed and isn't is not ready, and does not lie there."""
+    sink, kept = place
+    report = await built(school, sink)
+    key_id = f"SHA256:{'A' * 43}"
+
+    with pytest.raises(NotReadBackError, match=f"read back it is unsigned, but it was to be signed by {key_id}"):
+        await prove(replace(report, signed_by=key_id), kept, None)
+    assert await left(school, kept) == 0
+
+
+async def test_a_signed_archive_is_proven(school: School, place: tuple[Sink, Kept], tmp_path: Path) -> None:
+    """The report names the key, and what was read back is signed by it."""
+    sink, kept = place
+    make_keys(tmp_path / "keys", ARCHIVE)
+    signer = Signer.load(tmp_path / "keys", ARCHIVE)
+    report = await built(school, sink, signer=signer)
+
+    assert (await prove(report, kept, None)).report.signed_by == signer.key_id
 
 
 async def test_a_scratch_database_that_is_away_leaves_nothing_unproven(

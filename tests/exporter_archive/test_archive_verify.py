@@ -237,6 +237,23 @@ def test_the_commands_find_a_change(archive: Path, name: str) -> None:
     assert codes[9:] == [1, 1]
 
 
+def test_the_documented_commands_find_nothing_wrong(archive: Path) -> None:
+    """What docs/archive.md tells to paste ends well on a signed archive, and fails on a changed one."""
+    said = (Path(__file__).parents[2] / "docs" / "archive.md").read_text()
+    (block,) = (one for one in re.findall(r"(?:^    .*\n)+", said, re.MULTILINE) if "frictionless validate" in one)
+    script = re.sub(r"^    ", "", block, flags=re.MULTILINE).replace("<export_id>", "export-1")
+    environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "PYTHONWARNINGS": "ignore"}
+
+    def failed() -> int:
+        shutil.rmtree(archive.parent / "export-1", ignore_errors=True)
+        return subprocess.run(["bash", "-ec", script], cwd=archive.parent, env=environment, check=False).returncode
+
+    assert failed() == 0
+    assert "is valid" in run(["bagit.py", "--validate", archive.parent / "export-1"], archive.parent)
+    rewritten(archive, forge).rename(archive)
+    assert failed()
+
+
 def test_the_report_tells_what_became_of_everything(archive: Path) -> None:
     """Every table and bucket of the map is in it: exported, empty, or left out with the reason."""
     said = json.loads(files_of(archive)["export-1/data/completeness.json"])

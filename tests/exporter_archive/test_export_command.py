@@ -13,6 +13,9 @@ from typer.testing import CliRunner, Result
 
 from services.exporter.commands import app
 from shared.errors import OperatorError
+from shared.signing.keys import make_keys
+from shared.signing.signer import Signer
+from shared.signing.sshsig import ARCHIVE
 from shared.verify.archive import verify
 
 
@@ -65,6 +68,38 @@ async def test_it_exports_what_was_asked_for(school: School, tmp_path: Path) -> 
     assert "<code>users</code>: den här sortens uppgifter efterfrågades inte" in page
     assert "Scope: course\n" in info
     assert verify(path).findings == ()
+
+
+async def test_it_signs_if_there_are_keys(school: School, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the exporter's keys the archive is signed; without, or when told so, it isn't, and the command says that."""
+    monkeypatch.setenv("OFFRAMP_EXPORTER_KEYS", str(tmp_path / "keys"))
+    out = str(tmp_path / "out")
+    bare = await exported(school, tmp_path, out, "--format", "csv")
+    make_keys(tmp_path / "keys", ARCHIVE)
+    key_id = Signer.load(tmp_path / "keys", ARCHIVE).key_id
+    signed = await exported(school, tmp_path, out, "--format", "csv")
+    report = json.loads((await exported(school, tmp_path, out, "--format", "csv", "--json")).stdout)
+    told = await exported(school, tmp_path, out, "--format", "csv", "--unsigned")
+
+    for result in (bare, told):
+        assert result.exit_code == 0, result.output
+        assert "NOT SIGNED" in result.stdout
+    assert f"signed by {key_id}" in signed.stdout
+    assert report["signed_by"] == key_id
+
+
+async def test_in_production_nothing_goes_out_unsigned_by_accident(
+    school: School, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without keys the command stops and says how to make them; only a person's word makes an unsigned archive."""
+    monkeypatch.setenv("OFFRAMP_EXPORTER_KEYS", str(tmp_path / "keys"))
+    monkeypatch.setenv("OFFRAMP_ENV", "production")
+    refused = await exported(school, tmp_path, str(tmp_path / "out"), "--format", "csv")
+    told = await exported(school, tmp_path, str(tmp_path / "out"), "--format", "csv", "--unsigned")
+
+    assert isinstance(refused.exception, OperatorError)
+    assert "offramp keys make --archives" in str(refused.exception)
+    assert (told.exit_code, "NOT SIGNED" in told.stdout) == (0, True)
 
 
 @pytest.mark.parametrize(
