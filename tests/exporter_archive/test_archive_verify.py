@@ -227,6 +227,18 @@ def test_the_commands_find_nothing_wrong_in_a_whole_archive(archive: Path) -> No
     assert pasted(archive.parent) == [0] * 11
 
 
+def test_the_commands_accept_an_old_archive_by_keys_published_later(archive: Path, keys: Path, tmp_path: Path) -> None:
+    """A key that was rotated out long ago still counts for the archive's moment, as VERIFY.txt asks."""
+    shutil.copytree(keys, tmp_path / "later")
+    rotate_keys(tmp_path / "later", NOW)
+    with ZipFile(archive) as opened:
+        (command,) = re.findall(r"^    (.*ssh-keygen.*)$", opened.read("export-1/VERIFY.txt").decode(), re.MULTILINE)
+    unpacked(archive)
+
+    by_published = command.replace("-f allowed_signers", f"-f {tmp_path}/later/allowed_signers")
+    assert subprocess.run(["/bin/sh", "-c", by_published], cwd=tmp_path, check=False).returncode == 0
+
+
 @pytest.mark.parametrize("name", ["a changed letter", "a file taken out", "a file put in", "a tag file put in"])
 def test_the_commands_find_a_change(archive: Path, name: str) -> None:
     """A changed archive makes at least one of the stock tools' commands fail, and the program too."""
