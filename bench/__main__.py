@@ -18,6 +18,7 @@ BENCHES = {
     "latency": 1.0,
     "export": 0.3,
     "formats": 0.1,
+    "reading_back": 0.1,
     "deletion": 0.1,
 }
 

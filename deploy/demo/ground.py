@@ -21,7 +21,7 @@ from shared.settings import Settings
 from shared.signing.keys import ED25519, make_keys
 from shared.signing.sshsig import ARCHIVE, CERTIFICATE, Purpose
 
-OWNERS: Final = ("notice", "exporter", "retention", "holder", "mailer", "platform")
+OWNERS: Final = ("notice", "exporter", "exporter_scratch", "retention", "holder", "mailer", "platform")
 DEPLOY: Final = Path(__file__).parents[1]
 BEGINNING: Final = datetime(2027, 5, 10, 9, tzinfo=UTC)
 USERS: Final = 60

@@ -9,7 +9,7 @@ import asyncpg
 from shared.errors import OperatorError
 from shared.settings import LOCAL_ROLE_PASSWORD, service_database, service_dsn
 
-OWNERS = ("notice", "exporter", "retention", "holder", "mailer", "platform")
+OWNERS = ("notice", "exporter", "exporter_scratch", "retention", "holder", "mailer", "platform")
 _SUFFIX = re.compile(r"[a-z0-9_]{0,40}")
 
 

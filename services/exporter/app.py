@@ -30,7 +30,8 @@ def build(settings: Settings) -> Service:
     keys = keys_folder(settings.home, "exporter")
     local_keys(keys, ARCHIVE)
     Signer.load(keys, ARCHIVE)
-    exporting = Exporting(settings, the_database(holders), archives, keys, policy.compare_up_to)
+    comparing = policy.compare_up_to, policy.restore_up_to
+    exporting = Exporting(settings, the_database(holders), archives, keys, *comparing)
     return Service(domain(policy), exporting.performances())
 
 

@@ -32,7 +32,7 @@ from shared.signing.sshsig import ARCHIVE
 from .archive.asked import named_formats, scope_of
 from .archive.build import Order, Progress, Sources, bag_name, build
 from .archive.page import Language
-from .archive.proof import Kept, KeptFile, KeptObject, Proven, prove
+from .archive.proof import Kept, KeptFile, KeptObject, Proven, Scratch, prove
 from .archive.sink import FileSink, Sink
 from .formats import ALL
 from .link_command import link
@@ -59,7 +59,7 @@ def export(
     scratch: Annotated[
         str | None,
         typer.Option(
-            help="A database for temporary tables: there the archive is restored, and compared with the source."
+            help="An empty database: there the archive is restored, compared with the source, and rolled back."
         ),
     ] = None,
     unsigned: Annotated[bool, typer.Option("--unsigned", help="Sign with no key, though there are keys.")] = False,
@@ -74,7 +74,7 @@ def export(
     export_id = Path(to).stem if to.startswith(_S3) else f"{customer}-{now:%Y%m%dT%H%M%SZ}"
     order = Order(
         customer, export_id, load(map_path), now, named_formats(formats or ()), language, scope_of(scope or ()),
-        sys.maxsize if scratch else 0, None if unsigned else _signer(),
+        *((sys.maxsize, sys.maxsize) if scratch else (0, 0)), None if unsigned else _signer(),
     )  # fmt: skip
     asked = Asked(dsn, order, to, scratch)
     with _shown(quiet=as_json) as tell:
@@ -120,7 +120,7 @@ async def _export(asked: Asked, tell: Tell) -> Done:
         report = await build(Sources(partial(_connected, asked.dsn, "--dsn"), store), asked.order, sink, tell)
         built = perf_counter()
         tell(Progress("read back", 0, None, report.size))
-        scratch = partial(_connected, asked.scratch, "--scratch") if asked.scratch else None
+        scratch = Scratch(partial(_connected, asked.scratch, "--scratch"), asked.scratch) if asked.scratch else None
         proven = await prove(report, kept, scratch)
         return Done(proven, built - begun, perf_counter() - built)
 
@@ -177,6 +177,7 @@ def _as_json(done: Done) -> str:
         "tables": {one.table: one.rows for one in report.tables},
         "snapshot_at": report.snapshot_at.isoformat(),
         "compared": done.proven.compared,
+        "restored": done.proven.restored,
         "seconds": round(done.seconds, 3),
         "proof_seconds": round(done.proof_seconds, 3),
     }
@@ -184,10 +185,11 @@ def _as_json(done: Done) -> str:
 
 
 def _as_text(done: Done) -> str:
-    report, compared = done.proven.report, len(done.proven.compared)
+    report, compared, restored = done.proven.report, len(done.proven.compared), len(done.proven.restored)
     rows = sum(one.rows for one in report.tables)
     held = f"{rows} rows of {len(report.tables)} tables and {report.media_objects} files"
-    read = f"read back whole in {done.proof_seconds:.1f} s, {compared} tables restored and compared with the source"
+    read = f"read back whole in {done.proof_seconds:.1f} s, {compared} tables compared with the source"
+    read += f", and {restored} restored by psql" if restored else ""
     signed = f"signed by {report.signed_by}" if report.signed_by else UNSIGNED
     made = f"{report.place}\n{held}, {decimal(report.size)}, {done.seconds:.1f} s"
     return f"{made}\n{read}\n{signed}\nsha256 {report.sha256}"

@@ -32,12 +32,14 @@ from shared.store_faults import StoreRefusalError
 from .archive.asked import language_of, named_formats, scope_of
 from .archive.build import Order, Progress, Sources, build
 from .archive.faults import ArchiveError
-from .archive.proof import KeptObject, Proven, prove
+from .archive.proof import KeptObject, Proven, Scratch, prove
 from .states import Deleting, State
 from .tasks import ArchiveBuilt, ArchivesDeleted, BuildArchive, BuildFailed, DeleteArchives, DeleteFailed
 
 _log = structlog.get_logger()
 _CONNECT_SECONDS = 10.0
+# The owner of the database in which archives are restored for a moment; nothing is ever committed there.
+SCRATCH = "exporter_scratch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ class Exporting:
     archives: S3Holder
     keys: Path
     compare_up_to: int = 5_000_000
+    restore_up_to: int = 5_000_000
 
     def performances(self) -> tuple[Performance, ...]:
         """Tell how each task of the service is performed."""
@@ -90,10 +93,11 @@ class Exporting:
                 _log.warning("begun again from a new snapshot; an earlier attempt was dropped", export=task.export_id)
             sources = Sources(self._connected, store)
             named = task.customer_id, task.export_id, map, attempt.clock()
-            order = Order(*named, formats, language_of(task.language), scope, self.compare_up_to, signer)
+            comparing = self.compare_up_to, self.restore_up_to
+            order = Order(*named, formats, language_of(task.language), scope, *comparing, signer)
             report = await build(sources, order, store.upload(bucket, key), tell)
             attempt.report("read back", 0, None)
-            return await prove(report, KeptObject(store, bucket, key), self._scratch)
+            return await prove(report, KeptObject(store, bucket, key), Scratch(self._scratch, self._scratch_dsn))
 
     async def delete(self, task: DeleteArchives, attempt: Attempt) -> ArchivesDeleted | DeleteFailed:
         """Delete all archives of the customer, if there is still the right to; what was deleted stays so."""
@@ -122,9 +126,13 @@ class Exporting:
             return None
         return Right(state.window_closed_at, held=held(state.known.holds, now))
 
+    @property
+    def _scratch_dsn(self) -> str:
+        return self.settings.dsn(SCRATCH)
+
     @asynccontextmanager
     async def _scratch(self) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
-        connection = await asyncpg.connect(self.settings.dsn("exporter"), timeout=_CONNECT_SECONDS)
+        connection = await asyncpg.connect(self._scratch_dsn, timeout=_CONNECT_SECONDS)
         try:
             yield connection
         finally:

@@ -18,7 +18,8 @@ class ExporterPolicy(PolicyPart):
 
     *not_open_wait* is for topics that lag: the request may be read before the termination that opens the window.
     *holder* is the name under which deletion commands reach this service. Of tables with at most *compare_up_to* rows
-    the archive's rows are compared with the source's before it is ready; of larger ones only their number is.
+    the archive's rows are compared with the source's before it is ready; of larger ones only their number is. A dump of
+    at most *restore_up_to* rows in all is restored by psql.
     """
 
     window_days: WindowDays
@@ -27,3 +28,4 @@ class ExporterPolicy(PolicyPart):
     attempts: Annotated[int, Field(ge=1)]
     holder: Code
     compare_up_to: Annotated[int, Field(ge=0)]
+    restore_up_to: Annotated[int, Field(ge=0)]

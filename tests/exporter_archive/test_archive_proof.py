@@ -17,7 +17,7 @@ from archive_school import School
 
 from services.exporter.archive.build import ArchiveReport, build
 from services.exporter.archive.faults import NotReadBackError
-from services.exporter.archive.proof import Kept, KeptFile, KeptObject, prove
+from services.exporter.archive.proof import Kept, KeptFile, KeptObject, Scratch, prove
 from services.exporter.archive.sink import FileSink, Sink
 from services.exporter.formats.csv import Csv
 from shared.ranged import opened
@@ -63,7 +63,7 @@ async def test_an_archive_is_proven_by_restoring_it(school: School, place: tuple
     sink, kept = place
     report = await built(zoo, sink)
 
-    proven = await prove(report, kept, zoo.connect)
+    proven = await prove(report, kept, Scratch(zoo.connect, zoo.dsn))
     assert proven.compared == ("customers", "users", "notes", "zoo")
 
 
@@ -83,7 +83,7 @@ async def test_other_rows_than_the_source_had_are_no_archive(school: School, pla
     report = await built(school, sink, formats=(Liar(),))
 
     with pytest.raises(NotReadBackError, match="users: read back it has other rows"):
-        await prove(report, kept, school.connect)
+        await prove(report, kept, Scratch(school.connect, school.dsn))
     assert await left(school, kept) == 0
 
 
@@ -94,7 +94,7 @@ async def test_rows_that_cannot_be_restored_are_no_archive(school: School, place
     narrow = tuple(replace(one, columns=one.columns[:-1]) for one in report.compared)
 
     with pytest.raises(NotReadBackError, match="customers: read back it can't be restored"):
-        await prove(replace(report, compared=narrow), kept, school.connect)
+        await prove(replace(report, compared=narrow), kept, Scratch(school.connect, school.dsn))
     assert await left(school, kept) == 0
 
 
@@ -165,7 +165,7 @@ async def test_a_scratch_database_that_is_away_leaves_nothing_unproven(
         yield
 
     with pytest.raises(ConnectionRefusedError):
-        await prove(report, kept, away)
+        await prove(report, kept, Scratch(away, school.dsn))
     assert await left(school, kept) == 0
 
 
@@ -174,7 +174,7 @@ async def test_large_tables_are_counted_only_and_the_archive_says_so(school: Sch
     path = tmp_path / "a.zip"
     report = await build(school.sources, replace(school.order(), compare_up_to=2), FileSink(path))
 
-    proven = await prove(report, KeptFile(path), school.connect)
+    proven = await prove(report, KeptFile(path), Scratch(school.connect, school.dsn))
     with ZipFile(path) as opened_zip:
         said = json.loads(opened_zip.read("export-1/data/completeness.json"))["tables"]
     assert proven.compared == ("customers", "users")

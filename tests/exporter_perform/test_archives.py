@@ -101,9 +101,10 @@ async def school(settings: Settings, postgres: str, tmp_path: Path) -> AsyncIter
     (tmp_path / "map.yaml").write_text(MAP)
     (tmp_path / "holders.yaml").write_text(HOLDERS.replace("BUCKET", bucket))
     admin = await asyncpg.connect(settings.postgres)
-    await admin.execute(f"create database {name}")
+    for one in (name, f"{name}_scratch"):
+        await admin.execute(f"create database {one}")
     platform = urlunsplit(urlsplit(settings.postgres)._replace(path=f"/{name}"))
-    own_dsns = MappingProxyType({"platform": platform, "exporter": postgres})
+    own_dsns = MappingProxyType({"platform": platform, "exporter": postgres, "exporter_scratch": f"{platform}_scratch"})
     async with ObjectStore(settings.s3) as store:
         await store.ensure_bucket(bucket)
         own = replace(settings, own_dsns=own_dsns, exports_bucket=bucket, home=tmp_path)
@@ -113,7 +114,8 @@ async def school(settings: Settings, postgres: str, tmp_path: Path) -> AsyncIter
         yield made
         await store.delete_all_versions(bucket, "acme")
         await store.remove_bucket(bucket)
-    await admin.execute(f"drop database {name} with (force)")
+    for one in (name, f"{name}_scratch"):
+        await admin.execute(f"drop database {one} with (force)")
     await admin.close()
 
 

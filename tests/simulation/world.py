@@ -50,7 +50,7 @@ _MOST_TURNS = 100_000
 NOTICE = load_notice_policy(policy_file(), rules_folder())
 EXPORTER = ExporterPolicy(
     version="sim", window_days=90, unknown_customer_wait=timedelta(days=1), not_open_wait=timedelta(minutes=10),
-    attempts=3, holder=ARCHIVES, compare_up_to=0,
+    attempts=3, holder=ARCHIVES, compare_up_to=0, restore_up_to=0,
 )  # fmt: skip
 RETENTION = RetentionPolicy(
     version="sim", former_versions=(), window_days=90, retry_after=(1, 2, 4, 7), bystanders="in_transaction",

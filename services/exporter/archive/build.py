@@ -12,7 +12,7 @@ from services.exporter.formats import ALL, FORMATS, Format, Whole
 from shared.datamap.columns import ForeignKey
 from shared.datamap.document import Category
 from shared.datamap.model import Bucket, DataMap, Table
-from shared.datamap.names import reported
+from shared.datamap.names import quoted, reported
 from shared.events.vocabulary import TableCount, iso
 from shared.objects import ObjectStore
 from shared.signing.signer import Signer
@@ -27,6 +27,7 @@ from .faults import NothingLeftError, RowsDisagreeError, UnreadError
 from .media import INDEX, MediaIndex, Tally, add_media, index_resource
 from .names import SafeNames
 from .page import Contents, Language, Listed
+from .restoring import Dump, Restorable
 from .sink import Sink
 from .snapshot import Shown, Snapshot, snapshot
 from .source import Files, Source
@@ -48,8 +49,9 @@ class Order:
     """What to archive: *customer*'s data by *map* in *formats*, under the name *export_id*, as of *now* (UTC).
 
     *language* is that of the page for whoever opens the archive; *scope* names the categories that were asked for.
-    Tables with at most *compare_up_to* rows get a fingerprint, by which the archive is later compared with the source.
-    *signer* is who signs it; without one the archive says wherever it says anything that nobody did.
+    Tables with at most *compare_up_to* rows get a fingerprint, by which the archive is later compared with the source;
+    the dump of at most *restore_up_to* rows in all is to be restored then. *signer* is who signs it; without one the
+    archive says wherever it says anything that nobody did.
     """
 
     customer: str
@@ -60,6 +62,7 @@ class Order:
     language: Language = "en"
     scope: frozenset[Category] = EVERYTHING
     compare_up_to: int = 0
+    restore_up_to: int = 0
     signer: Signer | None = None
 
     @property
@@ -92,8 +95,8 @@ class Progress:
 class ArchiveReport:
     """The archive as it is: *size* in bytes and *sha256* of the whole ZIP, what it holds, and as of when.
 
-    *compared* are the tables with a fingerprint: where their CSV lies below the bag, and what it must come to.
-    *signed_by* names the key that signed it; None if nobody did.
+    *compared* are the tables with a fingerprint: where their CSV lies below the bag, and what it must come to; *dump*
+    is what must come of the dump, if it is to be restored. *signed_by* names the key that signed it; None if nobody did.
     """
 
     place: str
@@ -105,6 +108,7 @@ class ArchiveReport:
     snapshot_at: datetime
     map_sha256: str
     compared: tuple[Expected, ...] = ()
+    dump: Dump | None = None
     signed_by: str | None = None
 
 
@@ -125,12 +129,14 @@ async def build(
     for column in (f"{table.name}.{name}" for table in order.asked.tables for name in table.media):
         raise UnreadError(column, "the objects that it refers to can't be exported yet", _ELSEWHERE)
     async with sink:
-        complete = await _Build(sources, order, sink, progress).run()
+        building = _Build(sources, order, sink, progress)
+        complete = await building.run()
     stored, media = sink.stored, complete.media
     counts = tuple(TableCount(table=reported(table), rows=rows) for table, rows in complete.counts.items())
     whole = stored.place, stored.size, stored.sha256, counts
     return ArchiveReport(
-        *whole, media.objects, media.size, order.now, order.map.sha256, complete.expected, order.signed_by
+        *(*whole, media.objects, media.size, order.now, order.map.sha256),
+        *(complete.expected, building.dump, order.signed_by),
     )
 
 
@@ -140,6 +146,11 @@ _ELSEWHERE = "Take its `media` out of the map if they are handed over by other m
 
 def _no_store(bucket: Bucket) -> NothingLeftError:
     return NothingLeftError(bucket.name, "the map names a bucket, no object store is given", "Give one")
+
+
+def _restorable(shown: Shown, counts: Mapping[str, int], fingerprints: Mapping[str, str]) -> Restorable:
+    name, columns = shown.table.name, tuple(quoted(column.name) for column in shown.bare)
+    return Restorable(name, columns, counts[name], fingerprints.get(name))
 
 
 def bag_name(export_id: str) -> str:
@@ -161,6 +172,7 @@ class _Build:
         self._listed: list[Listed] = []
         self._records: list[tuple[str, str, int]] = []
         self._size = 0
+        self.dump: Dump | None = None
 
     async def run(self) -> Complete:
         order = self._order
@@ -180,6 +192,7 @@ class _Build:
             tabular = [one for one in order.formats if not isinstance(one, Whole)]
             hashed = {name: one for name, one in rows.witness.fingerprints.items() if name in counts}
             complete = compared(order.asked, tabular, self._files, counts, objects, hashed)
+            self.dump = self._restorable(shown, counts, rows.witness.bare_fingerprints)
             await self._describe(complete, keys, index)
         return complete
 
@@ -188,6 +201,14 @@ class _Build:
             if records != counts[table]:
                 says = f"{records} records were written as {format}, the snapshot has {counts[table]} rows"
                 raise RowsDisagreeError(table, says, "Report this: the archive would not be complete")
+
+    def _restorable(
+        self, shown: Sequence[Shown], counts: Mapping[str, int], fingerprints: Mapping[str, str]
+    ) -> Dump | None:
+        path = next((one.path for one in self._listed if one.format == "sql"), None)
+        if path is None or sum(counts.values()) > self._order.restore_up_to:
+            return None
+        return Dump(path, tuple(_restorable(one, counts, fingerprints) for one in shown))
 
     async def _table(self, rows: Snapshot, shown: Shown) -> None:
         for format in self._order.formats:  # noqa: A001 - the domain's word
@@ -246,7 +267,8 @@ class _Build:
         package = descriptor.package(f"{order.map.system}-export", order.now, resources)
         await archive.add(descriptor.PATH, [package])
         await archive.add(
-            completeness.PATH, [completeness.report(order.map, complete, order.now, self._listed, order.signed_by)]
+            completeness.PATH,
+            [completeness.report(order.map, complete, order.now, self._listed, order.signed_by, self.dump)],
         )
         text = readme.readme(order.map, complete.counts, complete.media, self._name, order.now, order.signed_by)
         await archive.add(readme.PATH, [text])

@@ -17,6 +17,7 @@ from .descriptor import TableFile
 from .faults import RowsDisagreeError, UnreadError
 from .media import Tally
 from .page import Listed
+from .restoring import Dump
 
 PATH = "data/completeness.json"
 
@@ -99,15 +100,19 @@ def report(
     moment: datetime,
     files: Sequence[Listed],
     signed_by: str | None = None,
+    dump: Dump | None = None,
 ) -> bytes:
-    """Write the report, for people and machines; *files* are of every format, *signed_by* names a key."""
+    """Write the report, for people and machines; *files* are of every format.
+
+    *signed_by* names a key; *dump* is to be restored before all is ready.
+    """
     document = {
         "system": map.system,
         "snapshot_at": iso(moment),
         "map_sha256": map.sha256,
         "signed_by": signed_by,
         "tables": [_table(table, complete, files) for table in map.tables if table.name in complete.counts],
-        "together": [{"path": one.path, "format": one.format} for one in files if one.table is None],
+        "together": [_together(one, dump) for one in files if one.table is None],
         "left_out": [{"table": name, "outcome": "left out", "reason": why} for name, why in map.without_owner.items()]
         + [
             {"table": table.name, "outcome": "left out", "reason": "not asked for"}
@@ -133,6 +138,11 @@ def _table(table: Table, complete: Complete, files: Sequence[Listed]) -> dict[st
         "columns_left_out": dict(table.left_out),
         "read_back": _read_back(table, complete),
     }
+
+
+def _together(file: Listed, dump: Dump | None) -> dict[str, str]:
+    restored = dump is not None and dump.path == file.path
+    return {"path": file.path, "format": file.format, "read_back": "restored by psql" if restored else "digest"}
 
 
 def _read_back(table: Table, complete: Complete) -> dict[str, str]:

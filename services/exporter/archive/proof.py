@@ -23,6 +23,7 @@ from .build import ArchiveReport
 from .completeness import Expected
 from .faults import NotReadBackError
 from .fingerprint import fingerprint
+from .restoring import restore
 from .witness import Connect, Connection
 
 _PIECE = 1 << 20
@@ -72,23 +73,35 @@ class KeptObject:
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """An archive that was read back whole; only ``prove`` makes one. *compared* are tables whose rows were, too."""
+    """An archive that was read back whole; only ``prove`` makes one.
+
+    *compared* are the tables whose rows were compared from their CSV, *restored* those that psql restored.
+    """
 
     report: ArchiveReport
     compared: tuple[str, ...]
+    restored: tuple[str, ...] = ()
 
 
-async def prove(report: ArchiveReport, kept: Kept, scratch: Connect | None) -> Proven:
+@dataclass(frozen=True, slots=True)
+class Scratch:
+    """An empty database for the proof: a way to connect to it, and its URL for psql."""
+
+    connect: Connect
+    dsn: str
+
+
+async def prove(report: ArchiveReport, kept: Kept, scratch: Scratch | None) -> Proven:
     """Read the archive of *report* back: its digest, every file, every row, its signatures; then compare tables.
 
-    Tables with a fingerprint are restored one after the other into a temporary table at *scratch*, if there is one.
-    Raises NotReadBackError where anything is other than it was written. Then, and when the reading fails or is
-    cancelled, the archive is withdrawn: what is not ready must not lie there.
+    Tables with a fingerprint are restored one after the other into a temporary table at *scratch*, if there is one, and
+    the dump into tables that are never committed. Raises NotReadBackError where anything is other than it was written.
+    Then, and when the reading fails or is cancelled, the archive is withdrawn: what is not ready must not lie there.
     """
     try:
         with await kept.open() as file:
             await asyncio.to_thread(_check, report, file)
-            return Proven(report, () if scratch is None else await _compare(report, file, scratch))
+            return Proven(report, *(((), ()) if scratch is None else await _compare(report, file, scratch)))
     except BaseException as cause:
         await _withdraw(kept, cause)
         raise
@@ -115,15 +128,19 @@ def _check(report: ArchiveReport, file: IO[bytes]) -> None:
         raise _fault(report.place, f"read back it is {said}, but it was to be signed by {report.signed_by}")
 
 
-async def _compare(report: ArchiveReport, file: IO[bytes], scratch: Connect) -> tuple[str, ...]:
+async def _compare(report: ArchiveReport, file: IO[bytes], scratch: Scratch) -> tuple[tuple[str, ...], tuple[str, ...]]:
     # Whatever reads from the file does so in a thread, where it may wait for the store.
     archive = await asyncio.to_thread(ZipFile, file)
     base = archive.namelist()[0].partition("/")[0]
-    async with scratch() as connection:
+    async with scratch.connect() as connection:
         for one in report.compared:
             with await asyncio.to_thread(archive.open, f"{base}/{one.path}") as csv:
                 await _restore(connection, one, csv)
-    return tuple(one.table for one in report.compared)
+    restored: tuple[str, ...] = ()
+    if report.dump is not None:
+        with await asyncio.to_thread(archive.open, f"{base}/{report.dump.path}") as sql:
+            restored = await restore(report.dump, sql, scratch.dsn)
+    return tuple(one.table for one in report.compared), restored
 
 
 async def _restore(connection: Connection, one: Expected, csv: IO[bytes]) -> None:

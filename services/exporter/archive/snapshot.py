@@ -39,6 +39,11 @@ class Shown:
     columns: tuple[LiveColumn, ...]
     key: tuple[str, ...]
 
+    @property
+    def bare(self) -> tuple[LiveColumn, ...]:
+        """Give the columns that the database has, without those that say what coded ones mean."""
+        return tuple(column for column in self.columns if column.sql is None)
+
 
 class Snapshot:
     """The open transaction; everything read through it is of one moment; *shown* is what the archive shows of it."""
@@ -117,7 +122,8 @@ async def snapshot(
         live_columns = await live.columns(connection, map)
         shown = tuple(_shown(table, live_columns[table.name]) for table in map.tables)
         values = {one.table.name: [value_of(column) for column in one.columns] for one in shown}
-        witness = Witness(map, customer, values, compare_up_to)
+        bare = {one.table.name: [value_of(column) for column in one.bare] for one in shown}
+        witness = Witness(map, customer, values, bare, compare_up_to)
         async with called(witness, connect, await connection.fetchval(EXPORTED)):
             yield Snapshot(connection, map, customer, shown, witness)
 

@@ -22,7 +22,8 @@ Connect: TypeAlias = "Callable[[], AbstractAsyncContextManager[Connection]]"
 class Witness:
     """Counts by statements of its own, so that what the reading lost is missed; *known* fills as it goes on.
 
-    Of tables with at most *compare_up_to* rows it takes *fingerprints* as well, of the *values* that are shown, in SQL.
+    Of tables with at most *compare_up_to* rows it takes *fingerprints* as well, of the *values* that are shown, in SQL,
+    and *bare_fingerprints* of the columns alone, without what coded ones mean: those are all that a dump holds.
     """
 
     def __init__(
@@ -30,15 +31,18 @@ class Witness:
         map: DataMap,  # noqa: A002 - the domain's word
         customer: str,
         values: Mapping[str, Sequence[str]],
+        bare: Mapping[str, Sequence[str]],
         compare_up_to: int,
     ) -> None:
         self._map = map
         self._customer = customer
         self._values = values
+        self._bare = bare
         self._compare_up_to = compare_up_to
         self._looking: asyncio.Task[None] | None = None
         self.known: dict[str, int] = {}
         self.fingerprints: dict[str, str] = {}
+        self.bare_fingerprints: dict[str, str] = {}
 
     async def counts(self) -> Mapping[str, int]:
         """Wait until the rows of every declared table are counted; raises what the counting ran into."""
@@ -63,8 +67,11 @@ class Witness:
         rows = rows_of(self._map, table)
         self.known[table.name] = await connection.fetchval(f"select count(*) {rows}", self._customer)
         if 0 < self.known[table.name] <= self._compare_up_to and await is_utf8(connection):
-            shown = fingerprint(self._values[table.name])
-            self.fingerprints[table.name] = await connection.fetchval(f"select {shown} {rows}", self._customer)
+            shown, bare = self._values[table.name], self._bare[table.name]
+            query = f"select {fingerprint(shown)}, {fingerprint(bare) if bare != shown else 'null'} {rows}"
+            [(whole, alone)] = await connection.fetch(query, self._customer)
+            self.fingerprints[table.name] = whole
+            self.bare_fingerprints[table.name] = alone or whole
 
     async def dismiss(self) -> None:
         """Stop the counting that is under way."""
