@@ -1,4 +1,4 @@
-"""Reading back: ``offramp verify`` beside ``sha256sum -c``, and an archive's proof beside psql's restore of its dump."""
+"""Reading back: ``offramp verify`` beside ``sha256sum -c``, a proof beside psql's restore of the same dump."""
 
 from __future__ import annotations
 

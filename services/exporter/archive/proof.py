@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Any, Protocol
 from zipfile import ZipFile
 
 import asyncpg
@@ -99,9 +99,15 @@ async def prove(report: ArchiveReport, kept: Kept, scratch: Scratch | None) -> P
     Then, and when the reading fails or is cancelled, the archive is withdrawn: what is not ready must not lie there.
     """
     try:
+        # First, since nothing is to be run as SQL that isn't what was written.
         with await kept.open() as file:
-            await asyncio.to_thread(_check, report, file)
-            return Proven(report, *(((), ()) if scratch is None else await _compare(report, file, scratch)))
+            await asyncio.to_thread(_check_digest, report, file)
+        if scratch is None:
+            await _check_files(report, kept)
+            return Proven(report, ())
+        beside = _check_files(report, kept), _compare(report, kept, scratch), _restore_dump(report, kept, scratch)
+        _, compared, restored = await _all(*beside)
+        return Proven(report, compared, restored)
     except BaseException as cause:
         await _withdraw(kept, cause)
         raise
@@ -114,13 +120,28 @@ async def _withdraw(kept: Kept, cause: BaseException) -> None:
         cause.add_note(f"an archive that is not proven may still lie there: {trouble}")
 
 
-def _check(report: ArchiveReport, file: IO[bytes]) -> None:
+async def _all(*doings: Coroutine[Any, Any, Any]) -> list[Any]:
+    """Do all at once; the first that fails ends the others."""
+    tasks = [asyncio.create_task(one) for one in doings]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for one in tasks:
+            one.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _check_digest(report: ArchiveReport, file: IO[bytes]) -> None:
     digest = hashlib.sha256()
     while piece := file.read(_PIECE):
         digest.update(piece)
     if digest.hexdigest() != report.sha256:
         raise _fault(report.place, f"its SHA-256 is {digest.hexdigest()}, written was {report.sha256}")
-    verdict = verify_opened(file, report.place, report.sha256, checker=by_library)
+
+
+async def _check_files(report: ArchiveReport, kept: Kept) -> None:
+    with await kept.open() as file:
+        verdict = await asyncio.to_thread(verify_opened, file, report.place, report.sha256, checker=by_library)
     for found in verdict.findings:
         raise _fault(f"{report.place}: {found.path}", f"{found.kind}: {found.says}")
     if (verdict.signature.key_id or None) != report.signed_by:
@@ -128,19 +149,34 @@ def _check(report: ArchiveReport, file: IO[bytes]) -> None:
         raise _fault(report.place, f"read back it is {said}, but it was to be signed by {report.signed_by}")
 
 
-async def _compare(report: ArchiveReport, file: IO[bytes], scratch: Scratch) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    # Whatever reads from the file does so in a thread, where it may wait for the store.
-    archive = await asyncio.to_thread(ZipFile, file)
-    base = archive.namelist()[0].partition("/")[0]
-    async with scratch.connect() as connection:
-        for one in report.compared:
-            with await asyncio.to_thread(archive.open, f"{base}/{one.path}") as csv:
-                await _restore(connection, one, csv)
-    restored: tuple[str, ...] = ()
-    if report.dump is not None:
-        with await asyncio.to_thread(archive.open, f"{base}/{report.dump.path}") as sql:
-            restored = await restore(report.dump, sql, scratch.dsn)
-    return tuple(one.table for one in report.compared), restored
+async def _compare(report: ArchiveReport, kept: Kept, scratch: Scratch) -> tuple[str, ...]:
+    with await kept.open() as file:
+        archive = await asyncio.to_thread(_Opened, file)
+        async with scratch.connect() as connection:
+            for one in report.compared:
+                with await asyncio.to_thread(archive.open, one.path) as csv:
+                    await _restore(connection, one, csv)
+    return tuple(one.table for one in report.compared)
+
+
+async def _restore_dump(report: ArchiveReport, kept: Kept, scratch: Scratch) -> tuple[str, ...]:
+    if report.dump is None:
+        return ()
+    with await kept.open() as file:
+        archive = await asyncio.to_thread(_Opened, file)
+        with await asyncio.to_thread(archive.open, report.dump.path) as sql:
+            return await restore(report.dump, sql, scratch.dsn)
+
+
+class _Opened:
+    """The files of an archive by their paths below the bag; read in a thread, where one may wait for the store."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._zip = ZipFile(file)
+        self._bag = self._zip.namelist()[0].partition("/")[0]
+
+    def open(self, path: str) -> IO[bytes]:
+        return self._zip.open(f"{self._bag}/{path}")
 
 
 async def _restore(connection: Connection, one: Expected, csv: IO[bytes]) -> None:
