@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import io
 import os
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 if TYPE_CHECKING:
     from .objects import Listed, ObjectStore
@@ -27,6 +28,8 @@ class RangedObject(io.RawIOBase):
         self._store, self._bucket, self._found = store, bucket, found
         self._loop = asyncio.get_running_loop()
         self._at = 0
+        self._asked: concurrent.futures.Future[Any] | None = None
+        self._abandoned = False
 
     def readable(self) -> bool:
         """Tell that it can be read."""
@@ -61,9 +64,36 @@ class RangedObject(io.RawIOBase):
         if asyncio.events._get_running_loop() is self._loop:  # noqa: SLF001 - documented, for just this question
             asked.close()
             raise RuntimeError("it waits for the event loop, so it must be read in a thread")
-        return asyncio.run_coroutine_threadsafe(asked, self._loop).result()
+        if self._abandoned:
+            asked.close()
+            raise OSError(_CLOSED)
+        self._asked = asyncio.run_coroutine_threadsafe(asked, self._loop)
+        try:
+            return cast("T", self._asked.result())
+        except concurrent.futures.CancelledError:
+            raise OSError(_CLOSED) from None
+
+    def abandon(self) -> None:
+        """End a read that is under way, and refuse those that come: then whoever waits for the reader needn't."""
+        self._abandoned = True
+        if self._asked is not None:
+            self._asked.cancel()
+
+
+class _Buffered(io.BufferedReader):
+    """A reader that can be closed in the event loop while a thread reads: that thread waits for this very loop."""
+
+    raw: RangedObject
+
+    def close(self) -> None:
+        """Abandon what is being read, then close."""
+        self.raw.abandon()
+        super().close()
 
 
 def opened(store: ObjectStore, bucket: str, found: Listed) -> io.BufferedReader:
     """Open *found* for reading in a thread; one piece is held."""
-    return io.BufferedReader(RangedObject(store, bucket, found), PIECE)
+    return _Buffered(RangedObject(store, bucket, found), PIECE)
+
+
+_CLOSED = "it was closed while it was read"

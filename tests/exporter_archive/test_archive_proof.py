@@ -195,6 +195,29 @@ async def test_an_outsider_comes_to_the_same_fingerprint(school: School, tmp_pat
     assert said[0]["read_back"] == {"compared": "rows", "fingerprint": mine}
 
 
+async def test_closing_does_not_wait_for_a_thread_that_waits_for_the_loop(school: School) -> None:
+    """What is cancelled in the middle of a read would else stop the whole worker, and no signal would end it."""
+    await school.store.put(school.bucket, "acme/a", b"x")
+    found = await school.store.head(school.bucket, "acme/a")
+    asked, never = asyncio.Event(), asyncio.Event()
+
+    async def stream(*_: object, **__: object) -> AsyncIterator[bytes]:
+        asked.set()
+        await never.wait()
+        yield b""
+
+    class Slow:
+        pass
+
+    slow: Any = Slow()
+    slow.stream = stream
+    with opened(slow, school.bucket, found) as file:
+        reading = asyncio.create_task(asyncio.to_thread(file.read))
+        await asked.wait()
+    with pytest.raises(OSError, match="closed while it was read"):
+        await reading
+
+
 async def test_an_object_reads_like_a_file(school: School) -> None:
     """At any place, in any size, to its end; never in the event loop's own thread; never another version."""
     await school.store.put(school.bucket, "acme/a", bytes(range(256)) * 100)

@@ -96,7 +96,7 @@ class ArchiveReport:
     """The archive as it is: *size* in bytes and *sha256* of the whole ZIP, what it holds, and as of when.
 
     *compared* are the tables with a fingerprint: where their CSV lies below the bag, and what it must come to; *dump*
-    is what must come of the dump, if it is to be restored. *signed_by* names the key that signed it; None if nobody did.
+    is what must come of the dump, if it is to be restored. *signed_by* names the key that signed it, if any did.
     """
 
     place: str
