@@ -75,13 +75,14 @@ def covers(ending: Ending, period_start: date, period_end: date | None, zone: st
 
 
 def later(known: Ending | None, heard: Ending) -> Ending:
-    """Choose the ending that counts of two: the later; of two at one moment, the decided one."""
+    """Choose the ending that counts of two."""
     if known is None:
         return heard
-    return max(known, heard, key=_order)
+    return max(known, heard, key=order)
 
 
-def _order(ending: Ending) -> tuple[datetime, bool, date, str, int]:
+def order(ending: Ending) -> tuple[datetime, bool, date, str, int]:
+    """Order endings by how much they count: the later more; of two at one moment, the decided one."""
     return ending.terminated_at, ending.decided, ending.period_end, ending.zone, ending.revision or 0
 
 

@@ -7,17 +7,18 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from shared.announcing import Deadline, DeadlineName, announcement, next_call
-from shared.days import first_moment_after, local_day
+from shared.days import local_day
 from shared.events.event import Event
 from shared.events.notice import DeadlineApproaching
 from shared.events.platform import CustomerInformed
 
-from .calendar import end_of, last_day_for_notice
+from .calendar import end_of
 from .contract import ends_at, goes_on
 from .grounds.table import WITH_TRANSITION
 from .policy import NoticePolicy
 from .rules import AnnounceBefore
-from .states import ContractState, Ended, Evidence, Leaving, Promise, Running, Told
+from .states import ContractState, Ended, Evidence, Leaving, Promise, Running, Told, contract_id_of
+from .workdays import before as days_before
 
 _INSTANT = timedelta(microseconds=1)
 # Two names for the day after which there is no service: a contract has one of them at a time.
@@ -34,28 +35,23 @@ def announce(
         if event is not None:
             events.append(event)
             told = _promised(replace(told, ids=(*told.ids, event.announcement_id)), deadline.name, event.due_at)
-    return (replace(known, told=told) if events else known), tuple(events)
+    return replace(known, told=told), tuple(events)
 
 
 def next_moment(known: ContractState, now: datetime, policy: NoticePolicy) -> datetime | None:
     """Tell when *known* has to be looked at again: for an announcement, or at its end; None if never."""
-    moment = None if isinstance(known, Ended) else ends_at(known)
-    for deadline in deadlines(known, policy, now):
-        call = next_call(deadline, known.told.ids, now)
-        if call is not None and (moment is None or call < moment):
-            moment = call
-    return moment
+    calls = (next_call(deadline, known.told.ids, now) for deadline in deadlines(known, policy, now))
+    return min((one for one in (*calls, _own_end(known)) if one is not None), default=None)
 
 
-def told_by_answer(known: ContractState) -> ContractState:
+def told_by_answer(known: ContractState, now: datetime, policy: NoticePolicy) -> ContractState:
     """Remember that the customer was told by an answer when its contract ends, in place of what it was told before.
 
-    With notice given, the deadline for it is nothing to be told of any more.
+    A deadline for notice isn't told by an answer, so what was told of it before counts no more.
     """
-    if not isinstance(known, Leaving):
-        return replace(known, told=replace(known.told, promises=())) if known.told.promises else known
-    due_at = first_moment_after(known.last_day, known.terms.zone)
-    return replace(known, told=replace(known.told, promises=(Promise(_end_name(known), due_at),)))
+    ends = (one for one in deadlines(known, policy, now) if one.name in _ENDS)
+    promises = tuple(Promise(one.name, one.due_at) for one in ends)
+    return replace(known, told=replace(known.told, promises=promises))
 
 
 def changes(
@@ -73,7 +69,7 @@ def changes(
         follows = next((one for one in current if _alike(one.name, promise.deadline)), None)
         told, changed = _kept(told, promise, follows, now)
         if changed:
-            event = _change(customer_id, _contract_id(known), promise, follows, told.changes + 1)
+            event = _change(customer_id, contract_id_of(known), promise, follows, told.changes + 1)
             events.append(event)
             told = _announced_change(told, event, now)
     return replace(known, told=told), tuple(events)
@@ -83,7 +79,7 @@ def informed(known: ContractState, event: CustomerInformed) -> ContractState | N
     """Keep what became of an announcement as evidence; None if it isn't one of this contract's, or known."""
     told = known.told
     news = Evidence(event.announcement_id, event.channel, event.outcome, event.informed_at)
-    if event.announcement_id not in told.ids or news in told.evidence:
+    if event.announcement_id not in told.ids:
         return None
     others = [one for one in told.evidence if one.announcement_id != event.announcement_id]
     same = [one for one in told.evidence if one.announcement_id == event.announcement_id]
@@ -109,10 +105,10 @@ def deadlines(known: ContractState, policy: NoticePolicy, now: datetime) -> tupl
 
 def _running(known: Running, before: AnnounceBefore) -> tuple[Deadline, ...]:
     terms, period = known.terms, known.period
-    end, last_day = end_of(terms, period), last_day_for_notice(terms, period)
-    if end is None or last_day is None:
+    end = end_of(terms, period)
+    if end is None:
         return ()
-    subject, zone = terms.contract_id, terms.zone
+    subject, zone, last_day = terms.contract_id, terms.zone, days_before(terms.notice, end)
     at = _told_at(known, "notice_deadline")
     notice = Deadline(subject, "notice_deadline", last_day, zone, before.notice_deadline, at)
     if goes_on(terms):
@@ -139,8 +135,6 @@ def _told_at(known: ContractState, name: DeadlineName) -> datetime | None:
 
 
 def _promised(told: Told, name: DeadlineName, due_at: datetime) -> Told:
-    if any(one.deadline == name and one.due_at == due_at for one in told.promises):
-        return told
     others = tuple(one for one in told.promises if not _alike(one.deadline, name))
     return replace(told, promises=(*others, Promise(name, due_at)))
 
@@ -178,5 +172,6 @@ def _announced_change(told: Told, event: DeadlineApproaching, now: datetime) -> 
     return replace(told, ids=(*told.ids, event.announcement_id), promises=promises, changes=told.changes + 1)
 
 
-def _contract_id(known: ContractState) -> str:
-    return known.contract_id if isinstance(known, Ended) else known.terms.contract_id
+def _own_end(known: ContractState) -> datetime | None:
+    """Tell when the contract's period is over; not for an end that another service carries out."""
+    return None if isinstance(known, Ended) else ends_at(known)

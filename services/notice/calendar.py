@@ -48,7 +48,7 @@ def end_of(terms: Terms, period: int) -> date | None:
     """
     if terms.first_end is None or (terms.open_notice is not None and period >= OPEN):
         return None
-    return terms.first_end if period == 0 else later(terms.first_end, terms.months * period)
+    return later(terms.first_end, terms.months * period)
 
 
 def over_at(terms: Terms, period: int) -> datetime | None:
@@ -90,11 +90,11 @@ def period_on(terms: Terms, day: date) -> int:
 
 
 def _prolonged(terms: Terms, day: date, first_end: date) -> int:
-    whole_months = (day.year - first_end.year) * 12 + day.month - first_end.month
-    period = max(0, whole_months // terms.months - 1)
-    while later(first_end, terms.months * period) < day:
-        period += 1
-    return period
+    """Count the periods after the first one until one ends on *day* or after it."""
+    months = (day.year - first_end.year) * 12 + day.month - first_end.month
+    if later(first_end, months) < day:
+        months += 1
+    return -(-months // terms.months)
 
 
 @lru_cache(maxsize=65536)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from shared.contracts import covers, ending_of, later
+from shared.contracts import covers, ending_of, order
 from shared.days import first_moment_after
 from shared.events.event import Event
 from shared.events.notice import Announced, Basis, ContractTerminated
@@ -21,6 +22,8 @@ from .states import NOTHING_TOLD, ContractState, Ended, Leaving, Notice, Over, R
 
 # Beside the one that counts. Each is earlier than any that is left out, which could count only if all were undone.
 _MOST_STANDBY = 20
+# The latest: a contract is over with the last of its ends.
+_MOST_OVERS = 20
 
 
 class Facts(NamedTuple):
@@ -48,6 +51,11 @@ def overs_of(known: ContractState) -> tuple[Over, ...]:
     return (*known.earlier, Over(known.ending, known.basis)) if isinstance(known, Ended) else known.earlier
 
 
+def with_over(known: ContractState, over: Over) -> tuple[Over, ...]:
+    """Give every end of the contract that was told, *over* too; the last is the one that counts."""
+    return tuple(sorted((*overs_of(known), over), key=lambda one: order(one.ending))[-_MOST_OVERS:])
+
+
 def notices_of(known: ContractState) -> tuple[Notice, ...]:
     """Give the notices that were kept, the one that counts first."""
     if isinstance(known, Running):
@@ -57,7 +65,7 @@ def notices_of(known: ContractState) -> tuple[Notice, ...]:
 
 def standing(facts: Facts, now: datetime, policy: NoticePolicy) -> ContractState:
     """Tell how a contract stands by *facts*: an end that covers it ends it, unless it ends before by itself."""
-    over = _latest([one for one in facts.overs if covered(one, facts.terms)]) if facts.overs else None
+    over = _latest(one for one in facts.overs if covered(one, facts.terms))
     if over is None:
         return _going(facts, now, policy)
     if over.ending.terminated_at > now:
@@ -68,20 +76,15 @@ def standing(facts: Facts, now: datetime, policy: NoticePolicy) -> ContractState
     return _ended(facts, over, now, policy)
 
 
-def _latest(overs: list[Over]) -> Over | None:
-    found: Over | None = None
-    for one in overs:
-        if found is None or later(found.ending, one.ending) != found.ending:
-            found = one
-    return found
+def _latest(overs: Iterable[Over]) -> Over | None:
+    return max(overs, key=lambda one: order(one.ending), default=None)
 
 
 def _ended(facts: Facts, over: Over, now: datetime, policy: NoticePolicy) -> Ended:
     terms = facts.terms
     # What was taken back in vain is still told.
-    counting, *others = _sorted(facts._replace(undone_until=None), now, policy) or (None,)
-    standby = tuple(one for one in others if one is not None)[:_MOST_STANDBY]
-    earlier = tuple(one for one in facts.overs if one is not over)[-_MOST_STANDBY:]
+    counting, standby = _first_and_others(facts._replace(undone_until=None), now, policy)
+    earlier = tuple(one for one in facts.overs if one is not over)
     return Ended(
         terms.contract_id, over.ending, over.basis, terms, facts.since, counting, standby, facts.told, earlier,
         facts.undone_until,
@@ -90,9 +93,8 @@ def _ended(facts: Facts, over: Over, now: datetime, policy: NoticePolicy) -> End
 
 def still_unknown(known: Ended, over: Over) -> Ended:
     """Take *over* into what is known of a contract that was never registered here; the latest of its ends counts."""
-    overs = (*overs_of(known), over)
-    last = _latest([*overs]) or over
-    return replace(known, ending=last.ending, basis=last.basis, earlier=tuple(one for one in overs if one is not last))
+    *earlier, last = with_over(known, over)
+    return replace(known, ending=last.ending, basis=last.basis, earlier=tuple(earlier))
 
 
 def ends_at(known: Running | Leaving) -> datetime | None:
@@ -158,25 +160,30 @@ def terminates_at(notice: Notice, reckoned: Dates, terms: Terms, since: datetime
 
 def _going(facts: Facts, now: datetime, policy: NoticePolicy) -> Running | Leaving:
     terms, since, _, overs, undone_until, told = facts
-    counting, *others = _sorted(facts, now, policy) or (None,)
+    counting, standby = _first_and_others(facts, now, policy)
     if counting is None:
         return Running(terms, since, period_at(terms, now), told, overs, undone_until)
     reckoned = dates(terms, counting, policy)
     at = terminates_at(counting, reckoned, terms, since)
-    standby = tuple(one for one in others if one is not None)[:_MOST_STANDBY]
     return Leaving(terms, since, counting, reckoned.last_day, at, standby, told, overs, undone_until)
 
 
-def _sorted(facts: Facts, now: datetime, policy: NoticePolicy) -> list[Notice | None]:
-    """Give the notices that weren't taken back, nor about a time that is over; the one with the earliest end first."""
+def _first_and_others(facts: Facts, now: datetime, policy: NoticePolicy) -> tuple[Notice | None, tuple[Notice, ...]]:
+    """Give the notice that counts and those in reserve: neither taken back nor about a time that is over."""
+    found = _sorted(facts, now, policy)
+    return next(iter(found), None), tuple(found[1 : _MOST_STANDBY + 1])
+
+
+def _sorted(facts: Facts, now: datetime, policy: NoticePolicy) -> Sequence[Notice]:
+    """Give the notices that may count, the one with the earliest end first."""
     notices, begins = facts.notices, over_until(facts.overs, facts.terms, now)
     if facts.undone_until is not None:
         notices = tuple(one for one in notices if one.received_at > facts.undone_until)
     if begins is not None:
         notices = tuple(one for one in notices if one.received_at >= begins)
     if len(notices) <= 1:
-        return [*notices]
-    return [*sorted(notices, key=lambda one: (_end(one, facts, policy), one.received_at, one.notice_id))]
+        return notices
+    return sorted(notices, key=lambda one: (_end(one, facts, policy), one.received_at, one.notice_id))
 
 
 def _end(notice: Notice, facts: Facts, policy: NoticePolicy) -> datetime:
@@ -185,7 +192,7 @@ def _end(notice: Notice, facts: Facts, policy: NoticePolicy) -> datetime:
 
 def _over(customer_id: str, known: Running | Leaving, end: datetime) -> tuple[Ended, tuple[Event, ...]]:
     terms = known.terms
-    last_day = known.last_day if isinstance(known, Leaving) else end_of(terms, 0)
+    last_day = known.last_day if isinstance(known, Leaving) else end_of(terms, known.period)
     terminated = ContractTerminated.model_validate(
         {"customer_id": customer_id, "contract_id": terms.contract_id, "basis": _basis(known), "period_end": last_day,
          "terminated_at": end, "time_zone": terms.zone, "revision": terms.revision, "announced": _announced(known.told)}

@@ -23,10 +23,10 @@ from shared.events.platform import (
 from . import prolonging, withdrawing
 from .announcements import announce, changes, informed, next_moment, told_by_answer
 from .calendar import Terms, period_at
-from .contract import at_end, facts_of, notices_of, overs_of, standing, still_unknown
+from .contract import at_end, facts_of, notices_of, overs_of, standing, still_unknown, with_over
 from .judging import FLAWS, accepted, earlier_receipt, flaw, heard, judged, objection, rejected, unheard, with_notice
 from .policy import NoticePolicy
-from .states import Answer, ContractState, Ended, Known, Leaving, Over, Running, States, Unknown
+from .states import Answer, ContractState, Ended, Known, Leaving, Over, Running, States, Unknown, contract_id_of
 from .terms import terms_of
 
 State: TypeAlias = Unknown | Known
@@ -52,7 +52,7 @@ def domain(policy: NoticePolicy) -> Domain[State, NoticePolicy]:
 def decide(state: State, given: Input, now: datetime, policy: NoticePolicy) -> Decision[State]:
     """Decide what follows from *given*."""
     if isinstance(given, Woke):
-        return woke(_known(state, ""), now, policy)
+        return Ignored("nothing is known") if isinstance(state, Unknown) else woke(state, now, policy)
     event = given.event if isinstance(given, Overdue) else given
     known = _known(state, event.customer_id)
     decision = REACTIONS[type(event)](known, event, now, policy)
@@ -123,12 +123,11 @@ def contract_terminated(
     known, over = _find(state, event.contract_id), Over(ending_of(event), event.basis)
     if known is None:
         return Decided(_with(state, Ended(event.contract_id, over.ending, over.basis), now, policy))
-    before = overs_of(known)
-    if any(one.ending == over.ending for one in before):
+    if any(one.ending == over.ending for one in overs_of(known)):
         return Ignored("known to be over")
     if known.terms is None:
-        return Decided(_with(state, still_unknown(known, over), now, policy))
-    facts = facts_of(known, known.terms, known.since or now)._replace(overs=(*before, over))
+        return _changed(state, still_unknown(known, over), now, policy)
+    facts = facts_of(known, known.terms, known.since or now)._replace(overs=with_over(known, over))
     return _changed(state, standing(facts, now, policy), now, policy)
 
 
@@ -188,14 +187,14 @@ def _judge(
     follows = with_notice(known, terms, notice, now, policy)
     reason = objection(known, follows, notice, reckoned, now)
     answer: Event = (
-        accepted(event, terms, follows, notice, reckoned)
+        accepted(event, follows, notice, reckoned)
         if reason is None
         else rejected(event, terms, follows, reason, policy, now)
     )
     told = _answered(state, event, reason)
     if isinstance(follows, Leaving) and follows.notice is notice:
         # The answer tells the new date, so no change of it has to be announced.
-        return Decided(_with(told, told_by_answer(follows), now, policy), (answer,))
+        return Decided(_with(told, told_by_answer(follows, now, policy), now, policy), (answer,))
     return _changed(told, follows, now, policy, (answer,))
 
 
@@ -219,18 +218,14 @@ def _changed(
 
 
 def _with(state: Known, news: ContractState, now: datetime, policy: NoticePolicy) -> Known:
-    contract_id = _id(news)
-    others = [known for known in state.contracts if _id(known) != contract_id]
-    return _with_wake(state, tuple(sorted([*others, news], key=_id)) if others else (news,), now, policy)
+    contract_id = contract_id_of(news)
+    others = [known for known in state.contracts if contract_id_of(known) != contract_id]
+    return _with_wake(state, tuple(sorted([*others, news], key=contract_id_of)), now, policy)
 
 
 def _with_wake(state: Known, contracts: tuple[ContractState, ...], now: datetime, policy: NoticePolicy) -> Known:
-    wake: datetime | None = None
-    for known in contracts:
-        moment = next_moment(known, now, policy)
-        if moment is not None and (wake is None or moment < wake):
-            wake = moment
-    return replace(state, contracts=contracts, wakes_at=wake)
+    moments = (next_moment(known, now, policy) for known in contracts)
+    return replace(state, contracts=contracts, wakes_at=min((one for one in moments if one is not None), default=None))
 
 
 def _known(state: State, customer_id: str) -> Known:
@@ -238,11 +233,7 @@ def _known(state: State, customer_id: str) -> Known:
 
 
 def _find(state: Known, contract_id: str) -> ContractState | None:
-    return next((known for known in state.contracts if _id(known) == contract_id), None)
-
-
-def _id(known: ContractState) -> str:
-    return known.contract_id if isinstance(known, Ended) else known.terms.contract_id
+    return next((known for known in state.contracts if contract_id_of(known) == contract_id), None)
 
 
 def _answer(state: Known, contract_id: str, notice_id: str) -> Answer | None:

@@ -20,7 +20,7 @@ from .grounds.dates import Dates
 from .grounds.table import dates
 from .policy import NoticePolicy
 from .reckoning import CLAUSES, days_of, reckoned, rule_told
-from .states import ContractState, Ended, Known, Leaving, Notice, Running, States, Told, Unknown
+from .states import ContractState, Ended, Known, Leaving, Notice, Running, States, Told, Unknown, contract_id_of
 from .wording import counted, day, wall
 
 _INSTANT = timedelta(microseconds=1)
@@ -48,11 +48,10 @@ def _contract(state: Known, known: ContractState, policy: NoticePolicy) -> Contr
     found = {Running: _running, Leaving: _leaving, Ended: _ended}[type(known)](known, policy)  # type: ignore[operator]
     explained = (*found, *_announcements(state.customer_id, known, policy))
     prolonged = isinstance(known, Running) and goes_on(known.terms)
-    contract_id = known.contract_id if isinstance(known, Ended) else known.terms.contract_id
     zone = known.ending.zone if isinstance(known, Ended) else known.terms.zone
     notice = None if isinstance(known, Running) else known.notice
     rules = notice.rules if notice is not None else terms.rules if terms is not None else None
-    return ContractDates(contract_id, _STANDINGS[type(known)], prolonged, zone, explained, rules)
+    return ContractDates(contract_id_of(known), _STANDINGS[type(known)], prolonged, zone, explained, rules)
 
 
 def _refused(state: Known, policy: NoticePolicy) -> Iterator[Refused]:

@@ -7,7 +7,6 @@ from typing import Literal, TypeAlias
 
 from msgspec.structs import replace
 
-from shared.days import first_moment_after
 from shared.events.notice import NoticeAccepted, NoticeRejected
 from shared.events.platform import NoticeReceived
 
@@ -78,22 +77,15 @@ def counting_notice(known: ContractState) -> Notice | None:
     return None if isinstance(known, Running) else known.notice
 
 
-def accepted(
-    event: NoticeReceived, terms: Terms, follows: ContractState, notice: Notice, reckoned: Dates
-) -> NoticeAccepted:
+def accepted(event: NoticeReceived, follows: ContractState, notice: Notice, reckoned: Dates) -> NoticeAccepted:
     """Answer a notice that counts, with its dates and how they were reckoned."""
-    return NoticeAccepted(
-        customer_id=event.customer_id,
-        contract_id=event.contract_id,
-        notice_id=event.notice_id,
-        received_at=notice.received_at,
-        last_day_for_notice=reckoned.last_day_for_notice,
-        period_end=reckoned.last_day,
-        terminates_at=final_end(follows) or first_moment_after(reckoned.last_day, terms.zone),
-        ground=notice.ground,
-        rules=notice.rules,
-        because=reckoned.steps,
-    )
+    # What is under notice has an end.
+    return NoticeAccepted.model_validate(
+        {"customer_id": event.customer_id, "contract_id": event.contract_id, "notice_id": event.notice_id,
+         "received_at": notice.received_at, "last_day_for_notice": reckoned.last_day_for_notice,
+         "period_end": reckoned.last_day, "terminates_at": final_end(follows), "ground": notice.ground,
+         "rules": notice.rules, "because": reckoned.steps}
+    )  # fmt: skip
 
 
 def rejected(
@@ -139,5 +131,5 @@ def _after_the_end(known: ContractState, notice: Notice, now: datetime) -> bool:
     """Tell whether the contract was over when the notice came; or its time under an earlier revision is over now."""
     if isinstance(known, Ended):
         return notice.received_at >= known.ending.terminated_at
-    begins = over_until(known.earlier, known.terms, now) if known.earlier else None
+    begins = over_until(known.earlier, known.terms, now)
     return begins is not None and notice.received_at < begins

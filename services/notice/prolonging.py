@@ -7,7 +7,6 @@ from typing import Literal, TypeAlias
 
 from msgspec.structs import replace
 
-from shared.days import first_moment_after
 from shared.events.event import Event
 from shared.events.notice import ProlongationAccepted, ProlongationRejected
 from shared.events.platform import TransitionProlonged
@@ -15,16 +14,15 @@ from shared.events.platform import TransitionProlonged
 from .announcements import told_by_answer
 from .calendar import Terms, counting_day
 from .contract import final_end, notices_of
-from .grounds.dates import Dates
-from .grounds.switching import Refusal, clock_of, counting, last_day_by_provider, refusal
-from .grounds.table import WITH_TRANSITION, dates
+from .grounds.switching import Refusal, Weighed, clock_of, counting, last_day_by_provider, weighed
+from .grounds.table import WITH_TRANSITION
 from .judging import with_notice
 from .policy import NoticePolicy
-from .states import ContractState, Ended, Notice, Prolongation
+from .states import ContractState, Ended, Prolongation
 
 Reason: TypeAlias = Literal["unknown_notice", "no_transition"] | Refusal
-# Each side may once; a few more are kept, since they may have been made before those that were read first.
-_MOST = 10
+# Of those that don't count. Each side may once, so there is little that any of them could change.
+_MOST_REFUSED = 10
 
 
 def prolonged(
@@ -38,13 +36,16 @@ def prolonged(
         return known, ()
     made_on = counting_day(min(event.prolonged_at, now), terms.zone)
     one = Prolongation(event.prolongation_id, event.by.kind, event.until, made_on)
-    longer = replace(notice, prolongations=(*notice.prolongations, one)[:_MOST])
-    # Kept even if it is refused: it may have been made before another one that was read first.
-    follows = with_notice(known, terms, longer, now, policy)
+    clock, received = clock_of(policy.rules_of(notice.rules)), counting_day(notice.received_at, terms.zone)
+    found = weighed(terms, received, (*notice.prolongations, one), clock)
+    follows = with_notice(known, terms, replace(notice, prolongations=_kept(found)), now, policy)
     if isinstance(follows, Ended) and follows.ending.terminated_at <= now:
         return follows, (_refused(event, "too_late"),)
-    refused = _objection(terms, longer, one, event, policy)
-    return (follows, (refused,)) if refused else (told_by_answer(follows), (_accepted(event, terms, follows),))
+    reason = next(each.refusal for each in found if each.prolongation is one)
+    if reason is not None:
+        at_most = last_day_by_provider(terms, received, clock) if one.by == "provider" else None
+        return follows, (_refused(event, reason, at_most),)
+    return told_by_answer(follows, now, policy), (_accepted(event, follows),)
 
 
 def unheard(event: TransitionProlonged) -> ProlongationRejected:
@@ -52,34 +53,18 @@ def unheard(event: TransitionProlonged) -> ProlongationRejected:
     return _refused(event, "unknown_notice")
 
 
-def _objection(
-    terms: Terms, longer: Notice, one: Prolongation, event: TransitionProlonged, policy: NoticePolicy
-) -> ProlongationRejected | None:
-    clock, received = clock_of(policy.rules_of(longer.rules)), counting_day(longer.received_at, terms.zone)
-    begins, first_end = _transition(dates(terms, replace(longer, prolongations=()), policy))
-    kept = counting(received, begins, first_end, longer.prolongations, clock)
-    if one in kept:
-        return None
-    reason = refusal(one, received, begins, kept[-1].until if kept else first_end, kept, clock) or "too_late"
-    at_most = last_day_by_provider(begins, clock) if one.by == "provider" else None
-    return _refused(event, reason, at_most)
+def _kept(found: tuple[Weighed, ...]) -> tuple[Prolongation, ...]:
+    """Keep what counts, and the latest of the rest: it may count once one that was made before is read."""
+    refused = [one.prolongation for one in found if one.refusal is not None]
+    return (*counting(found), *refused[-_MOST_REFUSED:])
 
 
-def _transition(reckoned: Dates) -> tuple[date, date]:
-    if reckoned.transition is None:
-        raise ValueError("a ground without a transition")
-    return reckoned.transition
-
-
-def _accepted(event: TransitionProlonged, terms: Terms, follows: ContractState) -> ProlongationAccepted:
-    return ProlongationAccepted(
-        customer_id=event.customer_id,
-        contract_id=event.contract_id,
-        notice_id=event.notice_id,
-        prolongation_id=event.prolongation_id,
-        until=event.until,
-        terminates_at=final_end(follows) or first_moment_after(event.until, terms.zone),
-    )
+def _accepted(event: TransitionProlonged, follows: ContractState) -> ProlongationAccepted:
+    # What is under notice has an end.
+    return ProlongationAccepted.model_validate(
+        {"customer_id": event.customer_id, "contract_id": event.contract_id, "notice_id": event.notice_id,
+         "prolongation_id": event.prolongation_id, "until": event.until, "terminates_at": final_end(follows)}
+    )  # fmt: skip
 
 
 def _refused(event: TransitionProlonged, reason: Reason, at_most: date | None = None) -> ProlongationRejected:

@@ -11,7 +11,6 @@ from .calendar import Terms, later
 from .explained import Explained, Inputs, Rule
 from .rules import RuleSet
 from .wording import counted, day, times
-from .workdays import Rule as DayRule
 from .workdays import holiday_name, skipped
 
 _LONGEST = 31
@@ -38,7 +37,7 @@ def reckoned(step: Step, terms: Terms, rules: RuleSet, *, applies: bool) -> Expl
     if step.rule in _PROLONGED_BY:
         because = f"{_PROLONGED_BY[step.rule]} prolonged it from {day(step.start)} to {day(step.result)}"
         return Explained(step.figure, step.result, CLAUSES[step.rule], because, _inputs(step, terms), applies)
-    left_out = _left_out(step.skipped, DayRule(0, step.country, rules.categories(step.country or "")))
+    left_out = "" if step.country is None else _left_out(step.skipped, step.country, rules.categories(step.country))
     because = f"{counted(step.count, unit)} {way} {day(step.start)}: {day(step.result)}{left_out}"
     return Explained(step.figure, step.result, CLAUSES[step.rule], because, _inputs(step, terms), applies)
 
@@ -47,7 +46,8 @@ def rule_told(terms: Terms, end: date, last: date, *, applies: bool) -> Explaine
     """Explain the last day for notice of a period that ends with *end*."""
     rule = terms.notice
     unit = "day" if rule.country is None else f"working day in {rule.country}"
-    because = f"{counted(rule.days, unit)} before {day(end)}: {day(last)}{_left_out(skipped(rule, last, end), rule)}"
+    left_out = "" if rule.country is None else _left_out(skipped(rule, last, end), rule.country, rule.categories)
+    because = f"{counted(rule.days, unit)} before {day(end)}: {day(last)}{left_out}"
     inputs: Inputs = {"period_end": end.isoformat(), "notice_days": rule.days, "revision": terms.revision}
     if rule.country is not None:
         inputs = {**inputs, "country": rule.country}
@@ -84,7 +84,8 @@ def _inputs(step: Step, terms: Terms) -> Inputs:
     return {"start": step.start.isoformat(), "count": step.count, "unit": step.unit, "country": step.country}
 
 
-def _left_out(days: tuple[date, ...], rule: DayRule) -> str:
+def _left_out(days: tuple[date, ...], country: str, categories: tuple[str, ...]) -> str:
     if not days:
         return ""
-    return f"; not counted: {', '.join(f'{day(one)} ({holiday_name(rule, one)})' for one in days)}"
+    named = (f"{day(one)} ({holiday_name(country, categories, one)})" for one in days)
+    return f"; not counted: {', '.join(named)}"

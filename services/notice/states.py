@@ -129,6 +129,11 @@ class Ended(Struct, frozen=True, tag_field="kind", tag="ended", omit_defaults=Tr
 ContractState: TypeAlias = Running | Leaving | Ended
 
 
+def contract_id_of(known: ContractState) -> str:
+    """Name the contract, registered here or not."""
+    return known.contract_id if isinstance(known, Ended) else known.terms.contract_id
+
+
 class Answer(Struct, frozen=True, omit_defaults=True):
     """That a notice got its one answer: refused for *reason*, or not."""
 

@@ -31,11 +31,11 @@ def withdrawn(
     withdrawn_at = min(event.withdrawn_at, now)
     # Whatever its sender's clock says, a notice was taken back after it had been given.
     undone_until = max(withdrawn_at, known.undone_until or _NEVER, named.received_at if named else _NEVER)
-    if known.terms is None or known.since is None or _is_over(known, withdrawn_at):
+    if known.terms is None or _is_over(known, withdrawn_at):
         # Should the contract be registered anew, what was given until then stays undone.
         return replace(known, undone_until=undone_until), _refused(event, "contract_ended")
-    facts = facts_of(known, known.terms, known.since)._replace(undone_until=undone_until)
-    follows = told_by_answer(standing(facts, now, policy))
+    facts = facts_of(known, known.terms, known.since or now)._replace(undone_until=undone_until)
+    follows = told_by_answer(standing(facts, now, policy), now, policy)
     return follows, _accepted(event, follows) if named else _refused(event, "notice_does_not_count")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date, timedelta
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
@@ -26,17 +25,17 @@ class Rule(Struct, frozen=True, omit_defaults=True):
 @lru_cache(maxsize=65536)
 def after(rule: Rule, day: date) -> date:
     """Give the last of the rule's days that begin with the day after *day*; no days are *day* itself."""
-    if rule.country is None:
+    if rule.country is None or rule.days == 0:
         return day + timedelta(days=rule.days)
-    return _nth(rule, day, _DAY)
+    return _holidays(rule.country, rule.categories).get_nth_working_day(day, rule.days)
 
 
 @lru_cache(maxsize=65536)
 def before(rule: Rule, day: date) -> date:
     """Give the last day after which all of the rule's days still come up to *day*, and *day* counts."""
-    if rule.country is None:
+    if rule.country is None or rule.days == 0:
         return day - timedelta(days=rule.days)
-    return _nth(rule, day + _DAY, -_DAY) - _DAY
+    return _holidays(rule.country, rule.categories).get_nth_working_day(day + _DAY, -rule.days) - _DAY
 
 
 @lru_cache(maxsize=4096)
@@ -49,23 +48,9 @@ def skipped(rule: Rule, start: date, end: date) -> tuple[date, ...]:
     return tuple(day for day in days if day in known and day.weekday() not in known.weekend)
 
 
-def holiday_name(rule: Rule, day: date) -> str:
-    """Name the holiday that *day* is in the rule's country, in English."""
-    return str(_holidays(rule.country or "", rule.categories).get(day))
-
-
-def _nth(rule: Rule, day: date, step: timedelta) -> date:
-    for _ in range(rule.days):
-        day = next(_working(rule, day, step))
-    return day
-
-
-def _working(rule: Rule, day: date, step: timedelta) -> Iterator[date]:
-    known = _holidays(rule.country or "", rule.categories)
-    while True:
-        day += step
-        if known.is_working_day(day):
-            yield day
+def holiday_name(country: str, categories: tuple[str, ...], day: date) -> str:
+    """Name the holiday that *day* is in *country*, in English if the library has it in English."""
+    return str(_holidays(country, categories).get(day))
 
 
 @cache
@@ -73,8 +58,5 @@ def _holidays(country: str, categories: tuple[str, ...]) -> HolidayBase:
     # Imported late: it takes a fifth of a second, and only contracts that count working days need it.
     import holidays  # noqa: PLC0415
 
-    found = holidays.country_holidays(country, categories=categories)
-    # Where there are English names, those.
-    if "en_US" in found.supported_languages:
-        found = holidays.country_holidays(country, categories=categories, language="en_US")
-    return found
+    # Named in any case: otherwise the library takes the language of the machine that it runs on.
+    return holidays.country_holidays(country, categories=categories, language="en_US")

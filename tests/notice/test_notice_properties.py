@@ -248,7 +248,7 @@ def _alike(notice: NoticeReceived, registered: list[ContractRegistered]) -> bool
     for one in registered:
         if one.contract_id == notice.contract_id:
             terms = terms_of(one, POLICY)
-            found.add(non_renewal(terms, counting_day(min(notice.received_at, READ_AT), terms.zone)).late)
+            found.add(non_renewal(terms, counting_day(min(notice.received_at, READ_AT), terms.zone), kept=False).late)
     return len(found) <= 1
 
 

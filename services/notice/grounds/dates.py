@@ -16,15 +16,13 @@ class Dates(Struct, frozen=True):
     """The days that a notice leads to.
 
     *last_day*: the last of the contract's service. *last_day_for_notice*: the last day on which a notice ends it with
-    the period in which this one was received; *late* if it was received after that. *transition*: from the day after
-    its first to its second day, if the ground has one. *steps*: how they were reckoned.
+    the period in which this one was received; *late* if it was received after that. *steps*: how they were reckoned.
     """
 
     last_day: date
     last_day_for_notice: date
-    late: bool
     steps: tuple[Step, ...]
-    transition: tuple[date, date] | None = None
+    late: bool = False
 
 
 def not_before(first: date, found: Dates) -> Dates:

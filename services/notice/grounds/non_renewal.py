@@ -7,16 +7,14 @@ from functools import lru_cache
 
 from msgspec.structs import replace
 
-from shared.events.notice import Step
-
-from ..calendar import Terms, end_of, period_on
+from ..calendar import Terms, end_of, later, period_on
 from ..workdays import Rule, after, before
 from .dates import Dates, counted_back, counted_on, months_on, not_before
 
 _DAY = timedelta(days=1)
 
 
-def non_renewal(terms: Terms, received: date, *, kept: bool = False) -> Dates:
+def non_renewal(terms: Terms, received: date, *, kept: bool) -> Dates:
     """Reckon the days of a notice that counts for the day *received*.
 
     *kept*: it was found in time once, and stays so, whatever the days for notice are by a later revision.
@@ -27,26 +25,35 @@ def non_renewal(terms: Terms, received: date, *, kept: bool = False) -> Dates:
 
 @lru_cache(maxsize=16384)
 def _reckoned(terms: Terms, received: date, kept: bool) -> Dates:  # noqa: FBT001 - a part of the cache's key
-    end = end_of(terms, period := period_on(terms, received))
-    if end is None:
-        found = _open(terms.open_notice or terms.notice, received)
-        return not_before(terms.period_start, found) if terms.first_end is None else found
-    last = before(terms.notice, end)
-    steps = (_period_end(terms, period, end), _last_day_for_notice(terms, end, last))
-    if received <= last or (kept and received <= end):
-        return Dates(end, last, late=False, steps=steps)
-    return _late(terms, received, period, Dates(end, last, late=True, steps=steps))
-
-
-def _late(terms: Terms, received: date, period: int, missed: Dates) -> Dates:
+    first, period = terms.first_end, period_on(terms, received)
+    end = end_of(terms, period)
+    if first is None or end is None:
+        return not_before(terms.period_start, _open(terms.open_notice or terms.notice, received))
+    found = _with_period(terms, first, period, end)
+    if received <= found.last_day_for_notice or (kept and received <= end):
+        return found
+    missed = replace(found, late=True)
     if terms.open_notice is not None:
         return _later_open(terms.open_notice, received, missed)
-    if not terms.months:
-        return missed
-    while (end := _end(terms, period)) and received > (last := before(terms.notice, end)):
+    return _later_period(terms, first, received, period, missed) if terms.months else missed
+
+
+def _later_period(terms: Terms, first: date, received: date, period: int, missed: Dates) -> Dates:
+    """Let a late notice end the contract with the first later period that it is in time for."""
+    end, last = missed.last_day, missed.last_day_for_notice
+    while received > last:
         period += 1
-    steps = (*missed.steps, _period_end(terms, period, end), _last_day_for_notice(terms, end, last))
-    return Dates(end, missed.last_day_for_notice, late=True, steps=steps)
+        end = later(first, terms.months * period)
+        last = before(terms.notice, end)
+    steps = (*missed.steps, *_with_period(terms, first, period, end).steps)
+    return replace(missed, last_day=end, steps=steps)
+
+
+def _with_period(terms: Terms, first: date, period: int, end: date) -> Dates:
+    """Reckon what ends with a *period*, so many months after the *first* one."""
+    last = before(terms.notice, end)
+    ends = months_on("period_end", "contract", first, terms.months * period, end)
+    return Dates(end, last, steps=(ends, counted_back("last_day_for_notice", "p1", end, terms.notice, last)))
 
 
 def _later_open(rule: Rule, received: date, missed: Dates) -> Dates:
@@ -54,27 +61,11 @@ def _later_open(rule: Rule, received: date, missed: Dates) -> Dates:
     counted = _open(rule, received)
     first = missed.last_day + _DAY
     if counted.last_day >= first:
-        return Dates(counted.last_day, missed.last_day_for_notice, late=True, steps=(*missed.steps, *counted.steps))
+        return replace(missed, last_day=counted.last_day, steps=(*missed.steps, *counted.steps))
     begins = counted_on("last_day", "contract", missed.last_day, Rule(1), first)
-    return Dates(first, missed.last_day_for_notice, late=True, steps=(*missed.steps, *counted.steps, begins))
+    return replace(missed, last_day=first, steps=(*missed.steps, *counted.steps, begins))
 
 
 def _open(rule: Rule, received: date) -> Dates:
     last_day = after(rule, received)
-    return Dates(last_day, received, late=False, steps=(counted_on("last_day", "contract", received, rule, last_day),))
-
-
-def _end(terms: Terms, period: int) -> date:
-    end = end_of(terms, period)
-    if end is None:
-        raise ValueError("a contract that is prolonged by months has ends")
-    return end
-
-
-def _period_end(terms: Terms, period: int, end: date) -> Step:
-    first = _end(terms, 0)
-    return months_on("period_end", "contract", first, terms.months * period, end)
-
-
-def _last_day_for_notice(terms: Terms, end: date, last: date) -> Step:
-    return counted_back("last_day_for_notice", "p1", end, terms.notice, last)
+    return Dates(last_day, received, steps=(counted_on("last_day", "contract", received, rule, last_day),))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 from functools import lru_cache
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from msgspec import Struct
 
@@ -26,6 +27,13 @@ class Clock(Struct, frozen=True):
     deadline_rule: Rule
 
 
+class Weighed(NamedTuple):
+    """A prolongation, and why it doesn't count; None if it does."""
+
+    prolongation: Prolongation
+    refusal: Refusal | None
+
+
 def clock_of(rules: RuleSet) -> Clock:
     """Take the clocks from the rules."""
     switching: Switching = rules.switching
@@ -40,11 +48,11 @@ def switch(terms: Terms, received: date, prolongations: tuple[Prolongation, ...]
     begins = noticed.last_day
     ends = after(clock.transition, begins)
     steps = [*noticed.steps, counted_on("transition_ends", "art_25_2_a", begins, clock.transition, ends)]
-    for one in counting(received, begins, ends, prolongations, clock):
+    for one in counting(weighed(terms, received, prolongations, clock)):
         law = "art_25_4" if one.by == "provider" else "art_25_5"
         steps.append(counted_on("transition_ends", law, ends, Rule((one.until - ends).days), one.until))
         ends = one.until
-    return Dates(ends, noticed.last_day_for_notice, late=False, steps=tuple(steps), transition=(begins, ends))
+    return Dates(ends, noticed.last_day_for_notice, steps=tuple(steps))
 
 
 @lru_cache(maxsize=16384)
@@ -57,10 +65,8 @@ def erasure(terms: Terms, received: date, clock: Clock) -> Dates:
     fixed = None if terms.months else end_of(terms, period_on(terms, received))
     if terms.open_notice is not None or fixed is None or noticed.last_day <= fixed:
         step = counted_on("last_day", "art_25_2_c", noticed.last_day, Rule(0), noticed.last_day)
-        return Dates(noticed.last_day, received, late=False, steps=(*noticed.steps, step))
-    return Dates(
-        fixed, received, late=False, steps=(*noticed.steps, months_on("last_day", "contract", fixed, 0, fixed))
-    )
+        return Dates(noticed.last_day, received, steps=(*noticed.steps, step))
+    return Dates(fixed, received, steps=(*noticed.steps, months_on("last_day", "contract", fixed, 0, fixed)))
 
 
 def _noticed(terms: Terms, received: date, clock: Clock) -> Dates:
@@ -72,38 +78,41 @@ def _noticed(terms: Terms, received: date, clock: Clock) -> Dates:
         step = counted_on("notice_ends", "contract", received, rule, own)
     else:
         step = months_on("notice_ends", "art_25_2_d", received, clock.notice_months, most)
-    return not_before(terms.period_start, Dates(min(own, most), received, late=False, steps=(step,)))
+    return not_before(terms.period_start, Dates(min(own, most), received, steps=(step,)))
 
 
-def counting(
-    received: date, begins: date, ends: date, prolongations: tuple[Prolongation, ...], clock: Clock
-) -> tuple[Prolongation, ...]:
-    """Give those of *prolongations* that count, in the order in which they were made, whatever that of reading."""
-    kept: tuple[Prolongation, ...] = ()
+def weighed(terms: Terms, received: date, prolongations: tuple[Prolongation, ...], clock: Clock) -> tuple[Weighed, ...]:
+    """Tell of each of *prolongations* why it doesn't count, in the order in which they were made, not read."""
+    begins = _noticed(terms, received, clock).last_day
+    ends, told = after(clock.transition, begins), after(clock.deadline_rule, received)
+    known: list[Weighed] = []
     for one in sorted(prolongations, key=lambda one: (one.made_on, one.by, one.until, one.prolongation_id)):
-        if refusal(one, received, begins, ends, kept, clock) is None:
-            kept, ends = (*kept, one), one.until
-    return kept
+        again = any(other.by == one.by for other in counting(known))
+        refusal = _refusal(one, ends, told, later(begins, clock.prolonged_months), again=again)
+        known.append(Weighed(one, refusal))
+        ends = one.until if refusal is None else ends
+    return tuple(known)
 
 
-def refusal(
-    one: Prolongation, received: date, begins: date, ends: date, kept: tuple[Prolongation, ...], clock: Clock
-) -> Refusal | None:
-    """Tell why *one* doesn't count, of a transition that *begins* after one day and, so far, *ends* with another."""
-    if one.made_on > ends or (one.by == "provider" and one.made_on > last_day_for_provider(received, clock)):
+def counting(known: Iterable[Weighed]) -> tuple[Prolongation, ...]:
+    """Give those that count."""
+    return tuple(one.prolongation for one in known if one.refusal is None)
+
+
+def _refusal(one: Prolongation, ends: date, told: date, at_most: date, *, again: bool) -> Refusal | None:
+    """Tell why *one* doesn't count, of a transition that so far *ends* with that day.
+
+    The provider has to have said so by the day *told*, and may go on to *at_most* (art. 25(4)).
+    """
+    if one.made_on > ends or (one.by == "provider" and one.made_on > told):
         return "too_late"
-    if any(other.by == one.by for other in kept):
+    if again:
         return "already_prolonged"
-    if one.by == "provider" and one.until > last_day_by_provider(begins, clock):
+    if one.by == "provider" and one.until > at_most:
         return "too_long"
     return "no_longer" if one.until <= ends else None
 
 
-def last_day_for_provider(received: date, clock: Clock) -> date:
-    """Give the last day on which the provider may say that it needs longer (art. 25(4))."""
-    return after(clock.deadline_rule, received)
-
-
-def last_day_by_provider(begins: date, clock: Clock) -> date:
-    """Give the last day to which the provider may prolong a transition that *begins* after this day (art. 25(4))."""
-    return later(begins, clock.prolonged_months)
+def last_day_by_provider(terms: Terms, received: date, clock: Clock) -> date:
+    """Give the last day to which the provider may prolong the transition of a notice (art. 25(4))."""
+    return later(_noticed(terms, received, clock).last_day, clock.prolonged_months)
