@@ -21,7 +21,6 @@ Name = Literal[
     "terminates_at",
     "last_day_of_service",
     "announcement",
-    "change_told",
 ]
 # The clause of the policy or of the EU Data Act, or the contract where it is the contract that says so.
 Rule = Literal[

@@ -97,6 +97,8 @@ def adds_up(step: Step) -> bool:
         return months == step.count and late.day in (early.day, monthrange(late.year, late.month)[1])
     days = [early + timedelta(days=number) for number in range(1, (late - early).days + 1)]
     if step.unit == "working_days":
+        if any(day not in days or day.weekday() >= 5 for day in step.skipped):
+            return False
         days = [day for day in days if day.weekday() < 5 and day not in step.skipped]
     return len(days) == step.count
 

@@ -21,10 +21,11 @@ from shared.decision import Fact
 from shared.errors import OperatorError
 from shared.events.event import Event
 from shared.events.notice import ContractTerminated, DeadlineApproaching, NoticeAccepted
+from shared.events.platform import OpenEnded, WorkingDays
 from shared.postgres import PostgresProcess
 from shared.settlement import Arrival
 from tests.casework import Casework, at
-from tests.notice.language import POLICY, breach, casework, contract, notice, withdrawal
+from tests.notice.language import POLICY, breach, casework, contract, notice, prolongation, withdrawal
 from tests.notice.test_notice_properties import FIRST, histories
 
 YEAR = {"period_start": date(2026, 7, 1), "period_end": date(2027, 6, 30)}
@@ -258,6 +259,114 @@ def test_explained_as_answered() -> None:
     assert found(work, "terminates_at").value == accepted.terminates_at
     work.until(accepted.terminates_at)
     assert found(work, "terminates_at").value == work.one(ContractTerminated).terminated_at
+
+
+def test_a_switch_that_both_sides_prolonged() -> None:
+    """Each step of art. 25 is told with its clause, who prolonged the transition, and the inputs as values."""
+    work = casework(at("2026-06-08T12:00"))
+    work.tell(contract(months=12), notice("2026-06-08T12:00", ground="switch"))
+    work.tell(prolongation("provider", date(2026, 10, 31), at("2026-06-08T12:00")))
+    work.until(at("2026-06-09T12:00"))
+    work.tell(prolongation("customer", date(2026, 12, 31), at("2026-06-09T12:00"), "p2"))
+    steps = [one for one in dates(work).dates if one.name in ("notice_ends", "transition_ends")]
+
+    assert [(one.rule, one.value, one.because) for one in steps] == [
+        ("contract", date(2026, 7, 8), "30 days after 8 June 2026: 8 July 2026"),
+        ("art. 25(2)(a)", date(2026, 8, 7), "30 days after 8 July 2026: 7 August 2026"),
+        ("art. 25(4)", date(2026, 10, 31), "the provider prolonged it from 7 August 2026 to 31 October 2026"),
+        ("art. 25(5)", date(2026, 12, 31), "the customer prolonged it from 31 October 2026 to 31 December 2026"),
+    ]
+    assert [one.inputs for one in steps[1:3]] == [
+        {"start": "2026-07-08", "count": 30, "unit": "calendar_days", "country": None},
+        {"start": "2026-08-07", "count": 85, "unit": "calendar_days", "country": None},
+    ]
+    assert all(one.applies for one in steps)
+
+
+def test_two_months_at_most() -> None:
+    """A longer notice is told to be cut by the law, in months."""
+    work = casework(at("2026-06-08T12:00"))
+    work.tell(contract(months=12, notice_days=90), notice("2026-06-08T12:00", ground="switch"))
+
+    assert (found(work, "notice_ends").rule, found(work, "notice_ends").because) == (
+        "art. 25(2)(d)", "2 months after 8 June 2026: 8 August 2026",
+    )  # fmt: skip
+    assert found(work, "notice_ends").inputs["unit"] == "months"
+
+
+MIDSUMMER = {"period_end": date(2026, 6, 25), "notice": WorkingDays(days=5, country="SE")}
+WITHOUT_MIDSUMMER = "5 working days in SE before 25 June 2026: 17 June 2026; not counted: 19 June 2026 (Midsummer Eve)"
+
+
+def test_holidays_are_named() -> None:
+    """Before a notice and after it, each holiday that was skipped is told by its name, and the country is an input."""
+    running, leaving = casework(), casework(at("2026-06-02T12:00"))
+    running.tell(contract(**MIDSUMMER))
+    leaving.tell(contract(**MIDSUMMER), notice("2026-06-02T00:00"))
+
+    for work, applies in ((running, True), (leaving, False)):
+        one = found(work, "last_day_for_notice")
+        assert (one.rule, one.because, one.applies) == ("P1", WITHOUT_MIDSUMMER, applies)
+        assert one.inputs == {"period_end": "2026-06-25", "notice_days": 5, "revision": 1, "country": "SE"}
+
+
+def test_several_holidays_are_named() -> None:
+    """One after the other, in the order of the calendar."""
+    work = casework(at("2026-11-02T12:00"))
+    work.tell(contract(notice=WorkingDays(days=10, country="SE")))
+
+    assert found(work, "last_day_for_notice").because.endswith(
+        "; not counted: 24 December 2026 (Christmas Eve), 25 December 2026 (Christmas Day),"
+        " 31 December 2026 (New Year's Eve)"
+    )
+
+
+def test_a_notice_in_working_days_until_further_notice() -> None:
+    """Days that are counted on from a notice are explained with their holidays as well."""
+    work = casework(at("2026-06-17T12:00"))
+    work.tell(contract(renewal=OpenEnded(), period_end=None, notice=WorkingDays(days=3, country="SE")))
+    work.tell(notice("2026-06-17T12:00"))
+
+    assert found(work, "last_day").because == (
+        "3 working days in SE after 17 June 2026: 23 June 2026; not counted: 19 June 2026 (Midsummer Eve)"
+    )
+    assert found(work, "last_day").inputs == {
+        "start": "2026-06-17",
+        "count": 3,
+        "unit": "working_days",
+        "country": "SE",
+    }
+
+
+def test_a_late_notice_for_a_renewed_period() -> None:
+    """The period that was missed and the one that the notice stands for are told, each with how it was counted."""
+    work = casework(at("2026-03-10T00:00"))
+    work.tell(contract(period_end=date(2026, 1, 31), months=1), notice("2026-03-10T00:00"))
+    ends = [one for one in dates(work).dates if one.name == "period_end"]
+
+    assert [one.because for one in ends] == [
+        "31 January 2026 (contract, revision 1), prolonged twice by 1 month: 2 months later is 31 March 2026",
+        (
+            "31 January 2026 (contract, revision 1), prolonged 3 times by 1 month: 3 months later is 30 April 2026,"
+            " since that month has no 31st"
+        ),
+    ]
+    assert [one.inputs["prolonged"] for one in ends] == [2, 3]
+    assert ends[0].inputs == {"first_end": "2026-01-31", "revision": 1, "months": 1, "prolonged": 2}
+
+
+@pytest.mark.parametrize("language", ["sv", "en"])
+def test_refused_notices_are_listed(language: str) -> None:
+    """Each with its reason and the sentence for it, in the contract's language."""
+    work = casework(at("2026-12-10T00:00"))
+    work.tell(contract(months=12, language=language))
+    work.tell(notice("2026-12-03T12:00"), notice(notice_id="n2", channel="phone"), notice("2026-12-04T12:00", "n3"))
+    refused = explain(work.state, POLICY).refused
+
+    assert [(one.notice_id, one.reason) for one in refused] == [
+        ("n1", "late"), ("n2", "not_in_writing"), ("n3", "already_given"),
+    ]  # fmt: skip
+    assert all(one.sentence == POLICY.in_force.sentences[language][one.reason] for one in refused)
 
 
 @pytest.fixture

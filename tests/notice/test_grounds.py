@@ -502,3 +502,202 @@ def test_what_ended_one_time_does_not_end_the_next() -> None:
 
     assert isinstance(work.state.contracts[0], Running)
     assert work.one(NoticeRejected).reason == "contract_ended"
+
+
+@pytest.mark.parametrize("moment", ["2027-01-01T00:00", "2027-01-10T00:00"])
+def test_the_moment_between_two_times(moment: str) -> None:
+    """What was received until the end of one time is about it; from that very moment on, about the next."""
+    work = casework(at("2026-10-10T00:00"))
+    work.tell(contract(months=12), notice())
+    work.until(at("2027-01-01T00:00"))
+    work.now = at(moment)
+    work.tell(work.one(ContractTerminated))
+    work.tell(contract(revision=2, months=12, period_start=date(2027, 1, 1), period_end=date(2027, 12, 31)))
+    work.tell(notice("2026-12-31T23:59", "n2"), notice("2027-01-01T00:00", "n3"))
+
+    assert work.one(NoticeRejected).reason == "contract_ended"
+    assert [one.notice_id for one in work.all(NoticeAccepted)] == ["n1", "n3"]
+    assert last_day(work) == date(2027, 12, 31)
+
+
+def test_a_notice_at_the_moment_of_a_withdrawal() -> None:
+    """What was received by the moment of a withdrawal, and at it, was taken back."""
+    work = casework(at("2026-10-10T00:00"))
+    work.tell(contract(months=12), notice(), withdrawal("2026-10-09T00:00"), notice("2026-10-09T00:00", "n2"))
+
+    assert work.one(NoticeRejected).reason == "withdrawn"
+
+
+def test_of_two_ends_at_one_moment_the_decided_one_counts() -> None:
+    """A breach that takes effect with the period's end is a breach, and nothing ends the contract again."""
+    work = casework()
+    work.tell(contract(), breach("2027-01-01T00:00"))
+    work.until(at("2027-02-01T00:00"))
+
+    assert not work.all(ContractTerminated)
+    assert work.state.contracts[0].basis == "breach"
+
+
+@pytest.mark.parametrize("registered_first", [True, False])
+def test_an_expiry_that_another_service_tells(*, registered_first: bool) -> None:
+    """An end by the calendar covers what ends by its day, without naming a revision."""
+    work = casework(at("2027-01-01T00:00"))
+    told = breach("2027-01-01T00:00").model_copy(update={"basis": "expiry"})
+    events = [contract(), told]
+    work.tell(*(events if registered_first else events[::-1]))
+    work.until(at("2027-02-01T00:00"))
+
+    assert not work.all(ContractTerminated)
+    assert isinstance(work.state.contracts[0], Ended)
+
+
+@pytest.mark.parametrize("revisions", [[], [{"notice_days": 200}]], ids=["as registered", "late by a newer revision"])
+def test_the_basis_of_an_end_by_notice(revisions: list[dict[str, Any]]) -> None:
+    """A contract that wouldn't have gone on ends by notice if one was in time, and it stays so."""
+    work = casework(at("2026-10-01T13:00"))
+    work.tell(contract(), notice(), *(contract(revision=2, **changes) for changes in revisions))
+    work.until(at("2027-02-01T00:00"))
+
+    assert work.one(ContractTerminated).basis == "notice"
+
+
+def test_in_time_for_a_period_that_a_revision_ended_on_the_day_of_receipt() -> None:
+    """A notice that was in time stays so on the last day of the shortened period too."""
+    work = casework(at("2026-10-01T12:00"))
+    work.tell(contract(months=12), notice(), contract(months=12, revision=2, period_end=date(2026, 10, 1)))
+    work.until(at("2027-02-01T00:00"))
+
+    assert work.one(ContractTerminated).period_end == date(2026, 10, 1)
+
+
+@pytest.mark.parametrize(
+    ("received_at", "ends"), [("2026-10-01T12:00", date(2026, 11, 30)), ("2027-03-01T12:00", date(2027, 4, 14))]
+)
+def test_a_switch_has_the_notice_of_its_time(received_at: str, ends: date) -> None:
+    """In the fixed period the period's notice, afterwards that of the time until further notice; then 30 days."""
+    work = casework(at("2026-06-01T12:00"))
+    work.tell(contract(then=14))
+    work.until(at(received_at))
+    work.tell(notice(received_at, ground="switch"))
+
+    assert work.one(NoticeAccepted).period_end == ends
+
+
+@pytest.mark.parametrize(
+    ("days", "law", "ends"),
+    [(61, "contract", date(2026, 8, 8)), (62, "art_25_2_d", date(2026, 8, 8)), (60, "contract", date(2026, 8, 7))],
+)
+def test_a_notice_of_exactly_two_months(days: int, law: str, ends: date) -> None:
+    """The contract's own days count as long as they aren't more than two months."""
+    work = casework(at("2026-06-08T12:00"))
+    work.tell(contract(months=12, notice_days=days), notice("2026-06-08T12:00", ground="erasure"))
+
+    assert (work.one(NoticeAccepted).because[0].rule, work.one(NoticeAccepted).period_end) == (law, ends)
+
+
+def test_erasure_that_ends_with_the_period() -> None:
+    """It is by the law as long as it isn't later than the contract's own end."""
+    work = casework(at("2026-12-01T12:00"))
+    work.tell(contract(), notice("2026-12-01T12:00", ground="erasure"))
+
+    assert (work.one(NoticeAccepted).period_end, work.one(NoticeAccepted).because[-1].rule) == (
+        date(2026, 12, 31), "art_25_2_c",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("days", "steps"), [(30, 2), (31, 1)])
+def test_the_reckoning_of_a_notice_ahead_of_the_contract(days: int, steps: int) -> None:
+    """That it waits for the contract's first day is a step of its own, if it has to wait."""
+    work = casework(at("2026-08-01T12:00"))
+    terms = contract(period_start=date(2026, 9, 1), open_ended=True, notice_days=days)
+    work.tell(terms, notice("2026-08-01T12:00"))
+
+    because = work.one(NoticeAccepted).because
+    assert work.one(NoticeAccepted).period_end == date(2026, 9, 1)
+    assert [one.count for one in because] == [days, 1][:steps]
+    assert because[-1].result == date(2026, 9, 1)
+
+
+@pytest.mark.parametrize(("days", "steps"), [(31, [0, 31, 31]), (30, [0, 31, 30, 1])])
+def test_the_reckoning_of_a_late_notice_before_the_time_until_further_notice(days: int, steps: list[int]) -> None:
+    """That it waits for the first day of that time is a step of its own, if it has to wait."""
+    work = casework(at("2026-12-01T23:00"))
+    work.tell(contract(then=days, notice_days=31), notice("2026-12-01T12:00"))
+
+    assert work.one(NoticeRejected).earliest_end == date(2027, 1, 1)
+    assert [one.count for one in work.one(NoticeRejected).because] == steps
+
+
+def test_what_a_second_notice_is_told() -> None:
+    """It is told the end that the first leads to, by which rules, and stands for no date of its own."""
+    work = casework(at("2026-06-08T12:00"))
+    work.tell(contract(months=12), notice("2026-06-08T12:00", ground="switch"), notice("2026-06-08T12:00", "n2"))
+
+    rejected = work.one(NoticeRejected)
+    assert (rejected.reason, rejected.earliest_end) == ("already_given", date(2026, 8, 7))
+    assert (rejected.rules, rejected.stands_until) == (POLICY.rules, None)
+
+
+def test_what_a_notice_after_a_breach_is_told() -> None:
+    """It is told the day with which the contract had ended, whatever its own reckoning would be."""
+    work = casework()
+    work.tell(contract(months=12), breach("2026-06-01T10:00", date(2026, 6, 1)), notice("2026-06-01T11:00"))
+
+    rejected = work.one(NoticeRejected)
+    assert (rejected.reason, rejected.earliest_end) == ("contract_ended", date(2026, 6, 1))
+
+
+def test_the_earlier_receipt_says_on_which_ground() -> None:
+    """A notice told again with an earlier receipt is what it was then."""
+    work = casework(at("2026-10-10T00:00"))
+    work.tell(contract(months=12), notice("2026-10-02T12:00"), notice("2026-10-01T12:00", ground="switch"))
+
+    assert last_day(work) == date(2026, 11, 30)
+
+
+def test_a_notice_whose_answer_is_forgotten_can_be_taken_back() -> None:
+    """However many answers were given since, what counts can be undone."""
+    work = casework(at("2026-10-10T00:00"))
+    work.tell(contract(months=12), *(notice(notice_id=f"n{number}") for number in range(250)))
+    work.tell(withdrawal("2026-10-09T00:00", "n0"))
+
+    assert work.one(WithdrawalAccepted).notice_id == "n0"
+
+
+def test_a_refused_withdrawal_leaves_the_answer() -> None:
+    """Nobody is shown a notice as withdrawn that ended the contract."""
+    work = casework(at("2026-10-10T00:00"))
+    work.tell(contract(), notice())
+    work.until(at("2027-01-10T00:00"))
+    work.tell(withdrawal("2027-01-05T00:00"))
+
+    assert work.one(WithdrawalRejected)
+    assert [one.reason for one in work.state.answered] == [None]
+
+
+def test_a_withdrawn_switch_cannot_be_prolonged() -> None:
+    """With the notice its transition is gone."""
+    work = leaving()
+    work.tell(withdrawal("2026-06-08T12:00"), prolongation("customer", date(2026, 9, 30), at("2026-06-08T12:00")))
+
+    assert work.one(ProlongationRejected).reason == "no_transition"
+
+
+def test_a_prolongation_at_the_moment_of_a_breach() -> None:
+    """From the very moment at which another service ended the contract nothing is prolonged."""
+    work = leaving()
+    work.tell(breach("2026-06-08T12:00", date(2026, 6, 8)))
+    work.tell(prolongation("customer", date(2026, 9, 30), at("2026-06-08T12:00")))
+
+    assert work.one(ProlongationRejected).reason == "too_late"
+
+
+@pytest.mark.parametrize("until", [date(2026, 9, 30), date(2026, 10, 31)])
+def test_a_prolongation_that_adds_nothing_to_the_other_sides(until: date) -> None:
+    """What the customer asks for has to be longer than what the provider had said already."""
+    work = leaving()
+    work.tell(prolongation("provider", date(2026, 10, 31), at("2026-06-08T12:00")))
+    work.until(at("2026-06-09T12:00"))
+    work.tell(prolongation("customer", until, at("2026-06-09T12:00"), "p2"))
+
+    assert work.one(ProlongationRejected).reason == "no_longer"

@@ -13,7 +13,7 @@ import yaml
 from services.notice.explain import explain
 from services.notice.policy import NoticePolicy, UnknownRulesError
 from services.notice.rules import REASONS, load_rules
-from shared.events.notice import ContractTerminated, NoticeAccepted
+from shared.events.notice import ContractTerminated, DeadlineApproaching, NoticeAccepted
 from shared.policy import PolicyError
 from tests.casework import Casework, at
 from tests.notice.language import DEPLOY, POLICY, contract, domain, notice
@@ -119,3 +119,17 @@ def test_rules_that_are_not_there(tmp_path: Path) -> None:
 
     with pytest.raises(ValueError, match="there is no rule set 2030-01, only 2026-11"):
         NoticePolicy(**{**policy, "version": "v", "rules": "2030-01", "rule_sets": POLICY.rule_sets})
+
+
+def test_each_date_has_its_own_plan() -> None:
+    """The end of a transition is told as its plan says, the end of a period as its own."""
+    work = Casework(domain(with_shorter_transition()), at("2026-06-08T12:00"))
+    work.tell(contract(months=12), notice("2026-06-08T12:00", ground="switch"))
+    work.tell(contract(contract_id="c2"), notice("2026-06-08T12:00", contract_id="c2"))
+    work.until(at("2027-01-02T00:00"))
+
+    told = [one.announcement_id for one in work.all(DeadlineApproaching)]
+    assert told == [
+        "c1:transition_end:2026-07-18:7",
+        *(f"c2:period_end:2026-12-31:{days}" for days in (60, 30, 7, 1)),
+    ]

@@ -176,3 +176,165 @@ def test_evidence_is_explained() -> None:
     (one,) = explain(work.state, POLICY).contracts
 
     assert any("told, and bounced on 2026-11-01T07:00:00Z by email" in date_.because for date_ in one.dates)
+
+
+def test_dates_told_by_a_withdrawals_answer_are_dates_told() -> None:
+    """Whoever takes a notice back is told when the contract ends all the same; if that moves, it is told."""
+    work = casework(at("2026-10-01T12:00"))
+    work.tell(contract(), notice(), withdrawal("2026-10-01T12:00"))
+    work.tell(contract(revision=2, period_end=date(2027, 1, 31)))
+
+    event = work.one(DeadlineApproaching)
+    assert (event.change, event.due_at, event.before) == ("moved", at("2027-02-01T00:00"), END)
+
+
+def test_an_end_that_a_withdrawal_undid_is_told_by_its_answer_alone() -> None:
+    """That the contract goes on was answered; a later revision doesn't cancel what isn't promised any more."""
+    work = under_notice()
+    work.tell(withdrawal("2026-10-01T12:00"), contract(months=6, revision=2))
+
+    assert told(work) == []
+
+
+def test_a_cancelled_end_is_told_once() -> None:
+    """A further revision doesn't tell it again."""
+    work = casework(at("2026-12-10T00:00"))
+    work.tell(contract())
+    work.until(work.now)
+    work.tell(contract(revision=2, months=12), contract(revision=3, months=12, language="sv"))
+
+    assert [change for _, change in told(work)] == [None, "cancelled"]
+
+
+def test_all_dates_that_were_told_move() -> None:
+    """A revision that moves the deadline and the end tells both, each from what was told of it to what is true now."""
+    work = casework(at("2026-11-25T00:00"))
+    work.tell(contract())
+    work.until(work.now)
+    work.tell(contract(revision=2, period_end=date(2027, 1, 31)))
+    work.until(at("2026-12-03T12:00"))
+
+    moved = [(one.announcement_id, one.before, one.due_at) for one in work.all(DeadlineApproaching) if one.change]
+    assert moved == [
+        ("c1:notice_deadline:changed:1", at("2026-12-02T00:00"), at("2027-01-02T00:00")),
+        ("c1:period_end:changed:2", at("2027-01-01T00:00"), at("2027-02-01T00:00")),
+    ]
+    # What the plan had for that day is settled by the change, for both; the next is told again.
+    assert [name for name, change in told(work) if change is None] == [
+        "c1:notice_deadline:2026-12-01:7",
+        "c1:period_end:2026-12-31:60",
+        "c1:notice_deadline:2027-01-01:30",
+        "c1:period_end:2027-01-31:60",
+    ]
+
+
+def test_a_change_stays_told() -> None:
+    """A revision of other terms after a change doesn't make the plan repeat on that day what was told as a change."""
+    work = casework(at("2026-11-25T00:00"))
+    work.tell(contract(months=12))
+    work.until(work.now)
+    moved = contract(months=12, revision=2, period_end=date(2026, 12, 30))
+    work.tell(moved, moved.model_copy(update={"revision": 3, "language": "sv"}))
+    work.until(work.now)
+
+    assert [change for _, change in told(work)] == [None, "moved"]
+
+
+@pytest.mark.parametrize("now", ["2026-12-31T00:00", "2026-12-31T08:00"])
+def test_a_change_to_a_moment_that_has_come_is_not_told(now: str) -> None:
+    """None after the moment has passed: that the contract is over is told by its end."""
+    work = under_notice()
+    work.until(at("2026-12-30T12:00"))
+    before = len(told(work))
+    work.now = at(now)
+    work.tell(contract(months=12, revision=2, period_end=date(2026, 12, 30)))
+
+    assert len(told(work)) == before
+
+
+@pytest.mark.parametrize("now", ["2026-12-02T00:00", "2026-12-02T08:00"])
+def test_a_deadline_that_has_passed_moves_no_more(now: str) -> None:
+    """Nobody is told that a deadline which they missed has become another one, unless by the plan."""
+    work = casework(at("2026-11-25T00:00"))
+    work.tell(contract(months=12))
+    work.until(at("2026-12-01T00:00"))
+    work.now = at(now)
+    work.tell(contract(months=12, revision=2, period_end=date(2027, 1, 31)))
+
+    assert all(change is None for _, change in told(work))
+
+
+def test_a_deadline_that_became_pointless_is_not_cancelled() -> None:
+    """Once another service has set an end, the deadline for notice that was told is nothing to tell of."""
+    work = casework(at("2026-11-25T00:00"))
+    work.tell(contract(months=12))
+    work.until(work.now)
+    work.tell(breach("2027-06-01T00:00", date(2027, 5, 31)))
+
+    assert [change for _, change in told(work)] == [None]
+
+
+@pytest.mark.parametrize("terminated_at", ["2026-10-01T12:00", "2026-09-30T12:00"])
+def test_an_end_at_once_is_no_change(terminated_at: str) -> None:
+    """When another service ends the contract at once, that is told by the end itself."""
+    work = under_notice()
+    work.tell(breach(terminated_at, date(2026, 9, 30)))
+    work.until(at("2027-02-01T00:00"))
+
+    assert told(work) == []
+
+
+def test_an_end_at_this_very_moment_is_not_announced() -> None:
+    """Of a contract that is heard of together with its end there is nothing to tell beforehand."""
+    work = casework()
+    work.tell(contract(), breach("2026-06-01T12:00", date(2026, 6, 1)))
+    work.until(at("2026-06-03T00:00"))
+
+    assert told(work) == []
+
+
+def test_an_end_of_a_contract_never_registered_is_told_and_so_is_its_change() -> None:
+    """Whoever is to lose service is told so, also if the contract itself was never heard of."""
+    work = casework()
+    work.tell(breach("2026-07-01T00:00", date(2026, 6, 30)))
+    work.until(at("2026-06-02T00:00"))
+    work.tell(breach("2026-08-01T00:00", date(2026, 7, 31)))
+
+    assert told(work) == [("c1:period_end:2026-06-30:30", None), ("c1:period_end:changed:1", "moved")]
+
+
+def test_a_date_that_moves_under_another_name() -> None:
+    """When a second notice comes to end the contract before the transition that was told, that is one date moved."""
+    work = casework(at("2026-06-08T12:00"))
+    work.tell(contract(months=12), notice("2026-06-08T12:00"), notice("2026-06-08T12:00", "n2", ground="switch"))
+    work.tell(contract(months=12, revision=2, period_end=date(2026, 7, 31)))
+
+    event = work.one(DeadlineApproaching)
+    assert (event.deadline, event.change) == ("period_end", "moved")
+    assert (event.before, event.due_at) == (at("2026-08-08T00:00"), at("2026-08-01T00:00"))
+
+
+def test_evidence_of_a_change_is_kept() -> None:
+    """That the news of a moved date arrived is evidence like any other, and goes with the end of the contract."""
+    work = under_notice()
+    work.tell(contract(months=12, revision=2, period_end=date(2026, 10, 31)))
+    work.tell(informed("c1:period_end:changed:1", moment="2026-10-02T08:00"))
+    work.until(at("2026-11-01T00:00"))
+
+    first = work.one(ContractTerminated).announced[0]
+    assert (first.announcement_id, first.outcome, first.informed_at) == (
+        "c1:period_end:changed:1", "delivered", at("2026-10-02T08:00"),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("again", [informed("a"), informed("a", "bounced"), informed("a", moment="2026-11-09T08:00")])
+def test_lesser_news_is_no_news(again: CustomerInformed) -> None:
+    """After the first delivery neither its repetition nor a later outcome changes the evidence."""
+    work = under_notice()
+    work.until(at("2026-11-15T00:00"))
+    name = told(work)[0][0]
+    work.tell(informed(name))
+
+    assert domain(POLICY).decide(
+        work.state, again.model_copy(update={"announcement_id": name}), work.now, POLICY
+    ) == Ignored("no news of an announcement of ours")
