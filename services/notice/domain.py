@@ -24,9 +24,21 @@ from . import prolonging, withdrawing
 from .announcements import announce, changes, informed, next_moment, told_by_answer
 from .calendar import Terms, period_at
 from .contract import at_end, facts_of, notices_of, overs_of, standing, still_unknown, with_over
-from .judging import FLAWS, accepted, earlier_receipt, flaw, heard, judged, objection, rejected, unheard, with_notice
+from .judging import (
+    FLAWS,
+    accepted,
+    counting_notice,
+    earlier_receipt,
+    flaw,
+    heard,
+    judged,
+    objection,
+    rejected,
+    unheard,
+    with_notice,
+)
 from .policy import NoticePolicy
-from .states import Answer, ContractState, Ended, Known, Leaving, Over, Running, States, Unknown, contract_id_of
+from .states import Answer, ContractState, Ended, Known, Over, Running, States, Unknown, contract_id_of
 from .terms import terms_of
 
 State: TypeAlias = Unknown | Known
@@ -192,7 +204,7 @@ def _judge(
         else rejected(event, terms, follows, reason, policy, now)
     )
     told = _answered(state, event, reason)
-    if isinstance(follows, Leaving) and follows.notice is notice:
+    if counting_notice(follows) is notice:
         # The answer tells the new date, so no change of it has to be announced.
         return Decided(_with(told, told_by_answer(follows, now, policy), now, policy), (answer,))
     return _changed(told, follows, now, policy, (answer,))

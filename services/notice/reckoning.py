@@ -34,11 +34,10 @@ def reckoned(step: Step, terms: Terms, rules: RuleSet, *, applies: bool) -> Expl
         return days_of(terms, period, step.result)
     unit = {"calendar_days": "day", "working_days": f"working day in {step.country}", "months": "month"}[step.unit]
     way = "before" if step.direction == "back" else "after"
-    if step.rule in _PROLONGED_BY:
-        because = f"{_PROLONGED_BY[step.rule]} prolonged it from {day(step.start)} to {day(step.result)}"
-        return Explained(step.figure, step.result, CLAUSES[step.rule], because, _inputs(step, terms), applies)
     left_out = "" if step.country is None else _left_out(step.skipped, step.country, rules.categories(step.country))
     because = f"{counted(step.count, unit)} {way} {day(step.start)}: {day(step.result)}{left_out}"
+    if step.rule in _PROLONGED_BY:
+        because = f"{_PROLONGED_BY[step.rule]} prolonged it from {day(step.start)} to {day(step.result)}"
     return Explained(step.figure, step.result, CLAUSES[step.rule], because, _inputs(step, terms), applies)
 
 

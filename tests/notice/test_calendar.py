@@ -6,10 +6,11 @@ from datetime import date
 
 import pytest
 
+from services.notice import workdays
 from services.notice.calendar import Terms, end_of, period_on
 from services.notice.grounds.non_renewal import non_renewal
 from services.notice.terms import terms_of
-from services.notice.workdays import Rule, holiday_name, skipped
+from services.notice.workdays import Rule, after, before, holiday_name, skipped
 from shared.events.platform import Appointed, OpenEnded, UntilFurtherNotice, WorkingDays
 from tests.notice.language import POLICY, contract
 
@@ -85,6 +86,18 @@ def test_contracts_that_differ_in_nothing_that_is_counted_share_a_reckoning() ->
     assert non_renewal(terms_of(theirs, POLICY), day, kept=False) is ours
 
 
+@pytest.mark.parametrize(
+    ("days", "first", "last"),
+    [(0, date(2026, 6, 20), date(2026, 6, 20)), (1, date(2026, 6, 22), date(2026, 6, 17))],
+)
+def test_no_day_and_one_day(days: int, first: date, last: date) -> None:
+    """No working days are the day itself, also where that is a Saturday; one is the next that is no holiday."""
+    rule = Rule(days, "SE", SWEDEN.categories)
+
+    assert after(rule, date(2026, 6, 20)) == first
+    assert before(rule, date(2026, 6, 20)) == last
+
+
 def test_skipped_holidays_are_those_between() -> None:
     """The day that is counted from is none of them, the last one is; what comes after it isn't."""
     christmas = skipped(SWEDEN, date(2025, 12, 24), date(2025, 12, 25))
@@ -105,3 +118,11 @@ def test_skipped_holidays_are_those_between() -> None:
 def test_holidays_have_english_names(country: str, categories: tuple[str, ...], day: date, name: str) -> None:
     """A holiday of the categories that count is named in English; what is none of them has no name."""
     assert holiday_name(country, categories, day) == name
+
+
+def test_the_machines_language_names_no_holiday(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever the service runs, the same case is explained in the same words."""
+    monkeypatch.setenv("LANGUAGE", "sv")
+    workdays._holidays.cache_clear()
+
+    assert holiday_name("SE", SWEDEN.categories, date(2026, 6, 19)) == "Midsummer Eve"

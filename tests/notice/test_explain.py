@@ -89,6 +89,16 @@ def test_its_inputs() -> None:
     assert found(work, "last_day_for_notice").value == date(2026, 12, 17)
 
 
+def test_the_inputs_of_a_contract_under_notice() -> None:
+    """They are the same as before the notice: a contract that isn't renewed was never prolonged."""
+    work = casework()
+    work.tell(contract(notice_days=14), notice("2026-06-01T12:00"))
+
+    assert found(work, "last_day_for_notice").inputs == {"period_end": "2026-12-31", "notice_days": 14, "revision": 1}
+    assert found(work, "period_end").inputs["prolonged"] == 0
+    assert found(work, "period_end").because == "31 December 2026: the contract says so, in revision 1"
+
+
 def test_on_the_last_day() -> None:
     """A notice on the last day has no day to spare."""
     work = casework(at("2026-12-01T23:59:59"))
@@ -114,12 +124,19 @@ def test_on_the_last_day() -> None:
             "2026-03-15",
             "31 January 2026 (contract, revision 1), prolonged twice by 1 month: 2 months later is 31 March 2026",
         ),
+        (
+            "2026-02-16",
+            (
+                "30 January 2026 (contract, revision 1), prolonged once by 1 month: 1 month later is 28 February 2026,"
+                " since that month has no 30th"
+            ),
+        ),
     ],
 )
 def test_prolonged(now: str, because: str) -> None:
     """A prolonged period is counted from the day that the contract named, and a shorter month is said to be one."""
     work = casework(at(now))
-    work.tell(contract(period_end=date(2026, 1, 31), months=1))
+    work.tell(contract(period_end=date(2026, 1, int(because[:2])), months=1))
 
     assert found(work, "period_end").because == because
 
@@ -308,6 +325,16 @@ def test_holidays_are_named() -> None:
         one = found(work, "last_day_for_notice")
         assert (one.rule, one.because, one.applies) == ("P1", WITHOUT_MIDSUMMER, applies)
         assert one.inputs == {"period_end": "2026-06-25", "notice_days": 5, "revision": 1, "country": "SE"}
+
+
+def test_where_no_holiday_is_skipped_none_is_told() -> None:
+    """Five working days of an ordinary week are five working days."""
+    work = casework()
+    work.tell(contract(period_end=date(2026, 9, 30), notice=WorkingDays(days=5, country="SE")))
+
+    assert (
+        found(work, "last_day_for_notice").because == "5 working days in SE before 30 September 2026: 23 September 2026"
+    )
 
 
 def test_several_holidays_are_named() -> None:

@@ -9,7 +9,7 @@ import pytest
 from services.notice.contract import facts_of, overs_of
 from services.notice.states import Ended, Leaving
 from shared.events.event import Event
-from shared.events.notice import ContractTerminated
+from shared.events.notice import ContractTerminated, ProlongationAccepted
 from tests.casework import Casework, at
 from tests.notice.language import breach, casework, contract, notice, prolongation, withdrawal
 
@@ -90,12 +90,16 @@ def test_what_was_told_of_a_period_goes_with_it() -> None:
 
 
 def test_a_prolongation_that_counts_is_kept_beside_many_that_do_not() -> None:
-    """However often one side has asked in vain, the other may still prolong, and each gets its answer."""
+    """However often one side has asked in vain, the other may still prolong; the latest vain ones are kept."""
     work = casework(at("2026-06-08T12:00"))
     work.tell(contract(months=12), notice("2026-06-08T12:00", ground="switch"))
     vain = [prolongation("provider", date(2028, 1, 1), at("2026-06-08T12:00"), f"v{number}") for number in range(30)]
-    work.tell(*vain, prolongation("customer", date(2026, 12, 31), at("2026-06-08T12:00"), "c"))
+    work.tell(*vain)
+    work.until(at("2026-06-09T12:00"))
+    work.tell(prolongation("customer", date(2026, 12, 31), at("2026-06-09T12:00"), "c"))
+    kept = work.state.contracts[0].notice.prolongations
     work.until(at("2027-01-10T00:00"))
 
-    assert len(work.state.contracts[0].notice.prolongations) <= 12
+    assert work.one(ProlongationAccepted).prolongation_id == "c"
+    assert [one.prolongation_id for one in kept] == ["c", *sorted(f"v{number}" for number in range(30))[-10:]]
     assert work.one(ContractTerminated).period_end == date(2026, 12, 31)

@@ -9,7 +9,13 @@ import pytest
 
 from services.notice.explain import explain
 from shared.decision import Ignored
-from shared.events.notice import ContractTerminated, DeadlineApproaching
+from shared.events.notice import (
+    ContractTerminated,
+    DeadlineApproaching,
+    NoticeAccepted,
+    ProlongationAccepted,
+    WithdrawalAccepted,
+)
 from shared.events.platform import CustomerInformed
 from tests.casework import Casework, at
 from tests.notice.language import POLICY, breach, casework, contract, domain, notice, prolongation, withdrawal
@@ -338,3 +344,24 @@ def test_lesser_news_is_no_news(again: CustomerInformed) -> None:
     assert domain(POLICY).decide(
         work.state, again.model_copy(update={"announcement_id": name}), work.now, POLICY
     ) == Ignored("no news of an announcement of ours")
+
+
+@pytest.mark.parametrize("answered", ["notice", "withdrawal", "prolongation"])
+def test_an_end_to_come_that_an_answer_told(answered: str) -> None:
+    """What another service decided is told by the answers of until then; if it moves, that is told."""
+    work = casework(at("2026-06-08T12:00"))
+    work.tell(contract(months=12), breach("2026-10-01T00:00", date(2026, 9, 30)))
+    if answered == "notice":
+        work.tell(notice("2026-06-08T12:00"))
+        assert work.one(NoticeAccepted).terminates_at == at("2026-10-01T00:00")
+    elif answered == "withdrawal":
+        work.tell(notice("2026-06-08T12:00", ground="switch"), withdrawal("2026-06-08T12:00"))
+        assert work.one(WithdrawalAccepted).ends_on == date(2026, 9, 30)
+    else:
+        work.tell(notice("2026-06-08T12:00", ground="switch"))
+        work.tell(prolongation("customer", date(2026, 12, 31), at("2026-06-08T12:00")))
+        assert work.one(ProlongationAccepted).terminates_at == at("2026-10-01T00:00")
+    work.tell(breach("2026-11-01T00:00", date(2026, 10, 31)))
+
+    event = work.one(DeadlineApproaching)
+    assert (event.change, event.before, event.due_at) == ("moved", at("2026-10-01T00:00"), at("2026-11-01T00:00"))

@@ -79,6 +79,11 @@ def test_a_notice_answered_as_unknown_is_answered_for_good() -> None:
             withdrawal("2026-06-01T09:00"),
             Premature("the notice is not known yet", START + POLICY.unknown_notice_wait),
         ),
+        (
+            [contract(), notice("2026-06-01T09:00")],
+            withdrawal("2026-06-01T09:00", "n9"),
+            Premature("the notice is not known yet", START + POLICY.unknown_notice_wait),
+        ),
         ([contract()], LONGER, Premature("the notice is not known yet", START + POLICY.unknown_notice_wait)),
     ],
 )
