@@ -104,7 +104,8 @@ def _missed_or_pointless(known: Leaving) -> Iterator[Explained]:
 
 def _ended(known: Ended, policy: NoticePolicy) -> Iterator[Explained]:
     terms, ending, notice = known.terms, known.ending, known.notice
-    if terms is not None and notice is not None:
+    # One that was received after the end is kept as well: it may count if the contract is registered anew.
+    if terms is not None and notice is not None and notice.received_at < ending.terminated_at:
         yield from _by_notice(terms, notice, dates(terms, notice, policy), policy)
     elif terms is not None:
         period = period_at(terms, ending.terminated_at - _INSTANT)
@@ -167,8 +168,8 @@ def _verdict(notice: Notice, found: Dates, received: date) -> str:
 
 def _in_reserve(other: Notice, counting: Notice) -> Explained:
     because = (
-        f"{other.notice_id} was answered as already given; it counts if {counting.notice_id} turns out to have been"
-        f" withdrawn before {iso(other.received_at)}"
+        f"{other.notice_id} leads to no earlier end; it counts if {counting.notice_id} turns out to have been withdrawn"
+        f" before {iso(other.received_at)}"
     )
     inputs: Inputs = {"notice_id": other.notice_id, "received_at": iso(other.received_at)}
     return Explained("notice_in_reserve", other.received_at, "P1", because, inputs)

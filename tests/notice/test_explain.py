@@ -214,7 +214,7 @@ def test_a_notice_in_reserve() -> None:
     """A second notice is told, and when it would count; taken back, the first is told no more."""
     work = casework(at("2026-10-10"))
     work.tell(contract(months=12), notice(), notice("2026-10-05T12:00", "n2"))
-    assert "n2 was answered as already given; it counts if n1" in found(work, "notice_in_reserve").because
+    assert "n2 leads to no earlier end; it counts if n1 turns out" in found(work, "notice_in_reserve").because
 
     work.tell(withdrawal("2026-10-02T00:00"))
 
