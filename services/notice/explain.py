@@ -79,7 +79,7 @@ def _running(known: Running, _: NoticePolicy) -> Iterator[Explained]:
         return
     yield from _period(terms, known.period, end, open_for_notice=True)
     if goes_on(terms):
-        yield _prolonged(terms, known.period, end)
+        yield _prolonged(terms, known.period)
     else:
         yield from _end(terms.zone, end, ends_at(known) or known.since, "the contract was heard of")
 
@@ -187,11 +187,10 @@ def _open(terms: Terms) -> Explained:
     return Explained("open_since", begins, "contract", because, inputs)
 
 
-def _prolonged(terms: Terms, period: int, end: date) -> Explained:
-    further = end_of(terms, period + 1)
-    if further is None:
+def _prolonged(terms: Terms, period: int) -> Explained:
+    first, further = terms.first_end, end_of(terms, period + 1)
+    if first is None or further is None:
         return _open(terms)
-    first = terms.first_end or end
     because = (
         f"automatic renewal by {counted(terms.months, 'month')}: without a notice in time the contract goes on to"
         f" {day(further)}, counted from {day(first)}"

@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 from services.notice.domain import domain
 from services.notice.explain import explain
-from services.notice.explained import ContractDates, Explained, Name
+from services.notice.explained import ContractDates, CustomerDates, Explained, Name
 from services.notice.states import Unknown
 from shared import cli
 from shared.decision import Fact
@@ -240,7 +240,23 @@ def test_announcements_are_those_that_are_made() -> None:
 
 def test_nothing_is_known() -> None:
     """A customer never heard of has no dates."""
-    assert explain(Unknown(), POLICY).contracts == ()
+    assert explain(Unknown(), POLICY) == CustomerDates(None, POLICY.version, ())
+
+
+def test_an_end_with_the_deadline() -> None:
+    """A breach at the moment at which the last day for notice was over leaves that day as it was."""
+    work = casework(at("2026-12-02T00:00"))
+    work.tell(contract(months=12), breach("2026-12-02T00:00", date(2026, 12, 1)))
+
+    assert found(work, "last_day_for_notice").applies
+
+
+def test_a_notice_at_the_moment_of_the_end() -> None:
+    """It came too late to be the reason of the end, and isn't told as one."""
+    work = casework(at("2026-12-02T00:00"))
+    work.tell(contract(months=12), breach("2026-12-02T00:00", date(2026, 12, 1)), notice("2026-12-02T00:00"))
+
+    assert "notice" not in names(work)
 
 
 @given(histories)

@@ -21,6 +21,23 @@ from tests.notice.language import POLICY, breach, casework, contract, notice, pr
 BOOK = Path(__file__).parent / "explanations.txt"
 
 
+def not_renewed() -> Casework:
+    """A contract that ends with its period, unless it is registered anew."""
+    work = casework()
+    work.tell(contract())
+    return work
+
+
+def moved_away() -> Casework:
+    """A contract that has ended by a switch, while another of the same customer goes on."""
+    work = casework(at("2026-06-08T12:00"))
+    work.tell(contract(months=12), notice("2026-06-08T12:00", ground="switch"))
+    work.tell(contract(contract_id="c2", open_ended=True))
+    work.until(at("2026-08-09T12:00"))
+    work.tell(notice("2026-08-08T00:00", "n2"))
+    return work
+
+
 def late() -> Casework:
     """A notice that came two days late for a contract renewed by a year."""
     work = casework(at("2026-12-05T00:00"))
@@ -114,7 +131,7 @@ def expired() -> Casework:
     """One contract that expired, and one that was heard of two months after its end."""
     work = casework()
     work.tell(contract())
-    work.until(at("2027-03-01T12:00"))
+    work.until(at("2027-03-01T00:00"))
     work.tell(contract(contract_id="c2"))
     work.until(at("2027-03-02T12:00"))
     return work
@@ -140,8 +157,8 @@ def taken_back() -> Casework:
 
 
 SITUATIONS: tuple[Callable[[], Casework], ...] = (
-    renewed, late, late_by_a_day, read_late, open_ended, open_afterwards, open_by_now, switched, overtaken, erased,
-    broken, expired, taken_back,
+    renewed, not_renewed, late, late_by_a_day, read_late, open_ended, open_afterwards, open_by_now, switched,
+    overtaken, moved_away, erased, broken, expired, taken_back,
 )  # fmt: skip
 
 
@@ -152,7 +169,9 @@ def told(situation: Callable[[], Casework]) -> str:
     lines = [f"# {situation.__doc__}", *_lines(dates), "", "inputs"]
     for one in machine["contracts"]:
         lines += [f"  {one['contract_id']}: goes on without a notice: {'yes' if one['prolonged'] else 'no'}"]
-        lines += [f"    {date_['name']} {date_['value']} {json.dumps(date_['inputs'])}" for date_ in one["dates"]]
+        for date_ in one["dates"]:
+            applies = {True: "", False: " (no longer)"}[date_["applies"]]
+            lines += [f"    {date_['name']} {date_['value']}{applies} {json.dumps(date_['inputs'])}"]
     return "\n".join(lines)
 
 

@@ -250,3 +250,25 @@ def test_a_switch_cancels_the_deadline() -> None:
         "Cancelled: Last day for notice: contract c1": (date(2026, 12, 1), "CANCELLED"),
         "Last day of service: contract c1": (date(2026, 9, 30), "CONFIRMED"),
     }
+
+
+def test_why_a_deadline_is_cancelled() -> None:
+    """The entry says whether notice was given or the contract is over."""
+    given, over = casework(at("2026-06-08T12:00")), casework(at("2026-06-08T12:00"))
+    given.tell(contract(months=12), notice("2026-06-08T12:00", ground="switch"))
+    over.tell(contract(months=12), breach("2026-06-08T12:00", date(2026, 6, 8)))
+
+    for work, why in ((given, "Notice was given."), (over, "The contract is over.")):
+        (cancelled,) = [one for one in entries(written(work)) if str(one["STATUS"]) == "CANCELLED"]
+        assert str(cancelled["DESCRIPTION"]).splitlines()[0] == why
+
+
+def test_the_calendar_names_itself() -> None:
+    """Its producer, whose dates they are and when they were read stand in its head (RFC 5545, 3.7; RFC 7986, 5)."""
+    work = casework(at("2026-06-08T12:00"))
+    work.tell(contract(months=12))
+    calendar = Calendar.from_ical(written(work))
+
+    assert str(calendar["PRODID"]) == "-//Offramp//Contract dates//EN"
+    assert str(calendar["NAME"]) == "Contract dates of acme"
+    assert calendar["LAST-MODIFIED"].dt == work.now
