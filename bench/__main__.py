@@ -19,6 +19,7 @@ BENCHES = {
     "export": 0.3,
     "formats": 0.1,
     "reading_back": 0.1,
+    "media": 0.1,
     "deletion": 0.1,
 }
 
