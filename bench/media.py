@@ -72,7 +72,8 @@ async def ground(load: Load, scale: float) -> AsyncIterator[Ground]:
         await connection.close()
         await store.ensure_bucket(bucket, versioned=False)
         try:
-            await fill(store, bucket, load, scale)
+            # In a process of its own: what a parent has in memory counts as its children's peak.
+            await alone(f"{__name__}:fill", bucket=bucket, count=counted(load, scale), size=load.size)
             with TemporaryDirectory() as folder:
                 path = Path(folder) / "map.yaml"
                 path.write_text(MAP.format(bucket=bucket))
@@ -83,16 +84,22 @@ async def ground(load: Load, scale: float) -> AsyncIterator[Ground]:
             await store.remove_bucket(bucket)
 
 
-async def fill(store: ObjectStore, bucket: str, load: Load, scale: float) -> None:
+def counted(load: Load, scale: float) -> int:
+    return max(int(load.count * scale), 10)
+
+
+async def fill(starting: Starting, bucket: str, count: int, size: int) -> dict[str, Any]:
     random, slots = Random(0), asyncio.Semaphore(16)
 
-    async def put(number: int) -> None:
+    async def put(store: ObjectStore, number: int) -> None:
         async with slots:
-            await store.put(bucket, f"{CUSTOMER}/{number:06}.jpg", random.randbytes(load.size))
+            await store.put(bucket, f"{CUSTOMER}/{number:06}.jpg", random.randbytes(size))
 
-    async with asyncio.TaskGroup() as group:
-        for number in range(max(int(load.count * scale), 10)):
-            group.create_task(put(number))
+    await starting()
+    async with ObjectStore(read_settings().s3) as store, asyncio.TaskGroup() as group:
+        for number in range(count):
+            group.create_task(put(store, number))
+    return {}
 
 
 def product(on: Ground) -> Run:
@@ -166,7 +173,7 @@ async def compared(load: Load, scale: float) -> list[Row]:
         for _ in range(ROUNDS):
             ours.append(await asyncio.to_thread(product, on))
             theirs.append((await alone(f"{__name__}:floor", bucket=on.bucket)).figures["seconds"])
-    return [_row(load, max(int(load.count * scale), 10), ours, theirs)]
+    return [_row(load, counted(load, scale), ours, theirs)]
 
 
 def _row(load: Load, count: int, ours: Sequence[Run], theirs: Sequence[float]) -> Row:
