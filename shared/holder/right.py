@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..datamap.drift import Finding
     from ..datamap.live import Connection
     from ..datamap.model import DataMap
+    from ..events.retention import Keep
     from ..events.vocabulary import TableCount
 
     StillHeld = Callable[[], Awaitable[bool]]
@@ -26,11 +27,12 @@ MOST_DRIFT = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class Right:
-    """What a command says: the window closed at *window_closed_at* (UTC), and whether a hold is known.
+    """What a command says: the window closed at *window_closed_at* (UTC), and whether a hold of everything is known.
 
+    What is in *keep* has to stay, and what of *elsewhere* this system finds: of those another one knows the tables.
     *still_held* is asked right before the commit, since a hold may have come while the rows were deleted.
-    With *deletion_id* the deletion is noted under it in the database. With *moved_clock* the database's clock isn't
-    compared, since a demo or a test has moved ours.
+    With *map_sha256* the data map has to be that one. With *deletion_id* the deletion is noted under it in the
+    database. With *moved_clock* the database's clock isn't compared, since a demo or a test has moved ours.
     """
 
     window_closed_at: datetime
@@ -38,6 +40,9 @@ class Right:
     still_held: StillHeld | None = None
     deletion_id: str | None = None
     moved_clock: bool = False
+    keep: tuple[Keep, ...] = ()
+    elsewhere: tuple[Keep, ...] = ()
+    map_sha256: str | None = None
 
 
 class RefusedError(Exception):
@@ -67,6 +72,13 @@ def check_command(right: Right, now: datetime) -> None:
         raise RefusedError("window_open", f"the window closes at {right.window_closed_at.isoformat()}")
     if right.held:
         raise RefusedError("held", "a legal hold is in force")
+
+
+def check_map(right: Right, map: DataMap) -> None:  # noqa: A002
+    """Refuse where the rows were counted by another data map than *map*: what one declares the other may not know."""
+    if right.map_sha256 is not None and right.map_sha256 != map.sha256:
+        details = f"the command was given by the data map {right.map_sha256[:12]}, here is {map.sha256[:12]}"
+        raise RefusedError("not_declared", f"{details}; bring the two to the same version")
 
 
 async def check_still(right: Right) -> None:
