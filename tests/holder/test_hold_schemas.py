@@ -78,7 +78,9 @@ def test_any_schema(ground: Ground, drawn: tuple[World, tuple[Keep, ...]], custo
             assert left == before
             return
         audited = [at for at in own - stays if at[0] in world.audited]
-        audit = len(audited) if any(isinstance(one.scope, OfTables) and "audit" in one.scope.tables for one in holds) else 0
+        audit = (
+            len(audited) if any(isinstance(one.scope, OfTables) and "audit" in one.scope.tables for one in holds) else 0
+        )
         event("kept" if stays or audit else "nothing to keep")
         assert isinstance(outcome, ErasedInPart if stays or audit else Erased)
         assert left == _others_and(world, customer, stays)
