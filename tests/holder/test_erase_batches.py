@@ -235,6 +235,30 @@ async def test_killed_at_any_statement_it_goes_on_where_it_was(database: Databas
     assert await everything(database) == await others(database)
 
 
+async def test_killed_at_any_statement_what_is_held_is_kept(database: Database, dsn: str) -> None:
+    """Whichever statement is the last of a process, the held rows and what they refer to are there in the end."""
+    rows, kept = await rows_of(database), await others(database)
+    reports = await database.fetch("select (r.*)::text from reports r where customer_id = $1 order by 1", LEAVING)
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.holder.killed", dsn, LEAVING, "reports", stdout=asyncio.subprocess.PIPE
+    )
+    output, _ = await child.communicate()
+    deleted, killed = map(int, output.split())
+    left = await everything(database)
+
+    assert child.returncode == 0
+    assert killed > 25
+    # The customer's own row is the only one that reports need.
+    assert deleted == rows - len(reports) - 1
+    assert {name: len(some) - len(kept[name]) for name, some in left.items() if some != kept[name]} == {
+        "customers": 1,
+        "reports": len(reports),
+    }
+    assert reports == await database.fetch(
+        "select (r.*)::text from reports r where customer_id = $1 order by 1", LEAVING
+    )
+
+
 def elsewhere(dsn: str, statement: str) -> None:
     """Run *statement* on another connection, and wait for it."""
 

@@ -22,7 +22,7 @@ alter table cases
         state is null or state ->> 'kind' <> 'certifying'
         or (jsonb_array_length(state -> 'after') > 0
             and not jsonb_path_exists(state, 'strict $.after[*] ? (@[2] > 0)', '{}', true)
-            and not jsonb_path_exists(state, 'lax $.after[*] ? (@[6] > 0)', '{}', true))),
+            and not jsonb_path_exists(state, 'strict $.after[*] ? (@[6] > 0)', '{}', true))),
     add constraint kept_only_what_is_held check (
         state is null or state ->> 'kind' <> 'keeping'
         or (jsonb_array_length(state -> 'after') > 0
