@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 
+from shared.datamap.names import reported
 from shared.errors import OperatorError
 from shared.holder.right import RefusedError
 from shared.objects import ObjectStore
@@ -173,7 +174,7 @@ def _declared(readings: tuple[Reading, ...]) -> tuple[HolderReading, ...]:
             holder=reading.holder,
             tables=tuple(
                 TableReading(
-                    table=one.table,
+                    table=reported(one.table),
                     own=one.own,
                     others=one.others,
                     fingerprint=one.fingerprint,

@@ -41,7 +41,10 @@ async def keep(work: Work, known: tuple[Reference, ...]) -> Kept:
     """
     if not work.holds:
         return Kept()
-    await work.connection.execute(LIST)
+    try:
+        await work.connection.execute(LIST)
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise RefusedError("failed", f"a list of what holds keep can't be made: {error}") from error
     await _check_persons(work)
     places = {table.name: place for place, table in enumerate(work.map.tables)}
     for table in work.map.tables:

@@ -31,8 +31,8 @@ class Right:
 
     What is in *keep* has to stay, and what of *elsewhere* this system finds: of those another one knows the tables.
     *still_held* is asked right before the commit, since a hold may have come while the rows were deleted.
-    With *map_sha256* the data map has to be that one. With *deletion_id* the deletion is noted under it in the
-    database. With *moved_clock* the database's clock isn't compared, since a demo or a test has moved ours.
+    With *deletion_id* the deletion is noted under it in the database. With *moved_clock* the database's clock isn't
+    compared, since a demo or a test has moved ours.
     """
 
     window_closed_at: datetime
@@ -42,7 +42,6 @@ class Right:
     moved_clock: bool = False
     keep: tuple[Keep, ...] = ()
     elsewhere: tuple[Keep, ...] = ()
-    map_sha256: str | None = None
 
 
 class RefusedError(Exception):
@@ -72,13 +71,6 @@ def check_command(right: Right, now: datetime) -> None:
         raise RefusedError("window_open", f"the window closes at {right.window_closed_at.isoformat()}")
     if right.held:
         raise RefusedError("held", "a legal hold is in force")
-
-
-def check_map(right: Right, map: DataMap) -> None:  # noqa: A002
-    """Refuse where the rows were counted by another data map than *map*: what one declares the other may not know."""
-    if right.map_sha256 is not None and right.map_sha256 != map.sha256:
-        details = f"the command was given by the data map {right.map_sha256[:12]}, here is {map.sha256[:12]}"
-        raise RefusedError("not_declared", f"{details}; bring the two to the same version")
 
 
 async def check_still(right: Right) -> None:

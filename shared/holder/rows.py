@@ -11,7 +11,7 @@ from . import ledger
 from .batches import erase_in_batches
 from .pace import Pace
 from .plan import left, plan
-from .right import RefusedError, Right, check_map
+from .right import RefusedError, Right
 from .scope import covers
 from .whole import erase_whole
 from .work import Work
@@ -67,7 +67,6 @@ async def erase(work: Work) -> Erasure:
     if work.noted_as:
         await ledger.prepare(work.connection)
     try:
-        check_map(work.right, work.map)
         work = replace(work, holds=covers(work.map, work.right.keep, work.right.elsewhere))
         first = await plan(work)
         outcome = await _erased(work, first)

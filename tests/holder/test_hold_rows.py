@@ -58,13 +58,14 @@ SOMEBODY = """
      where u.customer_id = $1 and u.manager_id is not null order by u.id limit 1
 """
 
+OF_ENROLMENTS = "select count(*) from {} t join enrolments e on e.id = t.enrolment_id where user_id = $1"
 ABOUT = {
     "users": "select count(*) from users where id = $1",
     "api_tokens": "select count(*) from api_tokens where user_id = $1",
     "enrolments": "select count(*) from enrolments where user_id = $1",
-    "completions": "select count(*) from completions c join enrolments e on e.id = c.enrolment_id where user_id = $1",
-    "quiz_attempts": "select count(*) from quiz_attempts c join enrolments e on e.id = c.enrolment_id where user_id = $1",
-    "certificates": "select count(*) from certificates c join enrolments e on e.id = c.enrolment_id where user_id = $1",
+    "completions": OF_ENROLMENTS.format("completions"),
+    "quiz_attempts": OF_ENROLMENTS.format("quiz_attempts"),
+    "certificates": OF_ENROLMENTS.format("certificates"),
     "feedback": "select count(*) from feedback where user_id = $1",
     "activity_log": "select count(*) from activity_log where user_id = $1",
 }

@@ -133,15 +133,15 @@ def test_under_a_hold_nothing_is_begun() -> None:
 
 
 def test_under_a_hold_of_a_part_the_rest_is_begun() -> None:
-    """What the command says has to stay goes along with the order, and with it which map and holds it knew."""
+    """What the command says has to stay goes along with the order, and with it which holds were known."""
     work = casework()
     keep = (Keep(hold_id="h", scope=OfTables(tables=("users",))),)
     work.tell(hold().model_copy(update={"scope": OfTables(tables=("users",))}))
-    work.tell(command().model_copy(update={"keep": keep, "holds": ("h", "g"), "map_sha256": "7" * 64}))
+    work.tell(command().model_copy(update={"keep": keep, "holds": ("h", "g")}))
 
     [(_, task)] = work.ordered
     assert isinstance(task, Erase)
-    assert (task.keep, task.holds, task.map_sha256) == (keep, ("h", "g"), "7" * 64)
+    assert (task.keep, task.holds) == (keep, ("h", "g"))
 
 
 def test_what_was_kept_is_looked_at_anew() -> None:

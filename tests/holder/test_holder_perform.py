@@ -36,7 +36,7 @@ from shared.objects import ObjectStore
 from shared.performer import Attempt
 from shared.settings import Settings, read_settings
 from shared.statecodec import StateCodec
-from tests.holder.platform_rows import LEAVING, PLATFORM, everything, others
+from tests.holder.platform_rows import LEAVING, everything, others
 
 if TYPE_CHECKING:
     import asyncpg
@@ -210,22 +210,6 @@ async def test_a_table_of_another_system(eraser: Eraser, database: Database, poo
     assert refused.answer == NotErased(reason="held")
     assert isinstance(ended.answer, Erased)
     assert await everything(database) == await others(database)
-
-
-async def test_another_map_than_the_one_that_was_counted_by(eraser: Eraser, database: Database) -> None:
-    """The map is fixed in the case: what one version declares another may not know."""
-    before = await everything(database)
-    ended = await eraser(
-        task("database").model_copy(update={"map_sha256": "0" * 64}), Attempt(uuid4(), 1, system_clock)
-    )
-    untouched = await everything(database) == before
-    same = await eraser(
-        task("database").model_copy(update={"map_sha256": PLATFORM.sha256}), Attempt(uuid4(), 1, system_clock)
-    )
-
-    assert ended.answer == NotErased(reason="not_declared")
-    assert untouched
-    assert isinstance(same.answer, Erased)
 
 
 @pytest.mark.parametrize(

@@ -273,7 +273,7 @@ def test_what_another_holder_has() -> None:
     work.perform(one_has_courses)
 
     told = {one.holder: [keep.scope.tables for keep in one.keep] for one in work.all(DeletionRequested)}  # type: ignore[union-attr]
-    assert told == {DATABASE: [("users",), ("users",)], **dict.fromkeys(HOLDERS[1:], [("courses",)])}
+    assert told == {DATABASE: [("users",), ("users",)], **{name: [("courses",)] for name in HOLDERS[1:]}}
     assert {one.holds for one in work.all(DeletionRequested)} == {("h1", "h2")}
 
 

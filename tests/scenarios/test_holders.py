@@ -114,7 +114,7 @@ async def test_hold_at_the_last_moment(made: Scene, watch: Watch) -> None:
 
 
 async def test_hold_of_a_part(made: Scene, watch: Watch) -> None:
-    """All but the held rows goes on time, and that is checked; the account is closed when they have gone by themselves."""
+    """All but the held rows goes on time, and that is checked; the account is closed when they have gone too."""
     customer, ended_at = made.ground.customers.late, datetime(2027, 12, 31, 23, tzinfo=UTC)
     await _end(made, customer, ended_at)
     closes_at = ended_at + WINDOW
