@@ -253,7 +253,17 @@ def test_a_hold_that_its_holder_heard_of_first() -> None:
 )
 def test_a_name_that_nobody_knows_concerns_everybody(scope: OfTables | OfCategories) -> None:
     """A table or a category that was seen at no holder is perhaps a mistake: all are told, and each has to know it."""
-    work = commanded(scope=scope)
+
+    def all_are_users(task: Task) -> Outcome:
+        done = performed(task)
+        tables = readings(HOLDERS, own=10)
+        users = tuple(one.model_copy(update={"category": "user"}) for one in tables[0].tables)
+        return done.model_copy(update={"readings": tuple(one.model_copy(update={"tables": users}) for one in tables)})
+
+    work = casework()
+    work.tell(contract(), terminated(), hold(OVER, scope=scope))
+    work.until(CLOSES)
+    work.perform(all_are_users)
 
     assert [one.keep[0].scope for one in work.all(DeletionRequested)] == [scope] * len(HOLDERS)
 
