@@ -211,6 +211,22 @@ async def test_a_row_that_is_written_late_under_a_hold_stays(database: Database,
     assert counts(outcome.kept)["reports"] == reports + 1
 
 
+async def test_what_the_deletion_itself_writes_under_a_hold_stays(database: Database) -> None:
+    """A trigger that notes each row that goes in a held table adds to what is held; nothing of it is deleted."""
+    await database.execute("""
+        create function told() returns trigger language plpgsql
+            as 'begin insert into reports (customer_id, title, figures, made_at) values (''acme'', ''x'', ''{}'', now());
+                return null; end';
+        create trigger told after delete on certificates for each row execute function told()
+    """)
+    reports = await database.fetchval("select count(*) from reports where customer_id = $1", LEAVING)
+    outcome = await erased(database, held(OfTables(tables=("reports",))))
+
+    assert isinstance(outcome, ErasedInPart)
+    assert counts(outcome.kept)["reports"] == reports + counts(outcome.deleted)["certificates"]
+    assert counts(outcome.deleted)["reports"] == 0
+
+
 async def test_a_trigger_that_changes_a_kept_row_stops_it(database: Database) -> None:
     """A kept row is as untouched as another customer's."""
     await database.execute("""
