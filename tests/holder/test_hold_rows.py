@@ -215,7 +215,8 @@ async def test_what_the_deletion_itself_writes_under_a_hold_stays(database: Data
     """A trigger that notes each row that goes in a held table adds to what is held; nothing of it is deleted."""
     await database.execute("""
         create function told() returns trigger language plpgsql
-            as 'begin insert into reports (customer_id, title, figures, made_at) values (''acme'', ''x'', ''{}'', now());
+            as 'begin insert into reports (customer_id, title, figures, made_at)
+                       values (''acme'', ''x'', ''{}'', now());
                 return null; end';
         create trigger told after delete on certificates for each row execute function told()
     """)
