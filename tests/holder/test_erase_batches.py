@@ -84,6 +84,27 @@ async def test_a_hold_that_comes_half_way_saves_what_is_left(database: Database)
     assert total(after.deleted) == rows
 
 
+async def test_what_an_earlier_try_deleted_is_told(database: Database) -> None:
+    """A try that was cut off and one that a hold stops before it begins are one answer: what went is not forgotten."""
+    asked: list[bool] = []
+
+    async def cut_off() -> bool:
+        asked.append(True)
+        if len(asked) > 3:
+            raise ConnectionError
+        return False
+
+    with pytest.raises(ConnectionError):
+        await erased(database, replace(expired(), deletion_id="d-1", still_held=cut_off))
+    left = await rows_of(database)
+    held = await erased(database, replace(expired(), deletion_id="d-1", held=True))
+
+    assert isinstance(held, NotErased)
+    assert held.reason == "held"
+    assert total(held.deleted) > 0
+    assert total(held.saved) == left
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
