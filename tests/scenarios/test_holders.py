@@ -25,6 +25,7 @@ from shared.events.platform import (
 from shared.events.retention import AccountClosed, DeletionRequested, DeletionStalled, RetentionExpired
 from shared.objects import ObjectStore
 from shared.settings import Settings
+from shared.signing.sshsig import ARCHIVE, CERTIFICATE
 from tests.scenarios.phrases import contract
 from tests.scenarios.scene import Scene, scene
 from tests.scenarios.waits import until
@@ -40,7 +41,8 @@ WINDOW = timedelta(days=91)
 async def made(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
     """Fill a platform and start every service but the one that deletes; three contracts are known."""
     async with scene(settings, tmp_path_factory.mktemp("scene"), *OWNERS) as one:
-        ground.make_sure_of_keys(one.ground.keys)
+        ground.make_sure_of_keys(one.ground.keys, CERTIFICATE)
+        ground.make_sure_of_keys(one.ground.exporter_keys, ARCHIVE)
         await ground.fill(one.ground)
         try:
             workers = [await one.start(name) for name in ("retention", "exporter", "mailer")]
