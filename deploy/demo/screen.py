@@ -17,7 +17,7 @@ from shared.decision import Fact
 from shared.events.event import Event
 from shared.events.exporter import ExportReady, ExportRefused
 from shared.events.notice import ContractTerminated, DeadlineApproaching, NoticeAccepted, NoticeRejected
-from shared.events.platform import DeletionAcknowledged, Erased, LegalHoldPlaced, LegalHoldReleased
+from shared.events.platform import DeletionAcknowledged, ErasedInPart, LegalHoldPlaced, LegalHoldReleased, NotErased
 from shared.events.retention import AccountClosed, DeletionRequested, DeletionStalled
 
 from .ground import Customers
@@ -53,8 +53,10 @@ def _refused(event: ExportRefused) -> str:
 
 def _answered(event: DeletionAcknowledged) -> str:
     outcome = event.outcome
-    what = f"{sum(one.rows for one in outcome.deleted):,} deleted" if isinstance(outcome, Erased) else outcome.reason
-    return f"{event.holder}: {what}"
+    if isinstance(outcome, NotErased):
+        return f"{event.holder}: {outcome.reason}"
+    kept = f", {sum(one.rows for one in outcome.kept):,} kept" if isinstance(outcome, ErasedInPart) else ""
+    return f"{event.holder}: {sum(one.rows for one in outcome.deleted):,} deleted{kept}"
 
 
 def _told_of(event: DeadlineApproaching) -> str:

@@ -11,7 +11,7 @@ from shared.decision import Decided
 from shared.events.exporter import ExportDeleted
 from shared.events.platform import DeletionAcknowledged, NotErased
 from shared.events.platform import Erased as ErasedAnswer
-from shared.holds import held
+from shared.holds import Hold, in_force
 from shared.window import Window, window_of
 from shared.windowchanges import applied
 
@@ -28,16 +28,30 @@ def window_under(known: Known, policy: ExporterPolicy) -> Window | None:
     return applied(window_of(known.contracts, policy.window_days), known.changes)
 
 
-def objection(known: Known, window_closed_at: datetime, now: datetime, policy: ExporterPolicy) -> Refusal | None:
+def objection(state: Deleting, now: datetime, policy: ExporterPolicy) -> Refusal | None:
     """Tell why nothing may be deleted, as far as this service itself knows; None if it may."""
-    if held(known.holds, now):
+    if held_here(state, now):
         return "held"
-    window = window_under(known, policy)
+    window = window_under(state.known, policy)
     if window is None:
         return "contract_active"
     if now < window.closes_at:
         return "window_open"
-    return "clock" if now < window_closed_at else None
+    return "clock" if now < state.window_closed_at else None
+
+
+def held_here(state: Deleting, now: datetime) -> bool:
+    """Tell whether a hold keeps the archives: each of them is of every category and every person, or all at once.
+
+    Only a hold of tables can be of others' alone, as whoever commands knows; not if it was placed anew since.
+    """
+    return any(not _elsewhere(hold, state) for hold in in_force(state.known.holds, now))
+
+
+def _elsewhere(hold: Hold, state: Deleting) -> bool:
+    if hold.holds_everything or hold.scope != "table" or hold.hold_id not in state.elsewhere:
+        return False
+    return None not in (hold.placed_at, state.commanded_at) and hold.placed_at <= state.commanded_at  # type: ignore[operator]
 
 
 def go_on(state: Deleting, now: datetime, policy: ExporterPolicy) -> Decision:
@@ -45,7 +59,7 @@ def go_on(state: Deleting, now: datetime, policy: ExporterPolicy) -> Decision:
     known = state.known
     if known.building:
         return Decided(state)
-    reason = objection(known, state.window_closed_at, now, policy)
+    reason = objection(state, now, policy)
     if reason is not None:
         return Decided(Keeping(known), (refused(state.known.customer_id, state.deletion_id, reason, now, policy),))
     known = replace(known, attempts=known.attempts + 1)

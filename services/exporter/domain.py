@@ -140,17 +140,21 @@ def early_deletion_accepted(
 def deletion_requested(
     state: State, event: DeletionRequested, now: datetime, policy: ExporterPolicy
 ) -> Decision[State]:
-    """Delete the archives, if this service too sees the right to; otherwise answer why not (P7, P8)."""
+    """Delete the archives, if this service too sees the right to; otherwise answer why not (P7, P8).
+
+    No part of an archive can be spared.
+    """
     if event.holder != policy.holder:
         return Ignored("for another holder")
     if isinstance(state, Deleting):
         return Ignored("a deletion is under way")
     if not state.known.contracts:
         return Premature("no contract of the customer is known yet", now + policy.unknown_customer_wait)
-    reason = objection(state.known, event.window_closed_at, now, policy)
+    begun = Deleting(state.known, event.deletion_id, event.window_closed_at, event.holds, now)
+    reason = "held" if event.keep else objection(begun, now, policy)
     if reason is not None:
         return Decided(state, (refused(event.customer_id, event.deletion_id, reason, now, policy),))
-    return go_on(Deleting(state.known, event.deletion_id, event.window_closed_at), now, policy)
+    return go_on(begun, now, policy)
 
 
 # Who reacts to what. The events that this service reads are the keys.
@@ -176,7 +180,7 @@ def archive_built(state: State, event: ArchiveBuilt, now: datetime, policy: Expo
     known = replace(_without(known, event), archives=(*known.archives, Copy(event.export_id, event.place)))
     if not isinstance(state, Keeping):
         failed = () if building is None else (_failed(building, event.customer_id, "deletion_requested"),)
-        return _also(go_on(Deleting(known, state.deletion_id, state.window_closed_at), now, policy), failed)
+        return _also(go_on(_under_way(state, known), now, policy), failed)
     if building is None:
         return Decided(Keeping(known))
     if event.snapshot_at >= _until(known, building, policy):
@@ -184,6 +188,13 @@ def archive_built(state: State, event: ArchiveBuilt, now: datetime, policy: Expo
         # has begun is not asked: another service's event may be on its way.
         return Decided(Keeping(known), (_failed(building, event.customer_id, "window_closed"),))
     return Decided(Keeping(known), (_ready(building, event),))
+
+
+def _under_way(state: Deleting | Erased, known: Known) -> Deleting:
+    """Go on deleting with what is *known* now; an archive that turned up late begins it again."""
+    if isinstance(state, Deleting):
+        return replace(state, known=known)
+    return Deleting(known, state.deletion_id, state.window_closed_at)
 
 
 def build_failed(state: State, event: BuildFailed, now: datetime, policy: ExporterPolicy) -> Decision[State]:
@@ -194,7 +205,7 @@ def build_failed(state: State, event: BuildFailed, now: datetime, policy: Export
     known = _without(state.known, event)
     if not isinstance(state, Keeping):
         failed = (_failed(building, event.customer_id, "deletion_requested"),)
-        return _also(go_on(Deleting(known, state.deletion_id, state.window_closed_at), now, policy), failed)
+        return _also(go_on(_under_way(state, known), now, policy), failed)
     if building.attempt >= policy.attempts or _expired_at(known, building.until):
         return Decided(Keeping(known), (_failed(building, event.customer_id, event.reason),))
     return _build(known, replace(building, attempt=building.attempt + 1))

@@ -20,7 +20,6 @@ from shared.events.vocabulary import TableCount
 from shared.holder.declaration import PostgresHolder, S3Holder
 from shared.holder.objects import erase_objects
 from shared.holder.right import Right
-from shared.holds import held
 from shared.objects import ObjectStore
 from shared.performer import Attempt, Performance
 from shared.settings import Settings
@@ -33,6 +32,7 @@ from .archive.asked import language_of, named_formats, scope_of
 from .archive.build import Order, Progress, Sources, build
 from .archive.faults import ArchiveError
 from .archive.proof import KeptObject, Proven, Scratch, prove
+from .deletion import held_here
 from .states import Deleting, State
 from .tasks import ArchiveBuilt, ArchivesDeleted, BuildArchive, BuildFailed, DeleteArchives, DeleteFailed
 
@@ -124,7 +124,7 @@ class Exporting:
         state = None if text is None else _states.load(text)
         if not isinstance(state, Deleting) or state.deletion_id != task.deletion_id:
             return None
-        return Right(state.window_closed_at, held=held(state.known.holds, now))
+        return Right(state.window_closed_at, held=held_here(state, now))
 
     @property
     def _scratch_dsn(self) -> str:

@@ -61,11 +61,16 @@ class Keeping(Struct, frozen=True, tag_field="kind", tag="keeping"):
 
 
 class Deleting(Struct, frozen=True, tag_field="kind", tag="deleting"):
-    """The command to delete was taken on; while an archive is still *building* in known, its end is waited for."""
+    """The command to delete was taken on; while an archive is still *building* in known, its end is waited for.
+
+    The holds *elsewhere* were known by then, at *commanded_at*, not to concern the archives.
+    """
 
     known: Known
     deletion_id: str
     window_closed_at: datetime
+    elsewhere: tuple[str, ...] = ()
+    commanded_at: datetime | None = None
 
 
 class Erased(Struct, frozen=True, tag_field="kind", tag="erased"):

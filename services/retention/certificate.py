@@ -287,7 +287,8 @@ def _prove(facts: Certify) -> None:
     answered, checked = {one.holder for one in facts.answers}, {one.holder for one in facts.after if one.tables}
     if not answered or answered - checked:
         raise NotProvenError("not_checked", f"answered: {sorted(answered)}, but checked: {sorted(checked)}")
-    left = [*_left(facts.answers), *(f"{at.holder} {one.table}" for at in facts.after for one in at.tables if one.own)]
+    read = [(at.holder, one) for at in facts.after for one in at.tables]
+    left = [*_left(facts.answers), *(f"{holder} {one.table}" for holder, one in read if one.own or one.kept)]
     if left:
         raise NotProvenError("residue", f"something is left: {', '.join(left)}")
     holding = [hold.hold_id for hold in facts.holds if _holds(hold)]

@@ -15,13 +15,12 @@ from shared.settings import read_settings
 from shared.statecodec import StateCodec
 
 from .course import deletion_id
-from .right import total
-from .states import Awaiting, Held, Seen, Stalled, State
+from .states import Awaiting, Held, Keeping, Stalled, State, window_of_state
 
 if TYPE_CHECKING:
     from asyncpg import Connection
 
-Waiting: TypeAlias = Awaiting | Held | Stalled
+Waiting: TypeAlias = Awaiting | Held | Keeping | Stalled
 _states: StateCodec[State] = StateCodec(State)
 
 
@@ -52,34 +51,43 @@ async def _found(customer: str | None, limit: int) -> list[tuple[str, Waiting]]:
 async def _read(connection: Connection, customer: str | None, limit: int) -> list[tuple[str, Waiting]]:
     rows = await connection.fetch(WAITING, customer, limit)
     states = ((row["customer_id"], _states.load(row["state"])) for row in rows)
-    return [(who, state) for who, state in states if isinstance(state, Awaiting | Held | Stalled)]
+    return [(who, state) for who, state in states if isinstance(state, Waiting)]
 
 
 def _told(customer: str, state: Waiting) -> dict[str, Any]:
-    deletion = state.deletion if isinstance(state, Stalled) else None
-    seen = _seen(state)
+    deletion = state.deletion if isinstance(state, Keeping | Stalled) else None
+    counts = _counts(state)
     return {
         "customer": customer,
-        "deletion": deletion.deletion_id if deletion is not None else deletion_id(state.known, state.window),
+        "deletion": deletion.deletion_id if deletion is not None else deletion_id(state.known, window_of_state(state)),
         "missing": _missing(state),
-        "holders": list(state.holders) if isinstance(state, Stalled) else [],
+        "holders": _holders(state),
         "holds": [hold.hold_id for hold in state.known.holds if hold.active],
         "customers_due": state.load.due if isinstance(state, Awaiting) else None,
-        "rows": total(seen),
-        "counts": [{"holder": row.holder, "table": row.table, "rows": row.own} for row in seen],
+        "rows": sum(rows for _, _, rows in counts),
+        "counts": [{"holder": holder, "table": table, "rows": rows} for holder, table, rows in counts],
     }
 
 
-def _seen(state: Waiting) -> tuple[Seen, ...]:
-    if isinstance(state, Awaiting):
-        return state.seen
-    return state.deletion.before if isinstance(state, Stalled) and state.deletion is not None else ()
+def _holders(state: Waiting) -> list[str]:
+    if isinstance(state, Keeping):
+        return [holder.name for holder in state.deletion.holders if holder.status == "kept"]
+    return list(state.holders) if isinstance(state, Stalled) else []
+
+
+def _counts(state: Waiting) -> list[tuple[str, str, int]]:
+    """Give, by holder and table, what would be deleted, or what is kept."""
+    if isinstance(state, Keeping):
+        return [(row.holder, row.table, row.kept) for row in state.after if row.kept]
+    before = state.deletion.before if isinstance(state, Stalled) and state.deletion is not None else ()
+    seen = state.seen if isinstance(state, Awaiting) else before
+    return [(row.holder, row.table, row.own) for row in seen]
 
 
 def _missing(state: Waiting) -> list[str]:
     if isinstance(state, Awaiting):
         return list(state.missing)
-    return ["held"] if isinstance(state, Held) else [state.reason]
+    return ["held"] if isinstance(state, Held | Keeping) else [state.reason]
 
 
 def _lines(one: dict[str, Any]) -> Iterator[str]:
@@ -97,6 +105,6 @@ def _lines(one: dict[str, Any]) -> Iterator[str]:
 WAITING = """
 -- waiting: what somebody has to look at
 select customer_id, state::text as state from cases
- where state ->> 'kind' in ('awaiting', 'held', 'stalled') and ($1::text is null or customer_id = $1)
+ where state ->> 'kind' in ('awaiting', 'held', 'keeping', 'stalled') and ($1::text is null or customer_id = $1)
  order by customer_id limit $2
 """

@@ -11,11 +11,11 @@ from shared.days import first_moment
 from shared.decision import Decided
 from shared.events.event import Event
 from shared.events.retention import AccountClosed, RetentionExpired, StallReason
-from shared.holds import Hold, Holds, all_held
+from shared.holds import Hold, Holds, all_held, in_force
 from shared.window import Window
 
 from .expiry import expiring
-from .holders import Trouble, again_at, all_again, chased, in_trouble, not_commanded, stalled_event, told
+from .holders import Trouble, again_at, all_again, chased, in_trouble, kept_at, not_commanded, stalled_event, told
 from .late import hold_answers
 from .policy import RetentionPolicy
 from .proof import certify, copies, readings
@@ -29,6 +29,7 @@ from .states import (
     Deletion,
     Held,
     InWindow,
+    Keeping,
     Known,
     Load,
     Seen,
@@ -37,8 +38,9 @@ from .states import (
     State,
     Surveying,
     Unknown,
+    window_of_state,
 )
-from .tasks import Certified, Check, Survey
+from .tasks import Certified, Check, HeldAt, Survey
 from .telling import announced as told_of
 from .telling import in_window, warned_late
 
@@ -153,20 +155,26 @@ def with_answers(
     commanded = {holder.name for holder in deletion.holders}
     missing = tuple(not_commanded(one.name, now) for one in policy.holders if one.name not in commanded)
     deletion = replace(deletion, holders=(*deletion.holders, *missing))
-    if any(holder.status != "erased" for holder in deletion.holders):
+    if any(holder.status not in ("erased", "kept") for holder in deletion.holders):
         return Decided(Deleting(known, deletion), events)
-    return check(known, deletion, policy, events)
+    return check(known, deletion, now, policy, events)
 
 
-def check(known: Known, deletion: Deletion, policy: RetentionPolicy, events: tuple[Event, ...] = ()) -> Decision:
-    """Have it looked at, by another way, whether all is gone."""
+def check(
+    known: Known, deletion: Deletion, now: datetime, policy: RetentionPolicy, events: tuple[Event, ...] = ()
+) -> Decision:
+    """Have it looked at, by another way, whether all is gone that nothing holds."""
     known = replace(known, attempts=known.attempts + 1)
+    names = tuple(holder.name for holder in deletion.holders if holder.name not in policy.access_only)
+    holds = in_force(known.holds, now)
+    held = (HeldAt(holder=name, keep=kept_at(name, deletion.before, holds)) for name in names)
     task = Check(
         customer_id=known.customer_id,
         deletion_id=deletion.deletion_id,
         attempt=known.attempts,
-        holders=tuple(holder.name for holder in deletion.holders if holder.name not in policy.access_only),
+        holders=names,
         before=readings(deletion.before),
+        held=tuple(one for one in held if one.keep),
     )
     return Decided(Checking(known, deletion), events, (task,))
 
@@ -208,22 +216,24 @@ def closed(state: Certifying, event: Certified, now: datetime, policy: Retention
     )
 
 
-def reviewed(state: Held, now: datetime, policy: RetentionPolicy) -> Decision:
+def reviewed(state: Held | Keeping, now: datetime, policy: RetentionPolicy) -> Decision:
     """Tell whoever answers for the holds that they have to be looked at again."""
-    due = tuple(hold for hold in _to_review(state) if first_moment(*_review(hold, state.window)) <= now)
+    window = window_of_state(state)
+    due = tuple(hold for hold in _to_review(state) if first_moment(*_review(hold, window)) <= now)
     names = tuple(hold.hold_id for hold in due)
     known = replace(state.known, reviewed=(*state.known.reviewed, *map(_reviewed, due)))
     trouble = Trouble("hold_review", holds=names)
-    event = stalled_event(known, deletion_id(known, state.window), trouble, 1, policy)
+    event = stalled_event(known, deletion_id(known, window), trouble, 1, policy)
     return Decided(replace(state, known=known), (event,))
 
 
-def review_due(state: Held) -> datetime | None:
+def review_due(state: Held | Keeping) -> datetime | None:
     """Tell when the next hold has to be looked at again."""
-    return min((first_moment(*_review(hold, state.window)) for hold in _to_review(state)), default=None)
+    window = window_of_state(state)
+    return min((first_moment(*_review(hold, window)) for hold in _to_review(state)), default=None)
 
 
-def _to_review(state: Held) -> Holds:
+def _to_review(state: Held | Keeping) -> Holds:
     return tuple(
         hold
         for hold in state.known.holds
@@ -267,7 +277,7 @@ def again(state: Stalled, now: datetime, policy: RetentionPolicy) -> Decision:
         return certificate(state.known, state.deletion, state.after, state.checked_at, policy=policy)
     if state.reason == "residue":
         return chase(state.known, all_again(state.deletion, now), now, policy)
-    return check(state.known, state.deletion, policy)
+    return check(state.known, state.deletion, now, policy)
 
 
 def deletion_id(known: Known, window: Window) -> str:

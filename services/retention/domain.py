@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from msgspec.structs import replace
 
 from shared import contracts, holds
-from shared.decision import Decided, Decision, Domain, Ignored, Input, Outcome, Overdue, Woke
+from shared.decision import Decided, Decision, Domain, Ignored, Input, Outcome, Overdue, Premature, Woke
 from shared.events.event import Event
 from shared.events.exporter import ExportReady
 from shared.events.notice import ContractTerminated
@@ -31,7 +31,7 @@ from . import course
 from .early import early_accepted, early_objection, transferred
 from .expiry import upgraded
 from .holders import Trouble, answered, outcomes, stalled_event, told, with_holders
-from .holding import hold_placed, hold_released
+from .holding import freed, hold_placed, hold_released
 from .journal import noted
 from .policy import RetentionPolicy
 from .proof import maps, objection, seen, unread
@@ -46,6 +46,7 @@ from .states import (
     Deleting,
     Informed,
     InWindow,
+    Keeping,
     Load,
     Ready,
     Stalled,
@@ -68,7 +69,7 @@ from .tasks import (
     Upgraded,
 )
 from .telling import restated
-from .waking import wakes_at, woke
+from .waking import hold_ended, wakes_at, woke
 
 # Any: each reaction takes the one type of event that it stands under in the table.
 Reaction: TypeAlias = Callable[[State, Any, datetime, RetentionPolicy], Decision[State]]
@@ -95,8 +96,25 @@ def decide(state: State, given: Input, now: datetime, policy: RetentionPolicy) -
     event = given.event if isinstance(given, Overdue) else given
     if not state.known.customer_id:
         state = replace(state, known=replace(state.known, customer_id=event.customer_id))
+    if hold_ended(state.known, now):
+        return _stamped(given, _after_the_hold(state, event, now, policy), now, policy)
+    return _stamped(given, _react(state, event, now, policy), now, policy)
+
+
+def _react(state: State, event: Event | Outcome, now: datetime, policy: RetentionPolicy) -> Decision[State]:
     reaction = OUTCOMES[type(event)] if isinstance(event, Outcome) else REACTIONS[type(event)]
-    return _stamped(given, reaction(state, event, now, policy), now, policy)
+    return reaction(state, event, now, policy)
+
+
+def _after_the_hold(state: State, event: Event | Outcome, now: datetime, policy: RetentionPolicy) -> Decision[State]:
+    """Let go on what a hold kept that has come to its end; *event* was read before the waking that would have."""
+    first = freed(state, state.known, now, policy)
+    then = _react(first.state if isinstance(first, Decided) else state, event, now, policy)
+    if not isinstance(first, Decided) or isinstance(then, Premature):
+        return then
+    if not isinstance(then, Decided):
+        return first
+    return Decided(then.state, (*first.events, *then.events), (*first.tasks, *then.tasks))
 
 
 def contract_registered(
@@ -129,7 +147,7 @@ def deletion_acknowledged(
         return Ignored("not one of the holders that were commanded")
     if holder.status == "erased":
         return Ignored("the holder has answered")
-    news = answered(holder, event, now, policy, held=holds.held(state.known.holds, now))
+    news = answered(holder, event, now, policy, holds.in_force(state.known.holds, now))
     events: tuple[Event, ...] = ()
     if news.status == "refused":
         trouble = Trouble(told(news), (news.name,))
@@ -239,13 +257,18 @@ def surveyed(state: State, event: Surveyed, now: datetime, policy: RetentionPoli
 
 
 def checked(state: State, event: Checked, now: datetime, policy: RetentionPolicy) -> Decision[State]:
-    """Call the deletion complete only if nothing is left, everything was read and nobody else was touched."""
+    """Call the deletion complete only if nothing is left, everything was read and nobody else was touched.
+
+    What a hold keeps is left; it is complete when that has gone as well.
+    """
     if not isinstance(state, Checking) or not _proves(state, event, now):
         return Ignored("no check is awaited")
     deletion, after = state.deletion, seen(event.readings)
     against = objection(state.known, deletion, after, policy)
     if against is not None:
         return course.stall(state, *against, now, policy)
+    if holds.held(state.known.holds, now) or any(row.kept for row in after):
+        return Decided(Keeping(state.known, deletion, after, now))
     completed = DeletionCompleted(
         customer_id=event.customer_id,
         deletion_id=deletion.deletion_id,
@@ -266,7 +289,7 @@ def proof_failed(state: State, event: ProofOutcome, now: datetime, policy: Reten
     """Tell an operator that a step of the proof failed, and try it again later."""
     if not isinstance(state, _FAILS_AT[type(event)]) or not _awaited(state, event):
         return Ignored("no such step is awaited")
-    if not isinstance(state, Surveying) and holds.held(state.known.holds, now):
+    if not isinstance(state, Surveying) and _held_up(state, now):
         return Ignored("a hold keeps it; the step is made again when that is over")
     return course.stall(state, "check_failed", (), now, policy)
 
@@ -314,7 +337,13 @@ def _awaited(state: Surveying | Checking | Certifying, event: ProofOutcome) -> b
 
 def _proves(state: Checking | Certifying, event: ProofOutcome, now: datetime) -> bool:
     """Tell whether *event* is the outcome of the step ordered last, and nothing holds it up."""
-    return _awaited(state, event) and not holds.held(state.known.holds, now)
+    return _awaited(state, event) and not _held_up(state, now)
+
+
+def _held_up(state: Checking | Certifying, now: datetime) -> bool:
+    """Tell whether a hold keeps the step from counting: one of a part lets it be checked what that part is."""
+    known = state.known.holds
+    return holds.held(known, now) if isinstance(state, Certifying) else holds.all_held(known, now)
 
 
 def _stamped(given: Input, decision: Decision[State], now: datetime, policy: RetentionPolicy) -> Decision[State]:

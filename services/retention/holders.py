@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
 from msgspec.structs import replace
 
-from shared.events.platform import DeletionAcknowledged, Erased
+from shared.events.platform import DeletionAcknowledged, Erased, ErasedInPart, NotErased, OfTables
 from shared.events.retention import DeletionRequested, DeletionStalled, HolderOutcome, Keep, StallReason
 from shared.events.vocabulary import TableCount
 from shared.holds import Hold, Holds, in_force, scope_of
@@ -31,15 +32,18 @@ def not_commanded(name: str, now: datetime) -> Holder:
 
 
 def answered(
-    holder: Holder, event: DeletionAcknowledged, now: datetime, policy: RetentionPolicy, *, held: bool
+    holder: Holder, event: DeletionAcknowledged, now: datetime, policy: RetentionPolicy, holds: Holds
 ) -> Holder:
     """Note a holder's answer: erased only if nothing remains of what it deleted and it shows that it touched nobody.
 
-    *held*: a legal hold is in force, so that who refuses because of it isn't asked again before it is over.
+    So it is with what it kept, besides which nothing may remain.
+    *holds* are in force: who refuses though it was told of all of them isn't asked again before one is over.
     """
-    if not isinstance(event.outcome, Erased):
+    if isinstance(event.outcome, NotErased):
         reason = event.outcome.reason
-        due = None if held and reason == "held" else again_at(holder.sent, now, policy)
+        due: datetime | None = again_at(holder.sent, now, policy)
+        if holds and reason == "held":
+            due = None if {hold.hold_id for hold in holds} <= {*holder.told} else now
         return replace(holder, status="refused", reason=reason, due=due, deleted=_sum(holder, event.outcome.deleted))
     noted = _with_counts(holder, event.outcome, event.answered_at)
     if _residue(event.outcome):
@@ -47,7 +51,16 @@ def answered(
     if _touched_others(event.outcome) or (policy.bystanders == "in_transaction" and _silent_on_others(event.outcome)):
         # Doing it again could only hide what happened: an operator has to look, and then the holder answers again.
         return replace(noted, status="refused", reason="bystanders", due=None)
-    return replace(noted, status="erased", reason="", due=None)
+    if noted.kept and not _kept_by(noted, holds):
+        # For a hold that we don't know, or that is over: it is asked again when it may have heard the same.
+        return replace(noted, status="refused", reason="held", due=again_at(holder.sent, now, policy))
+    status: Literal["kept", "erased"] = "kept" if noted.kept else "erased"
+    return replace(noted, status=status, reason="", due=None)
+
+
+def _kept_by(holder: Holder, holds: Holds) -> bool:
+    by = {hold_id for hold_id, _, _ in holder.held}
+    return bool(by) and by <= {hold.hold_id for hold in holds}
 
 
 def chased(
@@ -81,19 +94,29 @@ def _commanded(holder: Holder, command: DeletionRequested, now: datetime) -> Hol
         sent=holder.sent + 1,
         commanded_at=holder.commanded_at if holder.sent else now,
         due=command.respond_by,
+        told=command.holds,
     )
 
 
 def released(deletion: Deletion, now: datetime) -> Deletion:
-    """Let what waited for a hold go on: who refused because of it, or ran out of time meanwhile, is due now."""
+    """Let what waited for a hold go on: who refused or kept because of it, or ran out of time meanwhile, is due now."""
     return with_holders(
         deletion,
         {
-            holder.name: replace(holder, status="late", reason=holder.reason or "unanswered", due=now)
+            holder.name: replace(holder, status="late", reason=_waited_for(holder), due=now)
             for holder in deletion.holders
-            if holder.reason == "held" or (holder.status != "erased" and holder.due is not None and holder.due <= now)
+            if waited(holder) or (holder.status != "erased" and holder.due is not None and holder.due <= now)
         },
     )
+
+
+def waited(holder: Holder) -> bool:
+    """Tell whether *holder* has something left because of a hold."""
+    return holder.status == "kept" or holder.reason == "held"
+
+
+def _waited_for(holder: Holder) -> str:
+    return "held" if waited(holder) else holder.reason or "unanswered"
 
 
 def all_again(deletion: Deletion, now: datetime) -> Deletion:
@@ -185,25 +208,42 @@ def _command(known: Known, deletion: Deletion, name: str, now: datetime, policy:
         policy_version=known.policy_version,
         respond_by=now + patience,
         keep=kept_at(name, deletion.before, in_force(known.holds, now)),
+        holds=tuple(hold.hold_id for hold in in_force(known.holds, now)),
         map_sha256=dict(deletion.maps).get(name),
     )
 
 
 def kept_at(name: str, seen: tuple[Seen, ...], holds: Holds) -> tuple[Keep, ...]:
-    """Tell which of *holds* concern the holder *name*, as far as it was seen what it has; in doubt one does."""
+    """Tell which of *holds* concern the holder *name*, as far as it was seen what it has; in doubt one does.
+
+    Of the tables of a hold only those are named that were seen here, or nowhere: whoever gets them has to know them.
+    """
+    elsewhere = {row.table for row in seen if row.holder != name} - {row.table for row in seen if row.holder == name}
     mine = [row for row in seen if row.holder == name]
-    return tuple(Keep(hold_id=hold.hold_id, scope=scope_of(hold)) for hold in holds if _concerns(hold, mine))
+    return tuple(_keep(hold, elsewhere) for hold in holds if _concerns(hold, seen, mine, elsewhere))
 
 
-def _concerns(hold: Hold, mine: list[Seen]) -> bool:
+def _keep(hold: Hold, elsewhere: set[str]) -> Keep:
+    scope = scope_of(hold)
+    if isinstance(scope, OfTables):
+        here = tuple(name for name in scope.tables if name not in elsewhere)
+        # Without a name it would be everything.
+        scope = OfTables(tables=here) if here else scope
+    return Keep(hold_id=hold.hold_id, scope=scope, basis=hold.basis)
+
+
+def _concerns(hold: Hold, seen: tuple[Seen, ...], mine: list[Seen], elsewhere: set[str]) -> bool:
     if hold.scope == "table" and hold.names and mine:
-        return any(row.table in hold.names for row in mine)
+        return not elsewhere.issuperset(hold.names)
     if hold.scope == "category" and hold.names and mine and all(row.category for row in mine):
-        return any(row.category in hold.names for row in mine)
+        # A category that nobody has is perhaps a mistake.
+        unseen = set(hold.names) - {row.category for row in seen}
+        return bool(unseen) or any(row.category in hold.names for row in mine)
     return True
 
 
-def _with_counts(holder: Holder, outcome: Erased, answered_at: datetime) -> Holder:
+def _with_counts(holder: Holder, outcome: Erased | ErasedInPart, answered_at: datetime) -> Holder:
+    in_part = outcome if isinstance(outcome, ErasedInPart) else None
     return replace(
         holder,
         answered_at=answered_at,
@@ -213,6 +253,8 @@ def _with_counts(holder: Holder, outcome: Erased, answered_at: datetime) -> Hold
             (other.table, other.rows_before, other.rows_after, other.before, other.after)
             for other in outcome.bystanders
         ),
+        kept=tuple((count.table, count.rows) for count in in_part.kept if count.rows) if in_part else (),
+        held=tuple((one.hold_id, one.table, one.rows) for one in in_part.held) if in_part else (),
     )
 
 
@@ -223,18 +265,18 @@ def _sum(holder: Holder, more: Iterable[TableCount]) -> tuple[Rows, ...]:
     return tuple(sorted(deleted.items()))
 
 
-def _residue(outcome: Erased) -> bool:
+def _residue(outcome: Erased | ErasedInPart) -> bool:
     """Tell whether something remains, or was deleted from where nobody looked afterwards."""
     read_again = {count.table for count in outcome.remaining}
     unread = any(count.table not in read_again for count in outcome.deleted)
     return unread or any(count.rows for count in outcome.remaining)
 
 
-def _silent_on_others(outcome: Erased) -> bool:
+def _silent_on_others(outcome: Erased | ErasedInPart) -> bool:
     """Tell whether rows went from where the holder didn't compare the others': then nobody has looked after them."""
     compared = {other.table for other in outcome.bystanders}
     return any(count.rows and count.table not in compared for count in outcome.deleted)
 
 
-def _touched_others(outcome: Erased) -> bool:
+def _touched_others(outcome: Erased | ErasedInPart) -> bool:
     return any(other.before != other.after or other.rows_before != other.rows_after for other in outcome.bystanders)

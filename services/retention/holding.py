@@ -12,11 +12,24 @@ from shared.decision import Decided, Decision, Ignored
 from shared.events.platform import LegalHoldPlaced, LegalHoldReleased
 
 from . import course
-from .holders import released
+from .holders import released, waited
 from .late import hold_answered, hold_too_late
 from .policy import RetentionPolicy
 from .standing import awaits_answers, waits, with_known
-from .states import Awaiting, Certifying, Checking, Closed, Deleting, Held, Known, Stalled, State, Surveying
+from .states import (
+    Awaiting,
+    Certifying,
+    Checking,
+    Closed,
+    Deleting,
+    Deletion,
+    Held,
+    Keeping,
+    Known,
+    Stalled,
+    State,
+    Surveying,
+)
 
 
 def hold_placed(state: State, event: LegalHoldPlaced, now: datetime, policy: RetentionPolicy) -> Decision[State]:
@@ -31,6 +44,9 @@ def hold_placed(state: State, event: LegalHoldPlaced, now: datetime, policy: Ret
         return Decided(with_known(state, known, now, policy), (hold_too_late(event.hold_id, state, now),))
     if holds.all_held(news, now) and _uncommanded(state):
         return Decided(Held(known, state.window))
+    if any(hold.hold_id == event.hold_id for hold in holds.in_force(state.known.holds, now)):
+        # Placed again it may hold less than before.
+        return freed(state, known, now, policy)
     return _while_deleting(state, known, event.hold_id, now, policy)
 
 
@@ -55,8 +71,8 @@ def _while_deleting(
     state: State, known: Known, hold_id: str, now: datetime, policy: RetentionPolicy
 ) -> Decision[State]:
     """Answer a hold that came while a deletion ran; what can't be said yet is said when the holders have spoken."""
-    deletion = state.deletion if isinstance(state, Deleting | Checking | Certifying | Stalled) else None
-    if deletion is None or waits(state):
+    deletion = _deletion(state)
+    if deletion is None:
         return Decided(with_known(state, known, now, policy))
     answer = hold_answered(hold_id, known.customer_id, deletion, now)
     if answer.unanswered:
@@ -68,11 +84,27 @@ def freed(state: State, known: Known, now: datetime, policy: RetentionPolicy) ->
     """Go on with less held: what was in flight when a hold was placed is looked at again."""
     if isinstance(state, Held) and not holds.all_held(known.holds, now):
         return course.survey(known, state.window, policy)
-    if isinstance(state, Checking) and not holds.held(known.holds, now):
-        return course.check(known, state.deletion, policy)
+    deletion = _deletion(state)
+    if deletion is None or holds.all_held(known.holds, now):
+        return Decided(with_known(state, known, now, policy))
+    if any(waited(holder) for holder in deletion.holders) or (
+        isinstance(state, Deleting | Stalled) and awaits_answers(state)
+    ):
+        return course.with_answers(known, released(deletion, now), now, policy)
+    return _proved_again(state, known, now, policy)
+
+
+def _proved_again(state: State, known: Known, now: datetime, policy: RetentionPolicy) -> Decision[State]:
+    """Make the step of the proof again that a hold kept from counting."""
+    if isinstance(state, Checking) or (isinstance(state, Keeping) and not holds.held(known.holds, now)):
+        return course.check(known, state.deletion, now, policy)
     if isinstance(state, Certifying) and not holds.held(known.holds, now):
         return course.certificate(known, state.deletion, state.after, state.checked_at, policy=policy)
-    deletion = state.deletion if isinstance(state, Deleting | Stalled) and awaits_answers(state) else None
-    if deletion is not None and not holds.all_held(known.holds, now):
-        return course.with_answers(known, released(deletion, now), now, policy)
     return Decided(with_known(state, known, now, policy))
+
+
+def _deletion(state: State) -> Deletion | None:
+    """Give the deletion that is under way, if it is."""
+    if waits(state) or not isinstance(state, Deleting | Checking | Keeping | Certifying | Stalled):
+        return None
+    return state.deletion

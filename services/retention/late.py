@@ -6,10 +6,10 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from shared.events.retention import HolderOutcome, LegalHoldAnswered
+from shared.events.retention import HolderKept, HolderOutcome, LegalHoldAnswered
 
 from .holders import counts
-from .states import Closed, Deletion, Known
+from .states import Closed, Deletion, Holder, Known
 
 
 def hold_answered(hold_id: str, customer_id: str, deletion: Deletion, now: datetime) -> LegalHoldAnswered:
@@ -25,7 +25,13 @@ def hold_answered(hold_id: str, customer_id: str, deletion: Deletion, now: datet
         too_late=tuple(HolderOutcome(holder=one.name, deleted=counts(one.deleted)) for one in gone),
         unanswered=silent,
         answered_at=now,
+        kept=tuple(_kept(hold_id, one) for one in deletion.holders if any(by == hold_id for by, _, _ in one.held)),
     )
+
+
+def _kept(hold_id: str, holder: Holder) -> HolderKept:
+    rows = tuple((table, number) for by, table, number in holder.held if by == hold_id)
+    return HolderKept(holder=holder.name, kept=counts(rows))
 
 
 def hold_too_late(hold_id: str, state: Closed, now: datetime) -> LegalHoldAnswered:

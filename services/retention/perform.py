@@ -11,7 +11,9 @@ from typing import Any
 
 import structlog
 
+from shared.datamap.names import reported
 from shared.errors import OperatorError
+from shared.holder.right import RefusedError
 from shared.objects import ObjectStore
 from shared.performer import Attempt, Performance
 from shared.settings import S3
@@ -94,8 +96,9 @@ async def survey(reader: Reader, dues: Dues, task: Survey, attempt: Attempt) -> 
 async def check(reader: Reader, task: Check, _: Attempt) -> Checked | CheckFailed:
     """Read every declared holder by another path than the deletion's; an outage is raised, and tried again."""
     try:
-        readings = _declared(await reader.after(task.customer_id))
-    except (UnreadableError, OperatorError, StoreRefusalError) as error:
+        held = {one.holder: one.keep for one in task.held}
+        readings = _declared(await reader.after(task.customer_id, held))
+    except (UnreadableError, OperatorError, StoreRefusalError, RefusedError) as error:
         return CheckFailed(**_step(task), reason=_told("check", task, error))
     return Checked(**_step(task), readings=readings)
 
@@ -171,11 +174,12 @@ def _declared(readings: tuple[Reading, ...]) -> tuple[HolderReading, ...]:
             holder=reading.holder,
             tables=tuple(
                 TableReading(
-                    table=one.table,
+                    table=reported(one.table),
                     own=one.own,
                     others=one.others,
                     fingerprint=one.fingerprint,
                     category=one.category,
+                    kept=one.kept,
                 )
                 for one in reading.seen
             ),

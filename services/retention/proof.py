@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
@@ -31,7 +32,15 @@ from .tasks import (
 def seen(readings: Iterable[HolderReading]) -> tuple[Seen, ...]:
     """Keep *readings* as the state does."""
     return tuple(
-        Seen(reading.holder, table.table, table.own, table.others, table.fingerprint, table.category or "")
+        Seen(
+            reading.holder,
+            table.table,
+            table.own,
+            table.others,
+            table.fingerprint,
+            table.category or "",
+            table.kept,
+        )
         for reading in readings
         for table in reading.tables
     )
@@ -67,6 +76,9 @@ def objection(
     left = _names(row for row in after if row.own)
     if left:
         return "residue", left
+    unlike = _unlike(deletion, after)
+    if unlike:
+        return "counts", unlike
     short = _short(deletion)
     if short and not approved(known, deletion.deletion_id, "counts", total(deletion.before)):
         return "counts", short
@@ -111,7 +123,7 @@ def copies(checked_at: datetime, policy: RetentionPolicy) -> tuple[CopyToExpire,
 
 
 def _table(row: Seen) -> TableReading:
-    return TableReading(table=row.table, own=row.own, others=row.others, fingerprint=row.fingerprint)
+    return TableReading(table=row.table, own=row.own, others=row.others, fingerprint=row.fingerprint, kept=row.kept)
 
 
 def _names(rows: Iterable[Seen]) -> tuple[str, ...]:
@@ -124,9 +136,23 @@ def _not_read_again(before: tuple[Seen, ...], after: tuple[Seen, ...]) -> tuple[
 
 
 def _short(deletion: Deletion) -> tuple[str, ...]:
-    """Name the holders that say they deleted less than there was: somebody else did, or what they say isn't true."""
-    deleted = {(holder.name, table): rows for holder in deletion.holders for table, rows in holder.deleted}
-    return _names(row for row in deletion.before if deleted.get((row.holder, row.table), 0) < row.own)
+    """Name the holders that say they deleted less than there was: somebody else did, or what they say isn't true.
+
+    What they kept is not gone.
+    """
+    told: Counter[tuple[str, str]] = Counter()
+    for holder in deletion.holders:
+        told.update({(holder.name, table): rows for table, rows in holder.deleted})
+        told.update({(holder.name, table): rows for table, rows in holder.kept})
+    return _names(row for row in deletion.before if told[row.holder, row.table] < row.own)
+
+
+def _unlike(deletion: Deletion, after: tuple[Seen, ...]) -> tuple[str, ...]:
+    """Name the holders at which other rows are kept than they say: something that had to stay may be gone."""
+    found = Counter({(row.holder, row.table): row.kept for row in after if row.kept})
+    told = Counter({(holder.name, table): rows for holder in deletion.holders for table, rows in holder.kept if rows})
+    differing = {holder for holder, table in {*found, *told} if found[holder, table] != told[holder, table]}
+    return tuple(holder.name for holder in deletion.holders if holder.name in differing)
 
 
 def _changed(before: tuple[Seen, ...], after: tuple[Seen, ...]) -> tuple[str, ...]:

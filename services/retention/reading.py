@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import blake2b, sha256
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -13,28 +14,35 @@ from shared.datamap.live import check
 from shared.datamap.model import load
 from shared.declared import reading_dsn
 from shared.holder.declaration import Holder, PostgresHolder, S3Holder
+from shared.holder.scope import bucket_covers
 from shared.holder.survey import survey_objects, survey_rows
 from shared.objects import ObjectStore
 from shared.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from shared.datamap.live import Connection
     from shared.datamap.model import DataMap
+    from shared.events.retention import Keep
 
+NOTHING: Mapping[str, tuple[Keep, ...]] = MappingProxyType({})
 _CONNECT_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One table or bucket: *own*, how many are the customer's; *others*, how many not, and their *fingerprint*."""
+    """One table or bucket: *own*, how many are the customer's; *others*, how many not, and their *fingerprint*.
+
+    *kept* are the customer's too, but have to stay.
+    """
 
     table: str
     own: int
     others: int
     fingerprint: str
     category: str | None = None
+    kept: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +69,16 @@ class Reader:
         """Count and fingerprint what is *customer*'s and what is not, by the predicate that deletes."""
         return tuple([await self._before(holder, customer) for holder in self.holders])
 
-    async def after(self, customer: str) -> tuple[Reading, ...]:
-        """Look for what is left of *customer*, by another path than the one that deletes."""
-        return tuple([await self._after(holder, customer) for holder in self.holders])
+    async def after(self, customer: str, held: Mapping[str, tuple[Keep, ...]] = NOTHING) -> tuple[Reading, ...]:
+        """Look for what is left of *customer*, by another path than the one that deletes; *held* by holder.
+
+        Raises ``RefusedError`` where it can't be told what a hold covers.
+        """
+        return tuple([await self._after(holder, customer, held.get(holder.name, ())) for holder in self.holders])
 
     async def _before(self, holder: Holder, customer: str) -> Reading:
         if isinstance(holder, S3Holder):
-            return await self._bucket(holder, customer)
+            return await self._bucket(holder, customer, ())
         map, connection = load(holder.map).of(customer), await self._connect(holder)  # noqa: A001 - the domain's word
         try:
             seen = await _rows_before(connection, map, customer)
@@ -75,20 +86,27 @@ class Reader:
         finally:
             await connection.close()
 
-    async def _after(self, holder: Holder, customer: str) -> Reading:
+    async def _after(self, holder: Holder, customer: str, keep: tuple[Keep, ...]) -> Reading:
         if isinstance(holder, S3Holder):
-            return await self._bucket(holder, customer)
+            return await self._bucket(holder, customer, keep)
         map, connection = load(holder.map).of(customer), await self._connect(holder)  # noqa: A001 - the domain's word
         try:
             undeclared = await _undeclared(connection, map)
-            survey = await survey_rows(connection, map, customer)
+            survey = await survey_rows(connection, map, customer, keep)
         finally:
             await connection.close()
+        # Where nothing is kept "others" are all rows that stand: nothing of the customer may be among them.
         seen = [
-            Seen(one.table, one.left, one.standing.count, one.standing.fingerprint, map.table(one.table).category)
+            Seen(
+                one.table,
+                one.left - one.kept,
+                one.standing.count,
+                one.standing.fingerprint,
+                map.table(one.table).category,
+                one.kept,
+            )
             for one in survey.tables
         ]
-        # Here "others" are all rows that stand: nothing of the customer may be among them.
         return Reading(holder.name, tuple(seen), (*undeclared, *(name for name, _ in survey.elsewhere)), map.sha256)
 
     async def _connect(self, holder: PostgresHolder) -> asyncpg.Connection[asyncpg.Record]:
@@ -97,12 +115,13 @@ class Reader:
         read_only = {"default_transaction_read_only": "on", "application_name": "offramp retention check"}
         return await asyncpg.connect(dsn, timeout=_CONNECT_SECONDS, server_settings=read_only)
 
-    async def _bucket(self, holder: S3Holder, customer: str) -> Reading:
-        prefix = holder.prefix_of(customer)
+    async def _bucket(self, holder: S3Holder, customer: str, keep: tuple[Keep, ...]) -> Reading:
+        prefix, kept = holder.prefix_of(customer), bool(bucket_covers(holder.bucket, holder.category, keep))
         async with ObjectStore(self.settings.s3) as store:
             own = await survey_objects(store, holder.bucket, prefix)
             others, fingerprint = await _others(store.versions(holder.bucket, ""), prefix)
-        return Reading(holder.name, (Seen(holder.bucket, own, others, fingerprint),))
+        seen = Seen(holder.bucket, 0 if kept else own, others, fingerprint, holder.category, own if kept else 0)
+        return Reading(holder.name, (seen,))
 
 
 async def _rows_before(connection: Connection, map: DataMap, customer: str) -> tuple[Seen, ...]:  # noqa: A002

@@ -21,6 +21,7 @@ from .states import (
     Closed,
     Deleting,
     InWindow,
+    Keeping,
     Known,
     Serving,
     Stalled,
@@ -75,7 +76,7 @@ def _lost_the_right(state: Any, known: Known, now: datetime, policy: RetentionPo
 
 def commanded(state: State) -> bool:
     """Tell whether commands are out and their end hasn't been certified."""
-    return isinstance(state, Deleting | Checking | Certifying) or (
+    return isinstance(state, Deleting | Checking | Keeping | Certifying) or (
         isinstance(state, Stalled) and state.deletion is not None
     )
 

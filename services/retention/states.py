@@ -1,4 +1,4 @@
-"""What the retention service remembers of a customer, and how far the case is: eleven states and what is known."""
+"""What the retention service remembers of a customer, and how far the case is: twelve states and what is known."""
 
 from __future__ import annotations
 
@@ -129,7 +129,10 @@ class Load(Struct, frozen=True):
 
 
 class Seen(Struct, frozen=True, array_like=True):
-    """One table at one holder as a survey or a check saw it; *category* as its data map says, if it says."""
+    """One table at one holder as a survey or a check saw it; *category* as its data map says, if it says.
+
+    *kept* rows of the customer's are covered by holds, or needed by such; they are not among its *own*.
+    """
 
     holder: str
     table: str
@@ -137,17 +140,19 @@ class Seen(Struct, frozen=True, array_like=True):
     others: int
     fingerprint: str
     category: str = ""
+    kept: int = 0
 
 
 class Holder(Struct, frozen=True):
     """A holder and the command to it, given *sent* times.
 
     *asked*: it has until *due* to answer. *late* or *refused*: the command is given again when *due*, or, without
-    one, not before an operator has looked. *erased*: it answered well. *deleted* sums up all its answers.
+    one, not before an operator has looked. *erased*: it answered well; *kept*: so it did, but for what holds keep.
+    *deleted* sums up all its answers.
     """
 
     name: str
-    status: Literal["asked", "late", "refused", "erased"]
+    status: Literal["asked", "late", "refused", "kept", "erased"]
     sent: int
     commanded_at: datetime
     due: datetime | None = None
@@ -156,6 +161,11 @@ class Holder(Struct, frozen=True):
     deleted: tuple[Rows, ...] = ()
     remaining: tuple[Rows, ...] = ()
     bystanders: tuple[Bystander, ...] = ()
+    # What it kept, in all and by hold.
+    kept: tuple[Rows, ...] = ()
+    held: tuple[tuple[str, str, int], ...] = ()
+    # The holds of which its last command told.
+    told: tuple[str, ...] = ()
 
 
 class Deletion(Struct, frozen=True):
@@ -237,6 +247,15 @@ class Checking(Struct, frozen=True, tag_field="kind", tag="checking"):
     deletion: Deletion
 
 
+class Keeping(Struct, frozen=True, tag_field="kind", tag="keeping"):
+    """All is gone but what holds keep, and that was looked at (P8); the rest goes when they are over."""
+
+    known: Known
+    deletion: Deletion
+    after: tuple[Seen, ...]
+    checked_at: datetime
+
+
 class Certifying(Struct, frozen=True, tag_field="kind", tag="certifying"):
     """The deletion is complete, and the certificate is being made (P11)."""
 
@@ -278,12 +297,25 @@ class Stalled(Struct, frozen=True, tag_field="kind", tag="stalled"):
 
 
 State: TypeAlias = (
-    Unknown | Serving | InWindow | Held | Surveying | Awaiting | Deleting | Checking | Certifying | Closed | Stalled
+    Unknown
+    | Serving
+    | InWindow
+    | Held
+    | Surveying
+    | Awaiting
+    | Deleting
+    | Checking
+    | Keeping
+    | Certifying
+    | Closed
+    | Stalled
 )
 # Of these there is a window; what it was is theirs to say.
-Ended: TypeAlias = InWindow | Held | Surveying | Awaiting | Deleting | Checking | Certifying | Closed | Stalled
+Ended: TypeAlias = (
+    InWindow | Held | Surveying | Awaiting | Deleting | Checking | Keeping | Certifying | Closed | Stalled
+)
 
 
 def window_of_state(state: Ended) -> Window:
     """Give the window that *state* is about."""
-    return state.deletion.window if isinstance(state, Deleting | Checking | Certifying) else state.window
+    return state.deletion.window if isinstance(state, Deleting | Checking | Keeping | Certifying) else state.window

@@ -6,6 +6,7 @@ from typing import Literal
 
 from shared.decision import Outcome, Task
 from shared.events.platform import CustomerInformed, ExportConfirmed
+from shared.events.retention import Keep
 from shared.events.vocabulary import (
     Citation,
     Code,
@@ -24,13 +25,17 @@ from shared.events.vocabulary import (
 
 
 class TableReading(Value):
-    """One table or bucket as it stands: *own* rows of the customer; everybody *others'*, and their fingerprint."""
+    """One table or bucket as it stands: *own* rows of the customer; everybody *others'*, and their fingerprint.
+
+    *kept* are the customer's too, but holds cover them, or covered rows need them.
+    """
 
     table: TableName
     own: Count
     others: Count
     fingerprint: Fingerprint
     category: Code | None = None
+    kept: Count = 0
 
 
 class HolderReading(Value):
@@ -39,6 +44,13 @@ class HolderReading(Value):
     holder: Code
     tables: tuple[TableReading, ...]
     map_sha256: Sha256 | None = None
+
+
+class HeldAt(Value):
+    """What holds keep at one holder."""
+
+    holder: Code
+    keep: tuple[Keep, ...]
 
 
 class HolderAnswer(Value):
@@ -147,10 +159,14 @@ class SurveyFailed(ProofOutcome):
 
 
 class Check(ProofTask):
-    """Look, by another way than the holders', for what is left at *holders*; *before* is what was surveyed."""
+    """Look, by another way than the holders', for what is left at *holders*; *before* is what was surveyed.
+
+    What is *held* may be left.
+    """
 
     holders: tuple[Code, ...]
     before: tuple[HolderReading, ...]
+    held: tuple[HeldAt, ...] = ()
 
 
 class Checked(ProofOutcome):

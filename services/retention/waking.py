@@ -20,6 +20,7 @@ from .states import (
     Deleting,
     Held,
     InWindow,
+    Keeping,
     Known,
     Serving,
     Stalled,
@@ -32,7 +33,7 @@ from .states import (
 
 def woke(state: State, now: datetime, policy: RetentionPolicy) -> Decision[State]:
     """Do what is due: announce, say that the window is over, command, go after holders, try again, end a hold."""
-    if _hold_ended(state.known, now):
+    if hold_ended(state.known, now):
         return freed(state, state.known, now, policy)
     due = expiry_due(state.known)
     if due is not None and due <= now:
@@ -55,6 +56,7 @@ def _chase(state: Deleting, now: datetime, policy: RetentionPolicy) -> Decision[
 _WAKING: dict[type, Callable[[Any, datetime, RetentionPolicy], Decision[State]]] = {
     InWindow: _window,
     Held: course.reviewed,
+    Keeping: course.reviewed,
     Surveying: course.considered,
     Awaiting: course.considered,
     Deleting: _chase,
@@ -95,7 +97,7 @@ def _due(state: State) -> datetime | None:
 
 def _own_dues(state: State, now: datetime) -> list[datetime | None]:
     """Give what a state itself waits for; while everything is held, nothing that leads to a command."""
-    if isinstance(state, Held):
+    if isinstance(state, Held | Keeping):
         return [course.review_due(state)]
     if isinstance(state, InWindow):
         return [state.wakes_at]
@@ -112,7 +114,7 @@ def _dues_of_commands(state: State) -> list[datetime | None]:
     return []
 
 
-def _hold_ended(known: Known, now: datetime) -> bool:
+def hold_ended(known: Known, now: datetime) -> bool:
     """Tell whether a hold that was in force at the last decision has come to its end since."""
     if known.decided_at is None:
         return False

@@ -29,10 +29,10 @@ class MapError(OperatorError):
 class Table:
     """A table with customers' rows; *left_out* are columns that no export shows, each with its reason.
 
-    *person* leads a row to a person of the customer's, by that person's own id. *columns* are all that are declared
-    (``None``: whatever is there). *coded* says what values mean, *media* which objects they refer to. *unowned* is
-    why rows of it may belong to no customer. *document* says that each row is a paper, exported as a file to read and
-    to print as well.
+    *person* leads a row to a person of the customer's, by that person's own id; *impersonal* is why there is no such
+    person. *columns* are all that are declared (``None``: whatever is there). *coded* says what values mean, *media*
+    which objects they refer to. *unowned* is why rows of it may belong to no customer. *document* says that each row
+    is a paper, exported as a file to read and to print as well.
     """
 
     name: str
@@ -45,6 +45,7 @@ class Table:
     media: Mapping[str, Reference] = field(default_factory=dict)
     unowned: str | None = None
     document: Paper | None = None
+    impersonal: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

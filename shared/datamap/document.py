@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Discriminator, Field, StringConstraints, Tag
+from pydantic import Discriminator, Field, StringConstraints, Tag, model_validator
 
 from .owner_document import Column, ColumnId, TableId, Template, Words, Written, WrittenOwner
 from .owners import CUSTOMER
@@ -22,18 +22,26 @@ class WrittenTable(Written):
     """A table with customers' rows in it.
 
     Without *columns* every column is meant; with them, a column that is neither there nor left out is undeclared.
-    *person* is how a row leads to a person of the customer's. *unowned* says why rows may belong to no customer.
+    *person* is how a row leads to a person of the customer's, *impersonal* why none of them does. *unowned* says why
+    rows may belong to no customer.
     """
 
     category: Category
     owner: WrittenOwner | None = None
     person: WrittenOwner | None = None
+    impersonal: Words | None = None
     columns: list[Column] | None = None
     leave_out: dict[Column, Words] = Field(default_factory=dict)
     coded: dict[Column, WrittenCoding] = Field(default_factory=dict)
     media: dict[Column, WrittenReference] = Field(default_factory=dict)
     unowned: Words | None = None
     document: Paper | None = None
+
+    @model_validator(mode="after")
+    def _about_somebody_or_nobody(self) -> WrittenTable:
+        if self.person is not None and self.impersonal is not None:
+            raise ValueError("write person, or impersonal with the reason, not both")
+        return self
 
 
 class WrittenExemption(Written):

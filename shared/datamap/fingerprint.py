@@ -36,6 +36,11 @@ def all_rows(table: Table) -> str:
     return FINGERPRINT.format(relation=relation(table.name), which="true")
 
 
+def rows_where(table: Table, which: str) -> str:
+    """Give the query for the rows of *table*, called ``t``, that fulfil the condition *which*."""
+    return FINGERPRINT.format(relation=relation(table.name), which=which)
+
+
 async def measure(connection: Connection, query: str, *customer: str) -> Rows:
     """Run a *query* of this module, for *customer* if it has one; call ``settle`` before, in the same transaction."""
     row = await connection.fetchrow(query, *customer)

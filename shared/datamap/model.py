@@ -118,6 +118,7 @@ def _table(name: str, written: WrittenTable, owner: Owner) -> Table:
         media=freeze.references(written.media),
         unowned=written.unowned,
         document=written.document,
+        impersonal=written.impersonal,
     )
 
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from .event import Event
 from .notice import ContractTerminated, DeadlineApproaching, NoticeRejected
-from .platform import CalendarDays, ContractRegistered, NoRenewal, Vouched
+from .platform import CalendarDays, ContractRegistered, DeletionAcknowledged, Erased, NoRenewal, NotErased, Vouched
 from .retention import DeletionStalled
 from .vocabulary import Code, ContractId, Count, Day, Moment, Positive, Ref, Value, Zone
 
@@ -136,3 +136,22 @@ class DeletionStalledV1(Event):
 def deletion_stalled(old: DeletionStalledV1) -> DeletionStalled:
     """Say the same; whether anything else was missing wasn't said."""
     return DeletionStalled(**old.model_dump())
+
+
+class DeletionAcknowledgedV1(Event):
+    """A holder answers a ``DeletionRequested``."""
+
+    deletion_id: Ref
+    holder: Code
+    outcome: Annotated[Erased | NotErased, Field(discriminator="kind")]
+    answered_at: Moment
+
+    @classmethod
+    def type(cls) -> str:
+        """Name the event as its topic does."""
+        return DeletionAcknowledged.type()
+
+
+def deletion_acknowledged(old: DeletionAcknowledgedV1) -> DeletionAcknowledged:
+    """Say the same: nobody kept a part then."""
+    return DeletionAcknowledged(**old.model_dump())

@@ -273,6 +273,33 @@ class Erased(Value):
     sampled: tuple[TableName, ...] = ()
 
 
+class HeldRows(Value):
+    """Rows of *table* (or objects, for a bucket) that a hold covers; one that two holds cover is counted at each."""
+
+    table: TableName
+    rows: Count
+    hold_id: Ref
+    basis: Citation | None = None
+
+
+class ErasedInPart(Value):
+    """The holder deleted all but what has to stay: *kept* in all, per table, none of which is in *remaining*.
+
+    *held* says how much each hold covers. *needed* is what none covers, but what kept rows refer to, or are found by.
+    *bystanders* are everybody else's rows, as in ``Erased``; the kept ones are not among them.
+    """
+
+    kind: Literal["erased_in_part"] = "erased_in_part"
+    deleted: tuple[TableCount, ...]
+    kept: tuple[TableCount, ...]
+    held: tuple[HeldRows, ...]
+    needed: tuple[TableCount, ...]
+    remaining: tuple[TableCount, ...]
+    bystanders: tuple[TableFingerprint, ...]
+    accounted: Count = 0
+    sampled: tuple[TableName, ...] = ()
+
+
 class NotErased(Value):
     """The holder did not delete everything, and why.
 
@@ -290,9 +317,11 @@ class NotErased(Value):
 class DeletionAcknowledged(Event):
     """A holder answers a ``DeletionRequested``."""
 
+    version: ClassVar[int] = 2
+
     deletion_id: Ref
     holder: Code
-    outcome: Annotated[Erased | NotErased, Field(discriminator="kind")]
+    outcome: Annotated[Erased | ErasedInPart | NotErased, Field(discriminator="kind")]
     answered_at: Moment
 
 

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal, TypeAlias
 
 from .event import Event
 from .platform import HoldScope
-from .vocabulary import Code, Count, Day, Moment, Place, Positive, Ref, Sha256, TableCount, Value
+from .vocabulary import Citation, Code, Count, Day, Moment, Place, Positive, Ref, Sha256, TableCount, Value
 
 
 class RetentionExpired(Event):
@@ -20,17 +20,22 @@ class RetentionExpired(Event):
 
 
 class Keep(Value):
-    """A legal hold that concerns a holder only in part: what is in *scope* has to stay."""
+    """A legal hold that concerns a holder only in part: what is in *scope* has to stay.
+
+    Of tables it names those that were seen at this holder, and those that were seen at none.
+    """
 
     hold_id: Ref
     scope: HoldScope
+    basis: Citation | None = None
 
 
 class DeletionRequested(Event):
     """The command to one *holder* to delete all it has of the customer; it checks the right to once more.
 
-    What is in *keep* has to stay; a holder that can't spare it deletes nothing and answers ``held``. *map_sha256* is
-    the data map by which its rows were counted before.
+    What is in *keep* has to stay; a holder that can't spare it deletes nothing and answers ``held``. *holds* are all
+    that are in force: one that is not in *keep* doesn't concern this holder. *map_sha256* is the data map by which its
+    rows were counted before.
     """
 
     owner: ClassVar[str] = "retention"
@@ -42,6 +47,7 @@ class DeletionRequested(Event):
     respond_by: Moment
     keep: tuple[Keep, ...] = ()
     map_sha256: Sha256 | None = None
+    holds: tuple[Ref, ...] = ()
 
 
 class HolderOutcome(Value):
@@ -49,6 +55,13 @@ class HolderOutcome(Value):
 
     holder: Code
     deleted: tuple[TableCount, ...]
+
+
+class HolderKept(Value):
+    """What one holder keeps for a hold."""
+
+    holder: Code
+    kept: tuple[TableCount, ...]
 
 
 class DeletionCompleted(Event):
@@ -90,7 +103,8 @@ class DeletionStalled(Event):
 class LegalHoldAnswered(Event):
     """What a hold that came while a deletion ran could still save, by holder, and what it came too late for.
 
-    Of *unanswered* holders it can't be said yet: another answer follows when they have spoken.
+    Of *unanswered* holders it can't be said yet: another answer follows when they have spoken. *kept* is what of this
+    hold's those keep that deleted the rest.
     """
 
     owner: ClassVar[str] = "retention"
@@ -101,6 +115,7 @@ class LegalHoldAnswered(Event):
     too_late: tuple[HolderOutcome, ...]
     unanswered: tuple[Code, ...]
     answered_at: Moment
+    kept: tuple[HolderKept, ...] = ()
 
 
 class EarlyDeletionAccepted(Event):

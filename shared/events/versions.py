@@ -35,6 +35,7 @@ FORMER: dict[tuple[str, int], Former] = {
     ("ContractRegistered", 1): Former(former.ContractRegisteredV1, former.contract_registered),
     ("ContractTerminated", 1): Former(former.ContractTerminatedV1, former.contract_terminated),
     ("DeadlineApproaching", 1): Former(former.DeadlineApproachingV1, former.deadline_approaching),
+    ("DeletionAcknowledged", 1): Former(former.DeletionAcknowledgedV1, former.deletion_acknowledged),
     ("DeletionStalled", 1): Former(former.DeletionStalledV1, former.deletion_stalled),
     ("NoticeRejected", 1): Former(former.NoticeRejectedV1, former.notice_rejected),
 }

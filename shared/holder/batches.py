@@ -17,6 +17,7 @@ from ..datamap.names import reported
 from ..datamap.ownership import relation
 from ..events.vocabulary import TableCount
 from .account import account, unaccounted, written
+from .kept import loose
 from .order import Group, delete_all, peelable, unreferred
 from .plan import Plan, check_entangled, digest, plan
 from .right import check_guard, check_still
@@ -25,6 +26,8 @@ from .work import RACES, Work
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
+
+    from ..datamap.model import Table
 
 # How often a batch is tried before its race counts as an outage, and how often all begins anew from a fresh plan.
 _TRIES, _PLANS = 5, 3
@@ -75,13 +78,20 @@ class _Emptying:
 
     async def empty(self, group: Group) -> None:
         if not group.among:
-            await self._sweep(group.tables[0].name, goes(self.work.map, group.tables[0]))
+            await self._sweep(group.tables[0].name, self._which(group, group.tables[0]))
             return
         for _ in range(_PEELINGS if peelable(group) else 0):
             # In turn: which rows nobody refers to changes with each table.
-            if not sum([await self._sweep(one.name, unreferred(self.work.map, group, one)) for one in group.tables]):
+            if not sum([await self._sweep(one.name, self._which(group, one)) for one in group.tables]):
                 break
-        await self._batch(partial(self._together, group))
+        # What in a ring has to stay can't be told row by row: the whole transaction at the end does.
+        if not self.work.holds:
+            await self._batch(partial(self._together, group))
+
+    def _which(self, group: Group, table: Table) -> str:
+        if self.work.holds:
+            return loose(self.work.map, table, self.work.holds, self.plan.known)
+        return unreferred(self.work.map, group, table) if group.among else goes(self.work.map, table)
 
     async def _sweep(self, table: str, which: str) -> int:
         """Delete the rows that fulfil *which*, as listed once, a batch of them at a time."""
@@ -90,7 +100,7 @@ class _Emptying:
             # Closed here and not when it is collected: the next listing has the same name.
             async with aclosing(self._listed(part["name"], which)) as listed:
                 async for tids in listed:
-                    went += await self._batch(partial(self._some, table, part["name"], tids))
+                    went += await self._batch(partial(self._some, table, part["name"], tids, which))
         return went
 
     async def _listed(self, part: str, which: str) -> AsyncGenerator[str]:
@@ -142,14 +152,14 @@ class _Emptying:
             await check_still(work.right)
         return went
 
-    async def _some(self, table: str, part: str, tids: str) -> Counter[str]:
+    async def _some(self, table: str, part: str, tids: str, listed_by: str) -> Counter[str]:
         # Whose the row is is asked again: since it was listed another row may have come to its place.
-        which = goes(self.work.map, self.work.map.table(table))
+        which = listed_by if self.work.holds else goes(self.work.map, self.work.map.table(table))
         status = await self.work.connection.execute(SOME.format(relation=part, which=which), self.work.customer, tids)
         return Counter({table: int(status.removeprefix("DELETE "))})
 
     async def _together(self, group: Group) -> Counter[str]:
-        row = await self.work.connection.fetchrow(delete_all(self.work.map, group), self.work.customer)
+        row = await self.work.connection.fetchrow(delete_all(self.work.map, group, {}), self.work.customer)
         return Counter(dict(zip([table.name for table in group.tables], row or (), strict=True)))
 
 

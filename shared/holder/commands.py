@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -18,7 +20,9 @@ from ..clock import system_clock
 from ..datamap.commands import connected
 from ..datamap.model import load
 from ..errors import OperatorError
-from .erasures import Entry, record
+from ..events.platform import ErasedInPart, OfCategories, OfPersons, OfTables
+from ..events.retention import Keep
+from .erasures import Entry, Spared, record
 from .pace import Pace
 from .replay import replay_command
 from .residue import Mention, residue
@@ -27,10 +31,10 @@ from .rows import erase, total
 from .work import Work
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from ..datamap.model import DataMap
-    from ..events.platform import Erased
+    from ..events.platform import Erased, HoldScope
     from ..events.vocabulary import TableCount
     from .plan import Plan
     from .rows import Erasure
@@ -54,10 +58,14 @@ def erase_command(
     ] = Pace().batch_rows,
     ledger: Annotated[str | None, typer.Option(help="A database, elsewhere, in which to note the erasure.")] = None,
     share: Annotated[float, typer.Option(min=0.01, max=1, help="The part of the time to work in.")] = Pace().share,
+    keep: Annotated[
+        list[str] | None, typer.Option(help="What a law holds: table:NAME, category:NAME or person:REF.")
+    ] = None,
 ) -> None:
     """Delete all of the customer's rows and nobody else's, or nothing; exit 0 only if nothing is left.
 
-    Whoever runs this says that the customer's 90 days are over and that no law holds the data: neither is known here.
+    Whoever runs this says that the customer's 90 days are over and that no law holds the data but what is given by
+    --keep: neither is known here. With rows kept, and nothing else left, the exit code is 3.
     """
     if context.invoked_subcommand:
         return
@@ -68,13 +76,40 @@ def erase_command(
     if not (yes or dry_run):
         _confirm(customer)
     pace = Pace(batch_rows=batch_rows, share=share)
-    asked = Asked(dsn, map, customer, tuple(also or ()), pace, ledger, dry_run)
+    kept = tuple(_kept(one) for one in keep or ())
+    asked = Asked(dsn, map, customer, tuple(also or ()), pace, ledger, dry_run, kept)
     told = asyncio.run(_erase(asked))
     typer.echo(_as_json(*told, customer, dry_run) if as_json else _as_text(*told, customer, dry_run))
-    raise typer.Exit(1 if total(told[0].outcome.remaining) or any(one.stops for one in told[1]) else 0)
+    raise typer.Exit(_exit_code(*told))
 
 
 app.command("replay")(replay_command)
+
+
+def _exit_code(erasure: Erasure, mentions: Sequence[Mention]) -> int:
+    if total(erasure.outcome.remaining) or any(one.stops for one in mentions):
+        return 1
+    return _ONLY_KEPT if isinstance(erasure.outcome, ErasedInPart) else 0
+
+
+_ONLY_KEPT = 3
+
+
+def _kept(written: str) -> Keep:
+    kind, _, name = written.partition(":")
+    try:
+        # By the words of whoever gave it: there is no other name for it here.
+        return Keep(hold_id=written, scope=_SCOPES[kind](name))
+    except (KeyError, ValidationError) as error:
+        msg = f"--keep {written}: nothing was deleted. Write table:NAME, category:NAME or person:REF."
+        raise OperatorError(msg) from error
+
+
+_SCOPES: dict[str, Callable[[str], HoldScope]] = {
+    "table": lambda name: OfTables(tables=(name,)),
+    "category": lambda name: OfCategories(categories=(name,)),
+    "person": lambda ref: OfPersons(refs=(ref,)),
+}
 
 
 def _confirm(customer: str) -> None:
@@ -88,7 +123,10 @@ def _confirm(customer: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the operator asked for; *also* are other identifiers to look for, *ledger* is a database's URL."""
+    """What the operator asked for; *also* are other identifiers to look for, *ledger* is a database's URL.
+
+    *keep* has to stay.
+    """
 
     dsn: str
     map: DataMap
@@ -97,13 +135,15 @@ class Asked:
     pace: Pace
     ledger: str | None
     dry_run: bool
+    keep: tuple[Keep, ...] = ()
 
 
 async def _erase(asked: Asked) -> tuple[Erasure, tuple[Mention, ...]]:
     now = system_clock()
-    entry = Entry(asked.map.system, f"erase/{asked.customer}/{now.isoformat()}", asked.customer, now)
+    noted_as = f"erase/{asked.customer}/{now.isoformat()}"
+    entry = Entry(asked.map.system, noted_as, asked.customer, now, Spared(keep=asked.keep))
     async with connected(asked.dsn) as connection:
-        right = Right(now, deletion_id=entry.deletion_id if asked.ledger else None)
+        right = Right(now, deletion_id=entry.deletion_id if asked.ledger else None, keep=asked.keep)
         with _bar() as (planned, went):
             work = Work(
                 connection, asked.map, asked.customer, right, system_clock, went, planned, asked.dry_run, asked.pace
@@ -117,7 +157,8 @@ async def _erase(asked: Asked) -> tuple[Erasure, tuple[Mention, ...]]:
             return erasure, ()
         if asked.ledger:
             await _record(asked.ledger, entry)
-        return erasure, await residue(connection, asked.map, (asked.customer, *asked.also))
+        kept_of = asked.customer if asked.keep else None
+        return erasure, await residue(connection, asked.map, (asked.customer, *asked.also), kept_of)
 
 
 async def _record(ledger: str, entry: Entry) -> None:
@@ -165,14 +206,17 @@ def _as_text(erasure: Erasure, mentions: Sequence[Mention], customer: str, dry_r
     lines = [f"warning: {one.place}: {one.says}. {one.remedy}" for one in erasure.warnings]
     lines += [f"{one.table:<32} {one.rows:>12,}" for one in outcome.deleted]
     lines.append(f"{'in all':<32} {total(outcome.deleted):>12,}")
+    if isinstance(outcome, ErasedInPart):
+        lines += [f"kept: {one.table:<26} {one.rows:>12,}  {one.hold_id}" for one in outcome.held]
+        lines += [f"kept: {one.table:<26} {one.rows:>12,}  kept rows need them" for one in outcome.needed]
     return "\n".join([*lines, *map(str, mentions), _verdict(outcome, customer, dry_run)])
 
 
-def _verdict(outcome: Erased, customer: str, dry_run: bool) -> str:  # noqa: FBT001
+def _verdict(outcome: Erased | ErasedInPart, customer: str, dry_run: bool) -> str:  # noqa: FBT001
     others = sum(one.rows_after for one in outcome.bystanders)
-    left = total(outcome.remaining)
+    left = f"{total(outcome.remaining)} rows of {customer}"
+    if isinstance(outcome, ErasedInPart):
+        left += f", besides {total(outcome.kept):,} kept ones,"
     if dry_run:
-        return (
-            f"A dry run: all of it was rolled back. {left} rows of {customer} would be left, {others:,} of others stay."
-        )
-    return f"{left} rows of {customer} are left; the {others:,} rows of others are as they were."
+        return f"A dry run: all of it was rolled back. {left} would be left, {others:,} of others stay."
+    return f"{left} are left; the {others:,} rows of others are as they were."

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Strict, StringConstraints, ValidationError
 
-from ..datamap.document import CUSTOMER, OnceLoader
+from ..datamap.document import CUSTOMER, Category, OnceLoader
 from ..errors import OperatorError
 from .pace import Pace
 
@@ -44,7 +44,10 @@ class PostgresHolder:
 
 @dataclass(frozen=True, slots=True)
 class S3Holder:
-    """Objects in *bucket* under *prefix*, in which ``{customer}`` stands for the id; *answered_by* as above."""
+    """Objects in *bucket* under *prefix*, in which ``{customer}`` stands for the id; *answered_by* as above.
+
+    *category* is what all of them count among, for holds of a category.
+    """
 
     name: str
     answers_within: timedelta
@@ -52,6 +55,7 @@ class S3Holder:
     bucket: str
     prefix: str
     kind: Literal["s3"] = "s3"
+    category: Category | None = None
 
     def prefix_of(self, customer: str) -> str:
         """Give the prefix of *customer*'s objects; never empty, always with a slash at its end."""
@@ -101,6 +105,7 @@ class _WrittenS3(_Written):
     kind: Literal["s3"]
     bucket: BucketName
     prefix: Prefix
+    category: Category | None = None
 
 
 class _WrittenAccess(BaseModel):
@@ -156,4 +161,4 @@ def _holder(name: str, written: _WrittenPostgres | _WrittenS3, folder: Path) -> 
     if isinstance(written, _WrittenPostgres):
         pace = Pace(**written.pace.model_dump())
         return PostgresHolder(*common, folder / written.map, written.database, pace=pace)
-    return S3Holder(*common, written.bucket, written.prefix)
+    return S3Holder(*common, written.bucket, written.prefix, category=written.category)

@@ -1,4 +1,4 @@
-"""Decides how a holder answers deletion commands: not while the window is open, not under a hold, once each."""
+"""Decides how a holder answers deletion commands: not while the window is open, nothing that is held, once each."""
 
 from __future__ import annotations
 
@@ -13,9 +13,16 @@ from pydantic import TypeAdapter
 
 from ..decision import Decided, Decision, Domain, Ignored, Input, Overdue, Woke
 from ..events.event import Event
-from ..events.platform import DeletionAcknowledged, Erased, LegalHoldPlaced, LegalHoldReleased, NotErased
+from ..events.platform import (
+    DeletionAcknowledged,
+    Erased,
+    ErasedInPart,
+    LegalHoldPlaced,
+    LegalHoldReleased,
+    NotErased,
+)
 from ..events.retention import DeletionRequested
-from ..holds import Holds, held, placed, released
+from ..holds import Holds, all_held, placed, released
 from .tasks import Answer, Erase, EraseEnded
 
 
@@ -51,7 +58,7 @@ class HolderPolicy:
 
 
 Reaction: TypeAlias = Callable[[Holding, Any, datetime, HolderPolicy], Decision[Holding]]
-_answers: TypeAdapter[Erased | NotErased] = TypeAdapter(Answer)
+_answers: TypeAdapter[Erased | ErasedInPart | NotErased] = TypeAdapter(Answer)
 
 
 def domain(policy: HolderPolicy, name: str = "holder") -> Domain[Holding, HolderPolicy]:
@@ -103,7 +110,10 @@ def deletion_requested(
 
 
 def erase_ended(state: Holding, event: EraseEnded, now: datetime, _: HolderPolicy) -> Decision[Holding]:
-    """Answer with what became of the deletion; only what was carried out is remembered as answered."""
+    """Answer with what became of the deletion; only what was carried out in full is remembered as answered.
+
+    What a hold kept is looked at anew when it is asked for again: the hold may be over.
+    """
     command = Command(event.deletion_id, event.holder, event.respond_by)
     if command not in state.running:
         return Ignored("not under way")
@@ -118,7 +128,7 @@ def erase_ended(state: Holding, event: EraseEnded, now: datetime, _: HolderPolic
 def _begin(state: Holding, event: DeletionRequested, command: Command, now: datetime) -> Decision[Holding]:
     if event.window_closed_at > now:
         refusal = NotErased(reason="window_open")
-    elif held(state.holds, now):
+    elif all_held(state.holds, now):
         refusal = NotErased(reason="held")
     else:
         task = Erase(
@@ -127,13 +137,15 @@ def _begin(state: Holding, event: DeletionRequested, command: Command, now: date
             holder=event.holder,
             window_closed_at=event.window_closed_at,
             respond_by=event.respond_by,
+            keep=event.keep,
+            holds=event.holds,
         )
         return Decided(replace(state, running=(*state.running, command)), tasks=(task,))
     return Decided(state, (_acknowledged(event.customer_id, command, refusal, now),))
 
 
 def _acknowledged(
-    customer_id: str, command: Command, answer: Erased | NotErased, answered_at: datetime
+    customer_id: str, command: Command, answer: Erased | ErasedInPart | NotErased, answered_at: datetime
 ) -> DeletionAcknowledged:
     return DeletionAcknowledged(
         customer_id=customer_id,

@@ -7,20 +7,38 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ..errors import OperatorError
+from ..events.retention import Keep
+from ..events.vocabulary import Value
 from . import ledger
 
 if TYPE_CHECKING:
+    import asyncpg
+
     from ..datamap.live import Connection
+
+
+class Spared(Value):
+    """The holds whose rows were kept, as ``Right`` tells them apart."""
+
+    keep: tuple[Keep, ...] = ()
+    elsewhere: tuple[Keep, ...] = ()
+
+
+NOTHING = Spared()
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """*customer_id* was erased at *holder* under *deletion_id*; its window had closed at *window_closed_at* (UTC)."""
+    """*customer_id* was erased at *holder* under *deletion_id*; its window had closed at *window_closed_at* (UTC).
+
+    What *spared* names was kept then, and stays in a replay.
+    """
 
     holder: str
     deletion_id: str
     customer_id: str
     window_closed_at: datetime
+    spared: Spared = NOTHING
 
 
 class RestoredError(OperatorError):
@@ -36,16 +54,23 @@ class RestoredError(OperatorError):
 
 async def record(kept: Connection, entry: Entry) -> None:
     """Write *entry* to the ledger, which is made if it is missing; harmless when repeated."""
-    if not await kept.fetchval(THERE):
+    if not await kept.fetchval(THERE_WHOLE):
         await kept.execute(TABLE)
-    await kept.execute(RECORD, entry.holder, entry.deletion_id, entry.customer_id, entry.window_closed_at)
+    spared = entry.spared.model_dump_json()
+    await kept.execute(RECORD, entry.holder, entry.deletion_id, entry.customer_id, entry.window_closed_at, spared)
 
 
 async def entries(kept: Connection, holder: str) -> tuple[Entry, ...]:
     """Give all entries of *holder*, the oldest first."""
     if not await kept.fetchval(THERE):
         return ()
-    return tuple(Entry(*row) for row in await kept.fetch(ENTRIES, holder))
+    query = ENTRIES if await kept.fetchval(THERE_WHOLE) else FORMER_ENTRIES
+    return tuple(_entry(row) for row in await kept.fetch(query, holder))
+
+
+def _entry(row: asyncpg.Record) -> Entry:
+    named = row["holder"], row["deletion_id"], row["customer_id"], row["window_closed_at"]
+    return Entry(*named, Spared.model_validate_json(row["spared"]))
 
 
 async def missing(kept: Connection, database: Connection, holder: str) -> tuple[Entry, ...]:
@@ -67,6 +92,10 @@ async def check_not_restored(kept: Connection, database: Connection, holder: str
 
 THERE = "select to_regclass('erasures') is not null"
 
+THERE_WHOLE = """
+    select exists (select from pg_attribute where attrelid = to_regclass('erasures') and attname = 'spared')
+"""
+
 TABLE = """
     select pg_advisory_xact_lock(hashtext('offramp.erasures'));
     -- Ids and moments only; kept for longer than any backup of the systems it tells of.
@@ -78,16 +107,25 @@ TABLE = """
         window_closed_at  timestamptz not null,
         erased_at         timestamptz not null default now(),
         primary key (holder, deletion_id)
-    )
+    );
+    -- The holds whose rows were kept: ids and names.
+    alter table erasures add column if not exists spared jsonb not null default '{}'
 """
 
 RECORD = """
-    insert into erasures (holder, deletion_id, customer_id, window_closed_at) values ($1, $2, $3, $4)
+    insert into erasures (holder, deletion_id, customer_id, window_closed_at, spared) values ($1, $2, $3, $4, $5::jsonb)
     on conflict do nothing
 """
 
 NEWEST = "select deletion_id from erasures where holder = $1 order by number desc limit 1"
 
 ENTRIES = """
-    select holder, deletion_id, customer_id, window_closed_at from erasures where holder = $1 order by number
+    select holder, deletion_id, customer_id, window_closed_at, spared::text as spared
+      from erasures where holder = $1 order by number
+"""
+
+# Of a ledger in which nobody has written since rows could be kept; whoever only reads it may not change it.
+FORMER_ENTRIES = """
+    select holder, deletion_id, customer_id, window_closed_at, '{}' as spared
+      from erasures where holder = $1 order by number
 """

@@ -1,10 +1,11 @@
-"""Whether a customer is held by the law, as the holder's own cases know it."""
+"""Which holds keep something of a customer's, as the holder's own cases know it and as a command says."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..holds import held
+from ..events.retention import Keep
+from ..holds import Holds, in_force, scope_of
 from ..statecodec import StateCodec
 from .domain import Holding
 
@@ -16,10 +17,15 @@ if TYPE_CHECKING:
 _states: StateCodec[Holding] = StateCodec(Holding)
 
 
-async def held_at(own: Connection, customer_id: str, now: datetime) -> bool:
-    """Ask *own*, the holder's database, whether a hold is in force at *now*."""
+async def holds_at(own: Connection, customer_id: str, now: datetime) -> Holds:
+    """Ask *own*, the holder's database, which holds are in force at *now*."""
     state = await own.fetchval(STATE, customer_id)
-    return state is not None and held(_states.load(state).holds, now)
+    return () if state is None else in_force(_states.load(state).holds, now)
+
+
+def kept_by(holds: Holds) -> tuple[Keep, ...]:
+    """Write *holds* as a command would."""
+    return tuple(Keep(hold_id=hold.hold_id, scope=scope_of(hold), basis=hold.basis) for hold in holds)
 
 
 STATE = "select state::text from cases where customer_id = $1"

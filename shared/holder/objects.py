@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import blake2b, sha256
 from typing import TYPE_CHECKING, Protocol
 
-from ..events.platform import Erased, NotErased
+from ..events.platform import Erased, ErasedInPart, HeldRows, NotErased
 from ..events.vocabulary import TableCount, TableFingerprint
 from .right import RefusedError, Right, check_command, check_still
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ..objects import Lock, Swept
+    from .scope import Cover
 
 # Comparing all of a very large bucket would take many times as long as deleting from it.
 COMPARED = 100_000
@@ -66,6 +67,29 @@ async def erase_objects(
         remaining=(TableCount(table=bucket, rows=left),),
         bystanders=(_compared(bucket, before, after),),
         sampled=(bucket,) if len(before) >= compared else (),
+    )
+
+
+async def keep_objects(
+    store: Store, bucket: str, prefix: str, holds: tuple[Cover, ...], *, right: Right, now: datetime
+) -> ErasedInPart | Erased | NotErased:
+    """Delete nothing in *bucket* under *prefix*, since *holds* cover all of it, and count what stays."""
+    try:
+        check_command(right, now)
+        _one_customers(prefix)
+    except RefusedError as refused:
+        return refused.answer
+    rows = await store.count_left(bucket, prefix)
+    nothing = TableCount(table=bucket, rows=0)
+    if not rows:
+        return Erased(deleted=(nothing,), remaining=(nothing,), bystanders=())
+    return ErasedInPart(
+        deleted=(nothing,),
+        kept=(TableCount(table=bucket, rows=rows),),
+        held=tuple(HeldRows(table=bucket, rows=rows, hold_id=one.hold_id, basis=one.basis) for one in holds),
+        needed=(),
+        remaining=(nothing,),
+        bystanders=(),
     )
 
 

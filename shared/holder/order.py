@@ -7,6 +7,7 @@ from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING
 
 from ..datamap.ownership import relation
+from .kept import leaves
 from .whose import goes
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from ..datamap.model import DataMap, Table
     from .references import Reference
+    from .scope import Covers
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +68,14 @@ def peelable(group: Group) -> bool:
     return all(one.columns for one in group.among)
 
 
-def delete_all(map: DataMap, group: Group) -> str:  # noqa: A002
-    """Give the one statement that deletes the rows of the customer ``$1`` from all tables of *group*.
+def delete_all(map: DataMap, group: Group, holds: Covers) -> str:  # noqa: A002
+    """Give the one statement that deletes the rows of the customer ``$1`` from all tables of *group*, but for *holds*.
 
     Foreign keys are looked at when the statement ends, RESTRICT's too, so a ring is no obstacle. One column a table:
     how many rows went.
     """
     deletes = [
-        DELETE.format(number=number, relation=relation(table.name), which=goes(map, table))
+        DELETE.format(number=number, relation=relation(table.name), which=leaves(map, table, holds))
         for number, table in enumerate(group.tables)
     ]
     counts = [f"(select count(*) from d{number})" for number in range(len(deletes))]

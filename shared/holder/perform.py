@@ -12,17 +12,18 @@ import asyncpg
 import structlog
 
 from ..datamap.model import MapError, load
-from ..events.platform import Erased, NotErased
+from ..events.platform import Erased, ErasedInPart, NotErased
 from ..events.vocabulary import TableCount
 from ..objects import ObjectStore
 from ..settings import Settings
 from ..store_faults import StoreRefusalError
 from .declaration import Holder, PostgresHolder, S3Holder
-from .erasures import Entry, check_not_restored, record
-from .held import held_at
-from .objects import erase_objects
+from .erasures import Entry, Spared, check_not_restored, record
+from .held import holds_at, kept_by
+from .objects import erase_objects, keep_objects
 from .right import RefusedError, Right
 from .rows import erase
+from .scope import bucket_covers
 from .tasks import Erase, EraseEnded
 from .work import Work
 
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
 
     from ..clock import Clock
     from ..datamap.live import Connection
+    from ..holds import Holds
     from ..performer import Attempt
+    from .right import StillHeld
+    from .tasks import Answer
 
 _log = structlog.get_logger()
 
@@ -57,30 +61,48 @@ class Eraser:
             answer=answer,
         )
 
-    async def _erase(self, own: Connection, holder: Holder, task: Erase, clock: Clock) -> Erased | NotErased:
-        right = Right(
-            window_closed_at=task.window_closed_at,
-            held=await self._held(own, task.customer_id, clock()),
-            still_held=lambda: self._held(own, task.customer_id, clock()),
-            deletion_id=task.noted_as,
-            moved_clock=self.moved_clock,
-        )
+    async def _erase(self, own: Connection, holder: Holder, task: Erase, clock: Clock) -> Answer:
         if isinstance(holder, S3Holder):
-            return await self._objects(holder, task, right, clock)
+            return await self._objects(own, holder, task, clock)
         async with _connected(self.settings.dsn(holder.database)) as connection:
             await check_not_restored(own, connection, holder.name)
-            answer = await self._rows(connection, holder, task, right, clock)
-        if isinstance(answer, Erased):
+            answer, spared = await self._rows(own, connection, holder, task, clock)
+        if isinstance(answer, Erased | ErasedInPart):
             # Before the answer, so that no restored backup brings back whom nobody remembers.
-            await record(own, Entry(holder.name, task.noted_as, task.customer_id, task.window_closed_at))
+            entry = Entry(holder.name, task.noted_as, task.customer_id, task.window_closed_at, spared)
+            await record(own, entry)
         return answer
 
-    async def _objects(self, holder: S3Holder, task: Erase, right: Right, clock: Clock) -> Erased | NotErased:
+    def _right(self, task: Erase, holds: Holds, still_held: StillHeld) -> Right:
+        own = kept_by(holds)
+        elsewhere = tuple(one for one in own if one.hold_id in task.holds)
+        return Right(
+            window_closed_at=task.window_closed_at,
+            held=any(hold.holds_everything for hold in holds),
+            still_held=still_held,
+            deletion_id=task.noted_as,
+            moved_clock=self.moved_clock,
+            keep=tuple(dict.fromkeys((*task.keep, *(one for one in own if one not in elsewhere)))),
+            elsewhere=elsewhere,
+        )
+
+    async def _objects(self, own: Connection, holder: S3Holder, task: Erase, clock: Clock) -> Answer:
         log = _log.bind(customer=task.customer_id, deletion=task.deletion_id, holder=holder.name)
+
+        async def still_held() -> bool:
+            return _concerned(holder, self._right(task, await self._holds(own, task.customer_id, clock()), _no))
+
+        right = self._right(task, await self._holds(own, task.customer_id, clock()), still_held)
         async with ObjectStore(self.settings.s3) as store:
-            prefix = holder.prefix_of(task.customer_id)
+            place = holder.bucket, holder.prefix_of(task.customer_id)
             try:
-                answer = await erase_objects(store, holder.bucket, prefix, right=right, now=clock())
+                holds = bucket_covers(holder.bucket, holder.category, right.keep, right.elsewhere)
+                if holds:
+                    return await keep_objects(store, *place, holds, right=right, now=clock())
+                answer = await erase_objects(store, *place, right=right, now=clock())
+            except RefusedError as refused:
+                log.warning("nothing was deleted", reason=refused.reason, details=refused.details)
+                return refused.answer
             except StoreRefusalError as refusal:
                 # Waiting doesn't help, so the answer says that it failed, and the log why.
                 log.error("the store refuses", details=str(refusal))  # noqa: TRY400 - the text says it all
@@ -90,8 +112,24 @@ class Eraser:
         return answer
 
     async def _rows(
+        self, own: Connection, connection: Connection, holder: PostgresHolder, task: Erase, clock: Clock
+    ) -> tuple[Answer, Spared]:
+        """Delete, and begin again where a hold came meanwhile: what it doesn't cover goes on time all the same."""
+        while True:
+            holds = await self._holds(own, task.customer_id, clock())
+
+            async def still_held(spared: Holds = holds) -> bool:
+                return not set(await self._holds(own, task.customer_id, clock())) <= set(spared)
+
+            right = self._right(task, holds, still_held)
+            answer = await self._once(connection, holder, task, right, clock)
+            late = isinstance(answer, NotErased) and answer.reason == "held" and await still_held()
+            if not late:
+                return answer, Spared(keep=right.keep, elsewhere=right.elsewhere)
+
+    async def _once(
         self, connection: Connection, holder: PostgresHolder, task: Erase, right: Right, clock: Clock
-    ) -> Erased | NotErased:
+    ) -> Answer:
         log = _log.bind(customer=task.customer_id, deletion=task.deletion_id, holder=holder.name)
 
         def told(one: TableCount) -> None:
@@ -113,8 +151,20 @@ class Eraser:
             log.warning("deleted slowly", place=one.table, create_index=one.create_index)
         return erasure.outcome
 
-    async def _held(self, own: Connection, customer_id: str, now: datetime) -> bool:
-        return await held_at(own, customer_id, now)
+    async def _holds(self, own: Connection, customer_id: str, now: datetime) -> Holds:
+        return await holds_at(own, customer_id, now)
+
+
+async def _no() -> bool:
+    return False
+
+
+def _concerned(holder: S3Holder, right: Right) -> bool:
+    """Tell whether a hold of *right* keeps the objects, or may: then no more of them go."""
+    try:
+        return right.held or bool(bucket_covers(holder.bucket, holder.category, right.keep, right.elsewhere))
+    except RefusedError:
+        return True
 
 
 @asynccontextmanager

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING
 
 from ..datamap.fingerprint import settle
 from ..datamap.ownership import relation
+from .kept import keep, leaves
 from .order import Group, grouped
 from .references import Reference, entangled, references
 from .right import RefusedError, check_system
-from .whose import goes
 from .work import Work, counts
 
 if TYPE_CHECKING:
     from ..datamap.drift import Finding
     from ..datamap.live import Connection
     from ..events.vocabulary import TableCount
+    from .scope import Covers
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,9 @@ async def plan(work: Work) -> Plan:
     """Look at the system, read-only; raises ``RefusedError`` where the map doesn't cover it or its guard objects."""
     async with work.transaction("repeatable_read"):
         warnings = await check_system(work.connection, work.map, work.customer)
-        known = await references(work.connection, work.map)
-        rows = Counter({table.name: await _count(work, table.name) for table in work.map.tables})
+        known = await references(work.connection, work.map, work.holds)
+        await keep(work, known)
+        rows = Counter({table.name: await _count(work, table.name, work.holds) for table in work.map.tables})
         made = Plan(grouped(work.map.tables, known), known, rows, warnings, await digest(work.connection))
     work.planned(made)
     return made
@@ -50,7 +52,8 @@ async def plan(work: Work) -> Plan:
 async def check_entangled(work: Work, known: tuple[Reference, ...]) -> None:
     """Refuse where somebody else's rows refer to the customer's: they would break, or go along."""
     async with work.transaction("repeatable_read"):
-        found = await entangled(work.connection, work.map, work.customer, known)
+        await keep(work, known)
+        found = await entangled(work.connection, work.map, work.customer, known, work.holds)
     if found:
         named = "; ".join(
             f"{rows} rows of {one.table} refer by {', '.join(one.columns)} to {one.to} ({one.name})"
@@ -63,7 +66,7 @@ async def left(work: Work) -> tuple[TableCount, ...]:
     """Count what there is of the customer, whether or not it may be deleted."""
     async with work.connection.transaction(isolation="repeatable_read", readonly=True):
         await settle(work.connection)
-        return counts(Counter({table.name: await _count(work, table.name) for table in work.map.tables}))
+        return counts(Counter({table.name: await _count(work, table.name, {}) for table in work.map.tables}))
 
 
 async def digest(connection: Connection) -> str:
@@ -72,8 +75,8 @@ async def digest(connection: Connection) -> str:
     return found
 
 
-async def _count(work: Work, name: str) -> int:
-    which = goes(work.map, work.map.table(name))
+async def _count(work: Work, name: str, holds: Covers) -> int:
+    which = leaves(work.map, work.map.table(name), holds)
     found: int = await work.connection.fetchval(COUNT.format(relation=relation(name), which=which), work.customer)
     return found
 

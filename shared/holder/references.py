@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..datamap.ownership import quoted, relation
-from .whose import goes, is_way, steps
+from .kept import leaves
+from .scope import persons
+from .whose import goes, is_way, steps, steps_to_persons
 
 if TYPE_CHECKING:
     import asyncpg
 
     from ..datamap.live import Connection
     from ..datamap.model import DataMap
+    from .scope import Covers
 
 PATH = "path"
 
@@ -43,11 +46,20 @@ class Reference:
         return f"create index concurrently on {relation(self.table)} ({columns})"
 
 
-async def references(connection: Connection, map: DataMap) -> tuple[Reference, ...]:  # noqa: A002
-    """Give every foreign key between declared tables, and every step of a path, which binds rows as much."""
+async def references(
+    connection: Connection,
+    map: DataMap,  # noqa: A002
+    holds: Covers | None = None,
+) -> tuple[Reference, ...]:
+    """Give every foreign key between declared tables, and every step of a path, which binds rows as much.
+
+    Where *holds* keep what is about somebody, the ways to persons bind too: by them it is found again.
+    """
     declared = {table.name for table in map.tables}
     keys = [_reference(row) for row in await connection.fetch(FOREIGN_KEYS)]
     ways = [Reference(PATH, *step) for table in map.tables for step in steps(map, table)]
+    if persons(holds or {}):
+        ways += [Reference(PATH, *step) for table in map.tables for step in steps_to_persons(map, table)]
     return tuple(one for one in (*keys, *ways) if one.table in declared and one.to in declared)
 
 
@@ -56,23 +68,24 @@ async def entangled(
     map: DataMap,  # noqa: A002
     customer: str,
     known: tuple[Reference, ...],
+    holds: Covers | None = None,
 ) -> tuple[tuple[Reference, int], ...]:
-    """Count, per reference, the rows that are not *customer*'s and refer to a row that is."""
+    """Count, per reference, the rows that are not *customer*'s and refer to a row that is, and goes."""
     counted = [
-        (one, await connection.fetchval(entangled_query(map, one), customer))
+        (one, await connection.fetchval(entangled_query(map, one, holds or {}), customer))
         for one in known
         if one.name != PATH and not is_way(map, (one.table, one.columns, one.to, one.key))
     ]
     return tuple((one, rows) for one, rows in counted if rows)
 
 
-def entangled_query(map: DataMap, one: Reference) -> str:  # noqa: A002
-    """Give the query that counts what refers to the rows of the customer ``$1`` by *one*, and isn't the customer's."""
+def entangled_query(map: DataMap, one: Reference, holds: Covers) -> str:  # noqa: A002
+    """Give the query that counts what refers to rows of the customer ``$1`` that go by *one*, and isn't its own."""
     return ENTANGLED.format(
         child=relation(one.table),
         parent=relation(one.to),
         holds=one.holds("c", "p"),
-        parents=goes(map, map.table(one.to), "p"),
+        parents=leaves(map, map.table(one.to), holds, "p"),
         childs=goes(map, map.table(one.table), "c"),
     )
 

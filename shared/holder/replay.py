@@ -19,7 +19,7 @@ from ..errors import OperatorError
 from ..settings import read_settings
 from . import erasures, ledger
 from .declaration import PostgresHolder, load_holders
-from .held import held_at
+from .held import holds_at, kept_by
 from .right import RefusedError, Right
 from .rows import erase, total
 from .work import Work
@@ -116,9 +116,16 @@ async def _again(
             await ledger.finish(database, entry.deletion_id)
         return Replayed(entry, 0)
     clock = choose_clock()
-    held = place.knows_holds and await held_at(kept, entry.customer_id, clock())
-    moved = isinstance(clock, MovedClock)
-    right = Right(entry.window_closed_at, held=held, deletion_id=entry.deletion_id, moved_clock=moved)
+    holds = await holds_at(kept, entry.customer_id, clock()) if place.knows_holds else ()
+    known = {one.hold_id for one in entry.spared.elsewhere}
+    right = Right(
+        entry.window_closed_at,
+        held=any(hold.holds_everything for hold in holds),
+        deletion_id=entry.deletion_id,
+        moved_clock=isinstance(clock, MovedClock),
+        keep=(*entry.spared.keep, *(one for one in kept_by(holds) if one.hold_id not in known)),
+        elsewhere=(*entry.spared.elsewhere, *(one for one in kept_by(holds) if one.hold_id in known)),
+    )
     try:
         erasure = await erase(Work(database, place.map, entry.customer_id, right, clock, dry_run=dry_run))
     except RefusedError as refused:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from ..datamap.fingerprint import settle
-from ..datamap.ownership import owned_by_somebody, quoted, relation
+from ..datamap.names import literal
+from ..datamap.ownership import goes_with, owned_by_somebody, quoted, relation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,13 +22,14 @@ class Mention:
     """*rows* of *table* in whose *column* an identifier stands.
 
     *whose* is "nobody" for rows that no customer owns and for tables that the map doesn't give an owner: copies, which
-    stop the case. Rows of somebody else may speak of the customer, and are theirs.
+    stop the case. Rows of somebody else may speak of the customer, and are theirs. The customer's "own" rows are those
+    that had to be kept.
     """
 
     table: str
     column: str
     rows: int
-    whose: Literal["nobody", "somebody"]
+    whose: Literal["nobody", "somebody", "own"]
 
     @property
     def stops(self) -> bool:
@@ -39,16 +41,24 @@ class Mention:
         return {"table": self.table, "column": self.column, "rows": self.rows, "whose": self.whose}
 
     def __str__(self) -> str:
-        whose = "rows that nobody owns" if self.stops else "rows of somebody else"
-        return f"found again: {self.table}.{self.column} names the customer in {self.rows} {whose}"
+        return f"found again: {self.table}.{self.column} names the customer in {self.rows} {_WHOSE[self.whose]}"
 
 
-async def residue(connection: Connection, map: DataMap, identifiers: Sequence[str]) -> tuple[Mention, ...]:  # noqa: A002
+_WHOSE = {"nobody": "rows that nobody owns", "somebody": "rows of somebody else", "own": "of its rows that were kept"}
+
+
+async def residue(
+    connection: Connection,
+    map: DataMap,  # noqa: A002
+    identifiers: Sequence[str],
+    kept_of: str | None = None,
+) -> tuple[Mention, ...]:
     """Read every table once, in one snapshot, and give the columns in which one of *identifiers* stands as a word.
 
     A word ends where a letter, a digit, "_" or "-" does not follow, so "acme" is found in "acme." and in a key of
     JSON, but not in "acme-east" or "acme.com"; whether it is written small, large or capitalised plays no part.
-    Raises ``ValueError`` for an empty identifier, which is everywhere.
+    Where rows of a customer had to be kept, *kept_of* is its id, and they are told apart. Raises ``ValueError`` for an
+    empty identifier, which is everywhere.
     """
     if not identifiers or not all(identifiers):
         raise ValueError("an identifier has at least one character")
@@ -56,17 +66,16 @@ async def residue(connection: Connection, map: DataMap, identifiers: Sequence[st
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         await settle(connection)
         for table, columns in (await _searched(connection)).items():
-            counts = await connection.fetchrow(query(map, table, columns), _likely(identifiers), pattern(identifiers))
+            asked = query(map, table, columns, kept_of)
+            counts = await connection.fetchrow(asked, _likely(identifiers), pattern(identifiers))
             found += _mentions(table, columns, [*(counts or ())])
     return tuple(found)
 
 
 def _mentions(table: str, columns: Sequence[str], counts: Sequence[int]) -> list[Mention]:
-    owned, others = counts[: len(columns)], counts[len(columns) :]
-    return [
-        *(Mention(table, column, rows, "nobody") for column, rows in zip(columns, owned, strict=True) if rows),
-        *(Mention(table, column, rows, "somebody") for column, rows in zip(columns, others, strict=True) if rows),
-    ]
+    whose: tuple[Literal["nobody", "somebody", "own"], ...] = ("nobody", "somebody", "own")
+    places = [(column, who) for who in whose for column in columns]
+    return [Mention(table, column, rows, who) for (column, who), rows in zip(places, counts, strict=True) if rows]
 
 
 async def _searched(connection: Connection) -> dict[str, list[str]]:
@@ -76,18 +85,17 @@ async def _searched(connection: Connection) -> dict[str, list[str]]:
     return found
 
 
-def query(map: DataMap, table: str, columns: Sequence[str]) -> str:  # noqa: A002
-    """Give the query that counts, in one scan of *table*, nobody's rows and then somebody's rows for each column."""
-    nobodys = _nobodys(map, table)
-    conditions = [NAMES.format(column=quoted(column)) for column in columns]
-    counts = [f"count(*) filter (where {one} and {nobodys})" for one in conditions]
-    counts += [f"count(*) filter (where {one} and not {nobodys})" for one in conditions]
-    return f"select {', '.join(counts)} from {relation(table)} as t"
-
-
-def _nobodys(map: DataMap, table: str) -> str:  # noqa: A002
+def query(map: DataMap, table: str, columns: Sequence[str], kept_of: str | None = None) -> str:  # noqa: A002
+    """Give the query that counts, in one scan of *table*, for each column nobody's rows, somebody's, and the kept."""
     declared = {one.name: one for one in map.tables}
-    return f"({owned_by_somebody(map, declared[table])}) is not true" if table in declared else "true"
+    own, somebodys = "false", "false"
+    if table in declared:
+        somebodys = f"({owned_by_somebody(map, declared[table])}) is true"
+        own = own if kept_of is None else f"({goes_with(map, declared[table], 't', literal(kept_of))}) is true"
+    whose = (f"not {own} and not {somebodys}", f"not {own} and {somebodys}", own)
+    conditions = [NAMES.format(column=quoted(column)) for column in columns]
+    counts = [f"count(*) filter (where {one} and {which})" for which in whose for one in conditions]
+    return f"select {', '.join(counts)} from {relation(table)} as t"
 
 
 def _likely(identifiers: Sequence[str]) -> list[str]:

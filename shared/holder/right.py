@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..datamap.drift import Finding
     from ..datamap.live import Connection
     from ..datamap.model import DataMap
+    from ..events.retention import Keep
     from ..events.vocabulary import TableCount
 
     StillHeld = Callable[[], Awaitable[bool]]
@@ -26,8 +27,9 @@ MOST_DRIFT = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class Right:
-    """What a command says: the window closed at *window_closed_at* (UTC), and whether a hold is known.
+    """What a command says: the window closed at *window_closed_at* (UTC), and whether a hold of everything is known.
 
+    What is in *keep* has to stay, and what of *elsewhere* this system finds: of those another one knows the tables.
     *still_held* is asked right before the commit, since a hold may have come while the rows were deleted.
     With *deletion_id* the deletion is noted under it in the database. With *moved_clock* the database's clock isn't
     compared, since a demo or a test has moved ours.
@@ -38,6 +40,8 @@ class Right:
     still_held: StillHeld | None = None
     deletion_id: str | None = None
     moved_clock: bool = False
+    keep: tuple[Keep, ...] = ()
+    elsewhere: tuple[Keep, ...] = ()
 
 
 class RefusedError(Exception):

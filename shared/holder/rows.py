@@ -6,12 +6,13 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ..events.platform import Erased, NotErased
+from ..events.platform import Erased, ErasedInPart, NotErased
 from . import ledger
 from .batches import erase_in_batches
 from .pace import Pace
 from .plan import left, plan
 from .right import RefusedError, Right
+from .scope import covers
 from .whole import erase_whole
 from .work import Work
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 class Erasure:
     """What a deletion did, or in a dry run would do; *warnings* and *slow* foreign keys don't stop it."""
 
-    outcome: Erased
+    outcome: Erased | ErasedInPart
     warnings: tuple[Finding, ...]
     slow: tuple[Reference, ...] = ()
 
@@ -46,8 +47,8 @@ async def erase_rows(
     now: datetime,
     progress: Progress = lambda _: None,
     pace: Pace | None = None,
-) -> Erased | NotErased:
-    """Delete *customer*'s rows, and say what went; where something is in the way, why, and what went before it.
+) -> Erased | ErasedInPart | NotErased:
+    """Delete *customer*'s rows, but for those that holds keep; where something is in the way, why, and what went.
 
     Where the right has a deletion's id, the counts of an earlier try that was cut off are in the answer too.
     Outages are raised: trying again is right, and finds what is left.
@@ -66,18 +67,21 @@ async def erase(work: Work) -> Erasure:
     if work.noted_as:
         await ledger.prepare(work.connection)
     try:
+        work = replace(work, holds=covers(work.map, work.right.keep, work.right.elsewhere))
         first = await plan(work)
         outcome = await _erased(work, first)
     except RefusedError as refused:
-        if not work.gone:
+        # What an earlier try of the same command deleted is gone as well.
+        gone = await work.total()
+        if not total(gone):
             raise
         # Written to disk, and the batches before it with it, before anybody is told of them.
         await work.note(Counter())
-        raise RefusedError(refused.reason, refused.details, await work.total(), await left(work)) from refused
+        raise RefusedError(refused.reason, refused.details, gone, await left(work)) from refused
     return Erasure(outcome, first.warnings, first.slow)
 
 
-async def _erased(work: Work, first: Plan) -> Erased:
+async def _erased(work: Work, first: Plan) -> Erased | ErasedInPart:
     """Go in batches where one transaction would hold its locks too long, and end with a whole one in any case."""
     batches = 0
     if first.rows.total() > work.pace.whole_up_to and not work.dry_run:

@@ -6,23 +6,27 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..datamap.drift import hops
-from ..datamap.fingerprint import Rows, all_rows, measure, settle
+from ..datamap.fingerprint import Rows, all_rows, measure, other_rows, settle
 from ..datamap.live import columns_of, tables
 from ..datamap.owners import CUSTOMER, ByColumn, ByPath
 from ..datamap.ownership import goes_with, quoted, relation
+from .kept_survey import kept_rows
+from .scope import covers
 
 if TYPE_CHECKING:
     from ..datamap.live import Connection
     from ..datamap.model import DataMap, Table
     from ..datamap.owners import Hop, Owner
+    from ..events.retention import Keep
     from ..objects import ObjectStore
 
 
 @dataclass(frozen=True, slots=True)
 class TableSurvey:
-    """One declared table: rows *left* of the customer, *orphans* whose path leads nowhere, and all rows that stand.
+    """One declared table: rows *left* of the customer, *kept* of them, *orphans* whose path leads nowhere.
 
-    Where nothing is left, *standing* is everybody else's rows, to be compared with ``TableFingerprint.after``.
+    *standing* is everybody else's rows, to be compared with ``TableFingerprint.after``: all that stand, or, where rows
+    are kept, all but the customer's.
     *orphans* are nobody's: they may be old, or have lost their customer without being deleted.
     """
 
@@ -30,6 +34,7 @@ class TableSurvey:
     left: int
     orphans: int
     standing: Rows
+    kept: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +46,26 @@ class Survey:
 
     @property
     def clean(self) -> bool:
-        """Tell whether nothing of the customer is left."""
-        return not self.elsewhere and all(table.left == 0 for table in self.tables)
+        """Tell whether nothing of the customer is left but what is kept."""
+        return not self.elsewhere and all(table.left == table.kept for table in self.tables)
 
 
-async def survey_rows(connection: Connection, map: DataMap, customer: str) -> Survey:  # noqa: A002
-    """Look for *customer*'s rows, read-only and in one snapshot; the role needs to read only."""
+async def survey_rows(
+    connection: Connection,
+    map: DataMap,  # noqa: A002
+    customer: str,
+    keep: tuple[Keep, ...] = (),
+) -> Survey:
+    """Look for *customer*'s rows, read-only and in one snapshot; the role needs to read only.
+
+    What is in *keep*, and what that needs, may be left. Raises ``RefusedError`` where the map can't tell what that is.
+    """
     map = map.of(customer)  # noqa: A001
+    holds = covers(map, keep)
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         await settle(connection)
-        found = [await _survey_table(connection, map, table, customer) for table in map.tables]
+        kept = await kept_rows(connection, map, customer, holds) if holds else {}
+        found = [await _survey_table(connection, map, table, customer, kept.get(table.name, 0)) for table in map.tables]
         return Survey(tuple(found), await _elsewhere(connection, map, customer))
 
 
@@ -61,10 +76,18 @@ async def survey_objects(store: ObjectStore, bucket: str, prefix: str) -> int:
     return max(len(current), len(everywhere), await store.count_left(bucket, prefix))
 
 
-async def _survey_table(connection: Connection, map: DataMap, table: Table, customer: str) -> TableSurvey:  # noqa: A002
+async def _survey_table(
+    connection: Connection,
+    map: DataMap,  # noqa: A002
+    table: Table,
+    customer: str,
+    kept: int,
+) -> TableSurvey:
     left = await connection.fetchval(left_query(map, table), customer)
     orphans = await connection.fetchval(orphans_query(table)) if isinstance(table.owner, ByPath) else 0
-    return TableSurvey(table.name, left, orphans, await measure(connection, all_rows(table)))
+    if not kept:
+        return TableSurvey(table.name, left, orphans, await measure(connection, all_rows(table)))
+    return TableSurvey(table.name, left, orphans, await measure(connection, other_rows(map, table), customer), kept)
 
 
 def left_query(map: DataMap, table: Table) -> str:  # noqa: A002

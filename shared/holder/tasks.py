@@ -7,19 +7,25 @@ from typing import Annotated
 from pydantic import Field
 
 from ..decision import Outcome, Task
-from ..events.platform import Erased, NotErased
+from ..events.platform import Erased, ErasedInPart, NotErased
+from ..events.retention import Keep
 from ..events.vocabulary import Code, Moment, Ref
 
-Answer = Annotated[Erased | NotErased, Field(discriminator="kind")]
+Answer = Annotated[Erased | ErasedInPart | NotErased, Field(discriminator="kind")]
 
 
 class Erase(Task):
-    """Delete all that *holder* has of the customer; the right to is checked again where it is done."""
+    """Delete all that *holder* has of the customer; the right to is checked again where it is done.
+
+    *keep* and *holds* are the command's.
+    """
 
     deletion_id: Ref
     holder: Code
     window_closed_at: Moment
     respond_by: Moment
+    keep: tuple[Keep, ...] = ()
+    holds: tuple[Ref, ...] = ()
 
     @property
     def noted_as(self) -> str:

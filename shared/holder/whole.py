@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from ..datamap.fingerprint import Rows, all_rows, measure, other_rows
+from ..datamap.fingerprint import Rows, all_rows, measure, other_rows, rows_where
 from ..datamap.names import reported
 from ..datamap.ownership import relation
-from ..events.platform import Erased
+from ..events.platform import Erased, ErasedInPart
 from ..events.vocabulary import TableCount, TableFingerprint
 from .account import account, written
+from .kept import Kept, as_counts, keep, stays
 from .order import Group, delete_all, grouped
 from .plan import check_entangled
 from .references import references
@@ -22,14 +23,20 @@ from .work import RACES, Work
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import TypeAlias
+
+    from ..datamap.model import Table
+    from .references import Reference
+
+    Answer: TypeAlias = Erased | ErasedInPart
 
 _TRIES = 3
 # A trigger may write a row for each one that goes, and another trigger for each of those.
 _ROUNDS = 3
 
 
-async def erase_whole(work: Work) -> Erased:
-    """Delete what there is; where a writer came between, again from a fresh snapshot.
+async def erase_whole(work: Work) -> Answer:
+    """Delete what there is, but for what holds keep; where a writer came between, again from a fresh snapshot.
 
     Raises ``RefusedError`` when something is in the way, and a race that doesn't end as the database tells it.
     """
@@ -41,27 +48,83 @@ async def erase_whole(work: Work) -> Erased:
     try:
         return await _attempt(work)
     except asyncpg.IntegrityConstraintViolationError as error:
-        await check_entangled(work, await references(work.connection, work.map))
+        await check_entangled(work, await references(work.connection, work.map, work.holds))
         # The constraint's name only: the server's own text quotes values.
         details = f"{error.table_name}: the constraint {error.constraint_name} forbids it"
         raise RefusedError("failed", details) from error
 
 
-async def _attempt(work: Work) -> Erased:
+async def _attempt(work: Work) -> Erased | ErasedInPart:
     async with work.transaction("repeatable_read"):
         await check_system(work.connection, work.map, work.customer)
-        groups = grouped(work.map.tables, await references(work.connection, work.map))
-        others = await _others(work)
-        deleted = await _delete(work, groups) if others else Counter()
-        # Read back without asking whose the rows are: a row that led to the customer through a deleted one
-        # would no longer be found, but it stands among the rest now, where nothing may have been added.
-        rest = {one.name: await measure(work.connection, all_rows(one)) for one in work.map.tables}
-        _nothing_left_and_nobody_touched(others or rest, rest)
+        known = await references(work.connection, work.map, work.holds)
+        groups = grouped(work.map.tables, known)
+        if work.holds:
+            answer, deleted = await _spare(work, known, groups)
+        else:
+            answer, deleted = await _all(work, groups)
         await work.note(deleted)
         await work.finish()
         await check_still(work.right)
     work.gone.update(deleted)
-    return await _answer(work, others or rest, rest)
+    return await _in_all(work, answer)
+
+
+async def _all(work: Work, groups: tuple[Group, ...]) -> tuple[Erased, Counter[str]]:
+    others = await _others(work)
+    deleted = await _delete(work, groups) if others else Counter()
+    # Read back without asking whose the rows are: a row that led to the customer through a deleted one
+    # would no longer be found, but it stands among the rest now, where nothing may have been added.
+    rest = {one.name: await measure(work.connection, all_rows(one)) for one in work.map.tables}
+    _nothing_left_and_nobody_touched(others or rest, rest)
+    return _answer(others or rest, rest), deleted
+
+
+async def _spare(work: Work, known: tuple[Reference, ...], groups: tuple[Group, ...]) -> tuple[Answer, Counter[str]]:
+    """Delete what holds don't keep; everybody else's rows and the kept ones are compared before and after.
+
+    Afterwards it is asked anew what has to stay, since a trigger may have written more of it: there may be nothing
+    else of the customer's, or a kept row isn't found as its own any more.
+    """
+    kept = await keep(work, known)
+    before = await _standing(work, kept)
+    deleted = await _delete(work, groups)
+    after, again = await _standing(work, kept), await keep(work, known)
+    _same(before, after)
+    left = Counter({one.name: await _own(work, one) for one in work.map.tables})
+    wrong = sorted(name for name in {*left, *again.rows} if left[name] != again.rows[name])
+    if wrong:
+        details = f"rows were left that no hold keeps, so nothing was deleted: {', '.join(wrong)}"
+        raise RefusedError("failed", details)
+    others = {name: rows for (name, whose), rows in after.items() if whose == "others"}
+    erased = _answer(others, others)
+    if not again.rows.total():
+        return erased, deleted
+    told = {"kept": as_counts(again.rows), "held": again.held, "needed": as_counts(again.needed)}
+    return ErasedInPart(**erased.model_dump(exclude={"kind"}), **told), deleted
+
+
+async def _standing(work: Work, kept: Kept) -> dict[tuple[str, str], Rows]:
+    """Measure everybody else's rows, and those that were listed to stay."""
+    found = {}
+    for table in work.map.tables:
+        found[table.name, "others"] = await measure(work.connection, other_rows(work.map, table), work.customer)
+        if kept.rows[table.name]:
+            found[table.name, "kept"] = await measure(work.connection, rows_where(table, stays()))
+    return found
+
+
+def _same(before: Mapping[tuple[str, str], Rows], after: Mapping[tuple[str, str], Rows]) -> None:
+    differing = sorted({name for (name, whose), rows in before.items() if after[name, whose] != rows})
+    if differing:
+        details = f"others' rows or kept ones changed, so nothing was deleted: {', '.join(differing)}"
+        raise RefusedError("failed", details)
+
+
+async def _own(work: Work, table: Table) -> int:
+    which = goes(work.map, table)
+    found: int = await work.connection.fetchval(COUNT.format(relation=relation(table.name), which=which), work.customer)
+    return found
 
 
 async def _others(work: Work) -> Mapping[str, Rows]:
@@ -91,7 +154,7 @@ async def _delete(work: Work, groups: tuple[Group, ...]) -> Counter[str]:
 
 
 async def _empty(work: Work, group: Group) -> dict[str, int]:
-    row = await work.connection.fetchrow(delete_all(work.map, group), work.customer)
+    row = await work.connection.fetchrow(delete_all(work.map, group, work.holds), work.customer)
     went = dict(zip([table.name for table in group.tables], row or (), strict=True))
     for name, rows in went.items():
         work.progress(TableCount(table=reported(name), rows=rows))
@@ -105,14 +168,22 @@ def _nothing_left_and_nobody_touched(others: Mapping[str, Rows], rest: Mapping[s
         raise RefusedError("failed", details)
 
 
-async def _answer(work: Work, others: Mapping[str, Rows], rest: Mapping[str, Rows]) -> Erased:
-    gone = {one.table: one.rows for one in await work.total()}
+def _answer(others: Mapping[str, Rows], rest: Mapping[str, Rows]) -> Erased:
+    """Say what is left and how everybody else's rows stand; what was deleted in all is put in at the end."""
     return Erased(
-        deleted=tuple(TableCount(table=reported(name), rows=gone.get(reported(name), 0)) for name in rest),
+        deleted=(),
         remaining=tuple(
             TableCount(table=reported(name), rows=max(0, rest[name].count - others[name].count)) for name in rest
         ),
         bystanders=tuple(_compared(name, others[name], rest[name]) for name in rest),
+    )
+
+
+async def _in_all(work: Work, answer: Answer) -> Answer:
+    gone = {one.table: one.rows for one in await work.total()}
+    names = [reported(table.name) for table in work.map.tables]
+    return answer.model_copy(
+        update={"deleted": tuple(TableCount(table=name, rows=gone.get(name, 0)) for name in names)}
     )
 
 
@@ -127,3 +198,5 @@ def _compared(name: str, others: Rows, rest: Rows) -> TableFingerprint:
 
 
 ANY = "select exists (select from {relation} as t where {which})"
+
+COUNT = "select count(*) from {relation} as t where {which}"

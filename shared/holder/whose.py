@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..datamap.drift import hops
-from ..datamap.owners import ByColumn, ByPath, has_condition, ids_of
+from ..datamap.owners import ByColumn, ByPath, has_condition, ids_of, passes
 from ..datamap.ownership import goes_with
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from ..datamap.model import DataMap, Table
+    from ..datamap.owners import Owner
 
     # A table, its columns, the table that they lead to and its key; without columns nothing is known but the tables.
     Step = tuple[str, tuple[str, ...], str, tuple[str, ...]]
@@ -24,13 +25,22 @@ def goes(map: DataMap, table: Table, alias: str = "t") -> str:  # noqa: A002
 
 def steps(map: DataMap, table: Table) -> Iterator[Step]:  # noqa: A002
     """Give what has to stand as long as somebody asks whose the rows of *table* are."""
-    if isinstance(table.owner, ByPath):
-        yield from _along(table.name, table.owner)
+    named = {map.ids[name].table for name in ids_of(table.owner) if name != "id"}
+    return _steps(map, table, table.owner, {hop.table for hop in hops(table)} | named)
+
+
+def steps_to_persons(map: DataMap, table: Table) -> Iterator[Step]:  # noqa: A002
+    """Give what has to stand as long as somebody asks whom the rows of *table* are about."""
+    return iter(()) if table.person is None else _steps(map, table, table.person, passes(table.person))
+
+
+def _steps(map: DataMap, table: Table, way: Owner, looked: Iterable[str]) -> Iterator[Step]:  # noqa: A002
+    if isinstance(way, ByPath):
+        yield from _along(table.name, way)
         return
     # A condition in SQL may look anywhere.
-    looked = {one.name for one in map.tables} if has_condition(table.owner) else {hop.table for hop in hops(table)}
-    named = {map.ids[name].table for name in ids_of(table.owner) if name != "id"}
-    for other in sorted((looked | named) - {table.name}):
+    anywhere = {one.name for one in map.tables} if has_condition(way) else set()
+    for other in sorted(({*looked} | anywhere) - {table.name}):
         yield table.name, (), other, ()
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ..datamap.model import DataMap
     from .plan import Plan
     from .right import Right
+    from .scope import Covers
 
     Isolation = Literal["read_committed", "repeatable_read"]
     # Told as rows go: the table, and how many.
@@ -44,7 +45,10 @@ RACES = (
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What is to be deleted, by which right, at which pace; *gone* adds up what is deleted for good."""
+    """What is to be deleted, by which right, at which pace; *gone* adds up what is deleted for good.
+
+    *holds* is what of it has to stay, as far as the map tells.
+    """
 
     connection: Connection
     map: DataMap
@@ -56,6 +60,7 @@ class Work:
     dry_run: bool = False
     pace: Pace = field(default_factory=Pace)
     gone: Counter[str] = field(default_factory=Counter)
+    holds: Covers = field(default_factory=dict)
 
     @property
     def noted_as(self) -> str | None:

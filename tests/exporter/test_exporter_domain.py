@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,15 @@ from services.exporter.tasks import BuildArchive, DeleteArchives, DeleteFailed
 from shared.decision import Ignored
 from shared.events.event import Event
 from shared.events.exporter import ExportDeleted, ExportFailed, ExportReady, ExportRefused
-from shared.events.platform import DeletionAcknowledged
+from shared.events.platform import (
+    DeletionAcknowledged,
+    Everything,
+    HoldScope,
+    OfCategories,
+    OfPersons,
+    OfTables,
+)
+from shared.events.retention import Keep
 from tests.casework import at
 from tests.exporter.language import (
     CLOSES,
@@ -229,6 +238,46 @@ def test_sees_for_itself(reason: str) -> None:
     assert outcome_of(work.one(DeletionAcknowledged)) == reason
     assert not work.ordered
     assert isinstance(work.state, Keeping)
+
+
+USERS = OfTables(tables=("users",))
+
+
+@pytest.mark.parametrize(
+    ("scope", "told", "outcome"),
+    [
+        # Whoever commands knows the hold, and that it is of other holders' tables only.
+        (USERS, {"holds": ("h1",)}, "erased"),
+        (USERS, {"holds": ("h2",)}, "held"),
+        (USERS, {"holds": ("h1",), "keep": (Keep(hold_id="h1", scope=USERS),)}, "held"),
+        # An archive is of every category and of every person.
+        (OfCategories(categories=("user",)), {"holds": ("h1",)}, "held"),
+        (OfPersons(refs=("p-1",)), {"holds": ("h1",)}, "held"),
+        (Everything(), {"holds": ("h1",)}, "held"),
+        (OfTables(tables=()), {"holds": ("h1",)}, "held"),
+    ],
+)
+def test_a_hold_of_a_part(scope: HoldScope, told: dict[str, Any], outcome: str) -> None:
+    """No part of an archive can be spared: it goes under a hold of others' tables, and stays under any other."""
+    work = in_window()
+    work.until(CLOSES)
+    work.tell(hold(OVER).model_copy(update={"scope": scope}), command().model_copy(update=told))
+    work.perform(performed)
+
+    assert outcome_of(work.one(DeletionAcknowledged)) == outcome
+
+
+def test_a_hold_that_was_placed_anew() -> None:
+    """A hold that was placed again while an archive is waited for may be of more than whoever commanded knew."""
+    work = in_window()
+    work.tell(request(OVER))
+    work.until(CLOSES)
+    work.tell(hold(OVER).model_copy(update={"scope": USERS}), expired())
+    work.tell(command().model_copy(update={"holds": ("h1",)}))
+    work.tell(hold(CLOSES + MOMENT).model_copy(update={"scope": OfTables(tables=("offramp-exports",))}))
+    work.perform(performed)
+
+    assert outcome_of(work.one(DeletionAcknowledged)) == "held"
 
 
 def test_hold_released() -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -65,7 +66,7 @@ async def command_topics() -> AsyncIterator[Topics]:
         await admin.close()
 
 
-def command(holder: str, days: int = 1) -> DeletionRequested:
+def command(holder: str, days: int = 1, **told: Any) -> DeletionRequested:
     """Command *holder* to delete acme; another number of *days* is another command of the same deletion."""
     now = system_clock().replace(hour=0, minute=0, second=0, microsecond=0)
     return DeletionRequested(
@@ -75,4 +76,5 @@ def command(holder: str, days: int = 1) -> DeletionRequested:
         window_closed_at=now - DAY,
         policy_version="1",
         respond_by=now + days * DAY,
+        **told,
     )

@@ -80,15 +80,56 @@ class World:
             for table, rows in enumerate(self.rows)
         }
 
+    def own(self, customer: str) -> set[tuple[int, int]]:
+        """Give the customer's rows, by table and id."""
+        return {
+            (table, number)
+            for table, rows in enumerate(self.rows)
+            for number in range(len(rows))
+            if self.owner_of(table, number) == customer
+        }
+
+    def person_of(self, table: int, number: int) -> int | None:
+        """Tell whom a row is about: seven times an id, its own or that of the row where its path leads."""
+        path, via = self.paths[table], self.rows[table][number].via
+        if path is None:
+            return number * 7
+        return None if via is None or via >= len(self.rows[path]) else self.person_of(path, via)
+
+    def needed(self, kept: set[tuple[int, int]], own: set[tuple[int, int]]) -> set[tuple[int, int]]:
+        """Give *kept* with all of *own* that it needs: what it refers to, and what its path goes by."""
+        found, ahead = set(kept), list(kept)
+        while ahead:
+            table, number = ahead.pop()
+            row, path = self.rows[table][number], self.paths[table]
+            to = [(key.parent, id_) for key, id_ in zip(self.keys_of(table), row.refers, strict=True)]
+            to += [] if path is None else [(path, row.via)]
+            news = {(parent, id_) for parent, id_ in to if id_ is not None} & own - found
+            found |= news
+            ahead += news
+        return found
+
+    def held_up(self, going: set[tuple[int, int]]) -> bool:
+        """Tell whether a row that stays refers to one that is *going*."""
+        return any(
+            (key.parent, to) in going and (table, number) not in going
+            for table, rows in enumerate(self.rows)
+            for number, row in enumerate(rows)
+            for key, to in zip(self.keys_of(table), row.refers, strict=True)
+        )
+
     def map(self) -> DataMap:
         tables: dict[str, object] = {
             f"t{table}": {
                 "category": "user",
                 "owner": {"column": "owner"} if path is None else {"path": [{"column": "via", "to": f"t{path}.id"}]},
+                "person": {"column": "part", "type": "integer"}
+                if path is None
+                else {"path": [{"column": "via", "to": f"t{path}.id"}]},
             }
             for table, path in enumerate(self.paths)
         }
-        tables["audit"] = {"category": "report", "owner": {"column": "owner"}}
+        tables["audit"] = {"category": "report", "owner": {"column": "owner"}, "impersonal": "which rows went"}
         return parse(yaml.dump({"version": 1, "system": "drawn", "tenancy": "rows", "tables": tables}).encode(), "map")
 
     def ddl(self) -> str:

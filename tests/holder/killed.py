@@ -1,6 +1,7 @@
 """Deletes a customer's rows in a process that is killed at its first statement, the next at its fourth, and so on.
 
-Usage: python -m tests.holder.killed DSN CUSTOMER; prints how many processes were killed before one got through.
+Usage: python -m tests.holder.killed DSN CUSTOMER [TABLE]; rows of TABLE are held. Prints how many rows went, and how
+many processes were killed before one got through.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from typing import Any
 import asyncpg
 
 from shared.clock import system_clock
-from shared.events.platform import Erased
+from shared.events.platform import Erased, ErasedInPart, OfTables
+from shared.events.retention import Keep
 from shared.holder.pace import Pace
 from shared.holder.rows import erase_rows
 from tests.holder.platform_rows import PLATFORM, expired
@@ -50,21 +52,22 @@ def _one_less() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-async def erase(dsn: str, customer: str) -> None:
+async def erase(dsn: str, customer: str, held: tuple[str, ...]) -> None:
     connection = await asyncpg.connect(dsn, connection_class=Killed)
-    right = replace(expired(), deletion_id="d-1")
+    keep = tuple(Keep(hold_id="h-1", scope=OfTables(tables=(table,))) for table in held)
+    right = replace(expired(), deletion_id="d-1", keep=keep)
     pace = Pace(whole_up_to=0, batch_rows=40)
     outcome = await erase_rows(connection, PLATFORM, customer, right=right, now=system_clock(), pace=pace)
-    assert isinstance(outcome, Erased), outcome
+    assert isinstance(outcome, ErasedInPart if held else Erased), outcome
     print(sum(one.rows for one in outcome.deleted))
 
 
-def main(dsn: str, customer: str) -> None:
+def main(dsn: str, customer: str, *held: str) -> None:
     for at in count(1, 3):
         Killed.at = at
         child = os.fork()
         if child == 0:
-            asyncio.run(erase(dsn, customer))
+            asyncio.run(erase(dsn, customer, held))
             sys.exit(0)
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         if status != -signal.SIGKILL:

@@ -84,6 +84,27 @@ async def test_a_hold_that_comes_half_way_saves_what_is_left(database: Database)
     assert total(after.deleted) == rows
 
 
+async def test_what_an_earlier_try_deleted_is_told(database: Database) -> None:
+    """A try that was cut off and one that a hold stops before it begins are one answer: what went is not forgotten."""
+    asked: list[bool] = []
+
+    async def cut_off() -> bool:
+        asked.append(True)
+        if len(asked) > 3:
+            raise ConnectionError
+        return False
+
+    with pytest.raises(ConnectionError):
+        await erased(database, replace(expired(), deletion_id="d-1", still_held=cut_off))
+    left = await rows_of(database)
+    held = await erased(database, replace(expired(), deletion_id="d-1", held=True))
+
+    assert isinstance(held, NotErased)
+    assert held.reason == "held"
+    assert total(held.deleted) > 0
+    assert total(held.saved) == left
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
@@ -233,6 +254,30 @@ async def test_killed_at_any_statement_it_goes_on_where_it_was(database: Databas
     assert killed > 25
     assert deleted == rows
     assert await everything(database) == await others(database)
+
+
+async def test_killed_at_any_statement_what_is_held_is_kept(database: Database, dsn: str) -> None:
+    """Whichever statement is the last of a process, the held rows and what they refer to are there in the end."""
+    rows, kept = await rows_of(database), await others(database)
+    reports = await database.fetch("select (r.*)::text from reports r where customer_id = $1 order by 1", LEAVING)
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.holder.killed", dsn, LEAVING, "reports", stdout=asyncio.subprocess.PIPE
+    )
+    output, _ = await child.communicate()
+    deleted, killed = map(int, output.split())
+    left = await everything(database)
+
+    assert child.returncode == 0
+    assert killed > 25
+    # The customer's own row is the only one that reports need.
+    assert deleted == rows - len(reports) - 1
+    assert {name: len(some) - len(kept[name]) for name, some in left.items() if some != kept[name]} == {
+        "customers": 1,
+        "reports": len(reports),
+    }
+    assert reports == await database.fetch(
+        "select (r.*)::text from reports r where customer_id = $1 order by 1", LEAVING
+    )
 
 
 def elsewhere(dsn: str, statement: str) -> None:

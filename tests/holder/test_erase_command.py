@@ -51,6 +51,35 @@ async def test_with_yes_the_rows_go(dsn: str, database: Database) -> None:
     assert await everything(database) == await others(database)
 
 
+async def test_what_is_to_be_kept_is_kept_and_told(dsn: str, database: Database) -> None:
+    """A dry run counts it; a real one keeps it and ends with 3: nothing else is left, but not everything is gone."""
+    before = await everything(database)
+    dry = await run(dsn, "--dry-run", "--keep", "table:reports", "--json")
+    untouched = await everything(database) == before
+    real = await run(dsn, "--yes", "--keep", "table:reports")
+    rest = await run(dsn, "--yes")
+    told = json.loads(dry.output)
+
+    assert untouched
+    [held] = told["held"]
+    assert (held["table"], held["hold_id"]) == ("reports", "table:reports")
+    assert told["needed"] == [{"table": "customers", "rows": 1}]
+    assert (dry.exit_code, real.exit_code, rest.exit_code) == (3, 3, 0)
+    assert "kept: reports" in real.output
+    assert f"besides {held['rows'] + 1} kept ones" in real.output
+    assert await everything(database) == await others(database)
+
+
+@pytest.mark.parametrize("keep", ["reports", "tables:reports", "table:", "person:a@b", "table:userz", "person:0"])
+async def test_what_cannot_be_kept_deletes_nothing(dsn: str, database: Database, keep: str) -> None:
+    """A mistake in what is to be kept is a sentence, and every row is still there."""
+    before = await everything(database)
+    with pytest.raises(OperatorError, match="nothing was deleted"):
+        await run(dsn, "--yes", "--keep", keep)
+
+    assert await everything(database) == before
+
+
 async def test_a_missing_index_is_told_with_the_statement_that_makes_it(dsn: str, database: Database) -> None:
     """Before the first row goes, on the way of the errors; the statement runs as it stands."""
     await database.execute("drop index feedback_user_id")

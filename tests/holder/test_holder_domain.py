@@ -7,8 +7,16 @@ from datetime import timedelta
 import pytest
 
 from shared.decision import Task
-from shared.events.platform import DeletionAcknowledged, Erased, LegalHoldPlaced, LegalHoldReleased, NotErased
-from shared.events.retention import DeletionRequested
+from shared.events.platform import (
+    DeletionAcknowledged,
+    Erased,
+    ErasedInPart,
+    LegalHoldPlaced,
+    LegalHoldReleased,
+    NotErased,
+    OfTables,
+)
+from shared.events.retention import DeletionRequested, Keep
 from shared.events.vocabulary import TableCount, TableFingerprint
 from shared.holder.domain import HolderPolicy, domain
 from shared.holder.tasks import Erase, EraseEnded
@@ -45,7 +53,7 @@ def release() -> LegalHoldReleased:
     return LegalHoldReleased(customer_id="acme", hold_id="h", released_by="s:1", released_at=NOW + timedelta(hours=1))
 
 
-def ended(task: Task, answer: Erased | NotErased = ERASED) -> EraseEnded:
+def ended(task: Task, answer: Erased | ErasedInPart | NotErased = ERASED) -> EraseEnded:
     assert isinstance(task, Erase)
     return EraseEnded(
         customer_id=task.customer_id,
@@ -122,6 +130,37 @@ def test_under_a_hold_nothing_is_begun() -> None:
 
     assert work.one(DeletionAcknowledged).outcome == NotErased(reason="held")
     assert work.ordered == []
+
+
+def test_under_a_hold_of_a_part_the_rest_is_begun() -> None:
+    """What the command says has to stay goes along with the order, and with it which holds were known."""
+    work = casework()
+    keep = (Keep(hold_id="h", scope=OfTables(tables=("users",))),)
+    work.tell(hold().model_copy(update={"scope": OfTables(tables=("users",))}))
+    work.tell(command().model_copy(update={"keep": keep, "holds": ("h", "g")}))
+
+    [(_, task)] = work.ordered
+    assert isinstance(task, Erase)
+    assert (task.keep, task.holds) == (keep, ("h", "g"))
+
+
+def test_what_was_kept_is_looked_at_anew() -> None:
+    """The same command that comes again is carried out again: the hold may be over by then."""
+    in_part = ErasedInPart(
+        deleted=(TableCount(table="users", rows=2),),
+        kept=(TableCount(table="users", rows=1),),
+        held=(),
+        needed=(),
+        remaining=(TableCount(table="users", rows=0),),
+        bystanders=(),
+    )
+    work = casework()
+    work.tell(command())
+    work.perform(lambda task: ended(task, in_part))
+    work.tell(command())
+    work.perform(ended)
+
+    assert [one.outcome for one in work.all(DeletionAcknowledged)] == [in_part, ERASED]
 
 
 @pytest.mark.parametrize("order", [(hold, release), (release, hold)])

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
@@ -15,12 +15,23 @@ import pytest
 from deploy.platform.generate import HERE
 from shared.clock import system_clock
 from shared.datamap.document import CUSTOMER
-from shared.events.platform import Erased, LegalHoldPlaced, NotErased
+from shared.events.platform import (
+    Erased,
+    ErasedInPart,
+    HoldScope,
+    LegalHoldPlaced,
+    NotErased,
+    OfCategories,
+    OfPersons,
+    OfTables,
+)
+from shared.events.retention import Keep
 from shared.holder.declaration import PostgresHolder, S3Holder
 from shared.holder.domain import Holding
+from shared.holder.pace import Pace
 from shared.holder.perform import Eraser
 from shared.holder.tasks import Erase
-from shared.holds import placed
+from shared.holds import Holds, placed
 from shared.objects import ObjectStore
 from shared.performer import Attempt
 from shared.settings import Settings, read_settings
@@ -97,30 +108,148 @@ async def test_a_hold_that_came_after_the_order_stops_it(
     assert await everything(database) == before
 
 
-class HeldMeanwhile(Eraser):
-    """An eraser whose customer is held by the time that it asks again."""
+def hold(hold_id: str = "h", **changes: Any) -> LegalHoldPlaced:
+    values: dict[str, Any] = {"basis": "BFL 7:2", "placed_by": "s:1", "placed_at": system_clock(), **changes}
+    return LegalHoldPlaced(customer_id=LEAVING, hold_id=hold_id, **values)
 
-    async def _held(self, own: Database, customer_id: str, now: datetime) -> bool:
-        first = not asked
+
+class HeldMeanwhile(Eraser):
+    """An eraser that hears of a hold when it asks for the second time."""
+
+    async def _holds(self, own: Database, customer_id: str, now: datetime) -> Holds:
         asked.append(customer_id)
-        return not first
+        return placed((), news[0]) if len(asked) > 1 else ()
 
 
 asked: list[str] = []
+news: list[LegalHoldPlaced] = []
+
+
+def heard_late(eraser: Eraser, event: LegalHoldPlaced, **changes: Any) -> Eraser:
+    asked.clear()
+    news[:] = [event]
+    return HeldMeanwhile(eraser.name, {**eraser.holders, **changes}, eraser.settings, moved_clock=False)
 
 
 @pytest.mark.parametrize("holder", ["database", "media"])
 async def test_a_hold_that_came_during_the_deletion_stops_it(eraser: Eraser, database: Database, holder: str) -> None:
     """The performer asks again before anything is for good."""
-    asked.clear()
     before = await everything(database)
-    late = HeldMeanwhile(eraser.name, eraser.holders, eraser.settings, moved_clock=False)
 
-    ended = await late(task(holder), Attempt(uuid4(), 1, system_clock))
+    ended = await heard_late(eraser, hold())(task(holder), Attempt(uuid4(), 1, system_clock))
 
     assert ended.answer == NotErased(reason="held")
-    assert asked == [LEAVING, LEAVING]
+    assert set(asked) == {LEAVING}
     assert await everything(database) == before
+
+
+async def test_what_a_hold_of_a_part_that_came_meanwhile_does_not_cover_goes(
+    eraser: Eraser, database: Database
+) -> None:
+    """Nothing was for good yet, so all of the part is kept, and the answer names the hold and its basis."""
+    late = heard_late(eraser, hold(scope=OfTables(tables=("reports",))))
+    ended = await late(task("database"), Attempt(uuid4(), 1, system_clock))
+
+    assert isinstance(ended.answer, ErasedInPart)
+    [held] = ended.answer.held
+    assert (held.table, held.hold_id, held.basis) == ("reports", "h", "BFL 7:2")
+    assert [(one.table, one.rows) for one in ended.answer.needed] == [("customers", 1)]
+    left, kept = await everything(database), await others(database)
+    assert {name for name in left if left[name] != kept[name]} == {"customers", "reports"}
+
+
+async def test_a_large_deletion_tells_what_the_hold_came_too_late_for(eraser: Eraser, database: Database) -> None:
+    """Batches that went before the hold are in the counts; what of its part was still there is kept."""
+    before = len((await everything(database))["reports"]) - len((await others(database))["reports"])
+    small = replace(eraser.holders["database"], pace=Pace(whole_up_to=0, batch_rows=2))  # type: ignore[type-var]
+    late = heard_late(eraser, hold(scope=OfTables(tables=("reports",))), database=small)
+
+    async def late_enough(own: Database, customer_id: str, now: datetime) -> Holds:
+        asked.append(customer_id)
+        gone = await database.fetchval("select count(*) < $2 from reports where customer_id = $1", LEAVING, before)
+        return placed((), news[0]) if gone else ()
+
+    object.__setattr__(late, "_holds", late_enough)
+    ended = await late(task("database"), Attempt(uuid4(), 1, system_clock))
+
+    assert isinstance(ended.answer, ErasedInPart)
+    told = {one.table: one.rows for one in ended.answer.deleted}
+    assert 0 < told["reports"] < before
+    assert [(one.table, one.rows) for one in ended.answer.held] == [("reports", before - told["reports"])]
+
+
+async def test_the_wider_of_what_is_told_and_what_is_known_wins(
+    eraser: Eraser, database: Database, pool: asyncpg.Pool
+) -> None:
+    """The command names one part, the holder's own case another of the same hold; both stay."""
+    await know(pool, hold(scope=OfTables(tables=("reports",))))
+    keep = (Keep(hold_id="h", scope=OfTables(tables=("feedback",))),)
+    order = task("database").model_copy(update={"keep": keep, "holds": ("h",)})
+    ended = await eraser(order, Attempt(uuid4(), 1, system_clock))
+
+    assert isinstance(ended.answer, ErasedInPart)
+    assert {one.table for one in ended.answer.held} == {"reports", "feedback"}
+
+
+async def know(pool: asyncpg.Pool, *placings: LegalHoldPlaced) -> None:
+    """Let the holder's own case know of holds."""
+    holds: Holds = ()
+    for one in placings:
+        holds = placed(holds, one)
+    state = StateCodec[Holding](Holding).dump(Holding(holds=holds))
+    await pool.execute("insert into cases (customer_id, state, key_hash) values ($1, $2::jsonb, 0)", LEAVING, state)
+
+
+async def test_a_table_of_another_system(eraser: Eraser, database: Database, pool: asyncpg.Pool) -> None:
+    """What whoever commands knows to be elsewhere keeps nothing here; else it may be a mistake, and all stays."""
+    await know(pool, hold(scope=OfTables(tables=("invoices",))))
+    refused = await eraser(task("database"), Attempt(uuid4(), 1, system_clock))
+    told = task("database").model_copy(update={"holds": ("h",)})
+    ended = await eraser(told, Attempt(uuid4(), 1, system_clock))
+
+    assert refused.answer == NotErased(reason="held")
+    assert isinstance(ended.answer, Erased)
+    assert await everything(database) == await others(database)
+
+
+@pytest.mark.parametrize(
+    ("scope", "category", "answer"),
+    [
+        (OfTables(tables=("BUCKET",)), None, ErasedInPart),
+        (OfTables(tables=("BUCKET", "users")), None, NotErased),
+        (OfTables(tables=("users",)), None, NotErased),
+        (OfCategories(categories=("course",)), "course", ErasedInPart),
+        (OfCategories(categories=("user",)), "course", Erased),
+        (OfCategories(categories=("user",)), None, NotErased),
+        (OfCategories(categories=("usr",)), "course", NotErased),
+        (OfPersons(refs=("p-1",)), "course", NotErased),
+    ],
+)
+async def test_objects_stay_all_or_none(eraser: Eraser, scope: HoldScope, category: Any, answer: type) -> None:
+    """A hold covers a whole bucket, by its name or its declared category; what can't be told keeps everything."""
+    media = replace(eraser.holders["media"], category=category)  # type: ignore[type-var]
+    assert isinstance(media, S3Holder)
+    if isinstance(scope, OfTables):
+        scope = OfTables(tables=tuple(name.replace("BUCKET", media.bucket) for name in scope.tables))
+    order = task("media").model_copy(update={"keep": (Keep(hold_id="h", scope=scope),)})
+    ended = await replace(eraser, holders={"media": media})(order, Attempt(uuid4(), 1, system_clock))
+
+    assert isinstance(ended.answer, answer)
+    async with ObjectStore(eraser.settings.s3) as store:
+        left = await store.count_left(media.bucket, "acme/")
+    assert left == (0 if answer is Erased else 2)
+    if isinstance(ended.answer, ErasedInPart):
+        assert [(one.rows, one.hold_id) for one in ended.answer.held] == [(2, "h")]
+    elif isinstance(ended.answer, NotErased):
+        assert ended.answer == NotErased(reason="held")
+
+
+async def test_a_hold_elsewhere_does_not_stop_the_objects(eraser: Eraser, pool: asyncpg.Pool) -> None:
+    """One that came meanwhile, too, if it can't concern them."""
+    await know(pool, hold(scope=OfTables(tables=("users",))))
+    ended = await eraser(task("media").model_copy(update={"holds": ("h",)}), Attempt(uuid4(), 1, system_clock))
+
+    assert isinstance(ended.answer, Erased)
 
 
 async def test_a_bucket_that_refuses_is_answered(eraser: Eraser) -> None:

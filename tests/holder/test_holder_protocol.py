@@ -11,7 +11,8 @@ import pytest
 
 from deploy.stack.jars import class_path
 from shared.clock import system_clock
-from shared.events.platform import Erased, LegalHoldPlaced, LegalHoldReleased, NotErased
+from shared.events.platform import Erased, LegalHoldPlaced, LegalHoldReleased, NotErased, OfTables
+from shared.events.retention import Keep
 from shared.settings import read_settings
 from tests.holder.command_topics import Topics, command, command_topics
 
@@ -52,6 +53,22 @@ def hold() -> LegalHoldPlaced:
 
 def release() -> LegalHoldReleased:
     return LegalHoldReleased(customer_id="acme", hold_id="h/1", released_by="s:1", released_at=NOW)
+
+
+async def test_the_example_spares_a_part_by_sparing_all(topics: Topics, tmp_path: Path) -> None:
+    """What a command says has to stay keeps everything there; a hold that is known to concern others keeps nothing."""
+    keep = (Keep(hold_id="h/1", scope=OfTables(tables=("files",))),)
+    await topics.tell(hold().model_copy(update={"scope": OfTables(tables=("files",))}))
+    await known(tmp_path, "placed")
+    await topics.tell(command("billing", keep=keep, holds=("h/1",)))
+    kept = await topics.answer()
+    await topics.tell(command("billing", 2, holds=("h/2",)))
+    unknown = await topics.answer()
+    await topics.tell(command("billing", 3, holds=("h/1", "h/2")))
+    elsewhere = await topics.answer()
+
+    assert [kept.outcome, unknown.outcome] == [NotErased(reason="held")] * 2
+    assert isinstance(elsewhere.outcome, Erased)
 
 
 async def test_the_example_follows_the_protocol(topics: Topics, tmp_path: Path) -> None:

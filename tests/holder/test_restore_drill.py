@@ -20,11 +20,12 @@ from deploy.platform.generate import HERE
 from deploy.platform.scratch import scratch_database
 from shared.clock import system_clock
 from shared.errors import OperatorError
-from shared.events.platform import Erased
+from shared.events.platform import Erased, OfTables
+from shared.events.retention import Keep
 from shared.holder import app as holder
 from shared.holder.commands import app
 from shared.holder.declaration import PostgresHolder
-from shared.holder.erasures import RestoredError
+from shared.holder.erasures import NOTHING, RestoredError, entries, record
 from shared.holder.perform import Eraser
 from shared.performer import Attempt
 from shared.postgres_tool import postgres_tool
@@ -103,6 +104,51 @@ async def test_the_drill(restored: str, monkeypatch: pytest.MonkeyPatch) -> None
     assert json.loads(dry.output) == json.loads(result.output)
     assert result.exit_code == 0
     assert everything_now == others_now == without
+
+
+async def test_what_was_kept_stays_in_a_replay(
+    dsn: str, postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ledger remembers what a hold kept: a replay deletes no kept row early, and the rest with its own entry."""
+    dump = tmp_path / "platform.dump"
+    _tool("pg_dump", "--format=custom", f"--file={dump}", dsn)
+    keep = (Keep(hold_id="h", scope=OfTables(tables=("reports",))),)
+    in_part = task("platform-database").model_copy(update={"keep": keep})
+    await eraser(dsn, postgres)(in_part, Attempt(uuid4(), 1, system_clock))
+    async with (
+        scratch_database(read_settings().postgres) as restored,
+        scratch_database(read_settings().postgres) as later,
+    ):
+        _tool("pg_restore", "--no-owner", f"--dbname={restored}", str(dump))
+        monkeypatch.setenv("OFFRAMP_PLATFORM_DSN", restored)
+        with pytest.raises(RestoredError):
+            await asyncio.to_thread(holder.refuse_if_restored)
+        first = await replay("--json")
+        replayed, original = await rows(restored), await rows(dsn)
+        await erase(dsn, postgres)
+        _tool("pg_restore", "--no-owner", f"--dbname={later}", str(dump))
+        monkeypatch.setenv("OFFRAMP_PLATFORM_DSN", later)
+        second = await replay("--json")
+        gone = await rows(later)
+
+    assert first.exit_code == second.exit_code == 0
+    assert replayed == original
+    assert replayed[0]["reports"] != replayed[1]["reports"]  # type: ignore[index]
+    assert [bool(one["rows"]) for one in json.loads(second.output)] == [True, True]
+    assert gone[0] == gone[1]
+
+
+async def test_a_ledger_of_before_is_read(dsn: str, postgres: str) -> None:
+    """One in which nobody has written since rows could be kept has kept none."""
+    await erase(dsn, postgres)
+    ledger = await asyncpg.connect(postgres)
+    await ledger.execute("alter table erasures drop column spared")
+    read = await entries(ledger, "platform-database")
+    await record(ledger, replace(read[0], deletion_id="another"))
+    again = await entries(ledger, "platform-database")
+    await ledger.close()
+
+    assert [one.spared for one in (*read, *again)] == [NOTHING] * 3
 
 
 async def test_a_holder_that_runs_serves_a_restored_database_no_more(restored: str, postgres: str) -> None:

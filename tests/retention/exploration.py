@@ -18,6 +18,7 @@ from services.retention.states import (
     Checking,
     Deleting,
     InWindow,
+    Keeping,
     Stalled,
     State,
     Surveying,
@@ -33,6 +34,7 @@ from tests.retention.language import (
     POLICY,
     contract,
     erased,
+    erased_in_part,
     hold,
     informed,
     not_erased,
@@ -103,11 +105,12 @@ def said(state: State, now: datetime) -> Iterator[tuple[str, Any]]:
     for name in NAMES:
         yield "erased", erased(name, deletion_id=deletion)
         yield "residue", erased(name, left=1, deletion_id=deletion)
+        yield "kept", erased_in_part(name, hold_id="h2", deletion_id=deletion)
         yield "refused", not_erased(name, "failed", deletion)
         yield "held", not_erased(name, "held", deletion)
     yield "touched", erased(NAMES[0], touched=1, deletion_id=deletion)
     yield "too few", erased(NAMES[0], rows=1, deletion_id=deletion)
-    yield from _performed(deletion, state.known.attempts)
+    yield from _performed(deletion, state.known.attempts, _told_kept(state))
 
 
 def _around(state: State, now: datetime) -> Iterator[tuple[str, Any]]:
@@ -153,7 +156,13 @@ def _approval(state: State, now: datetime, by: str) -> DeletionApproved:
     )
 
 
-def _performed(deletion: str, attempt: int) -> Iterator[tuple[str, Any]]:
+def _told_kept(state: State) -> dict[str, int]:
+    """Tell how many rows each holder says that it kept."""
+    deletion = state.deletion if isinstance(state, Checking) else None
+    return {one.name: sum(rows for _, rows in one.kept) for one in deletion.holders} if deletion else {}
+
+
+def _performed(deletion: str, attempt: int, kept: dict[str, int]) -> Iterator[tuple[str, Any]]:
     for number in {max(attempt, 1), max(attempt - 1, 1)}:
         step: dict[str, Any] = {"customer_id": "acme", "deletion_id": deletion, "attempt": number}
         seen = readings(NAMES, own=10)
@@ -161,7 +170,8 @@ def _performed(deletion: str, attempt: int) -> Iterator[tuple[str, Any]]:
             yield "surveyed", Surveyed(**step, readings=seen, due=due, customers=1000, usual_rows=None)
         yield "half surveyed", Surveyed(**step, readings=seen[:1], due=1, customers=1000, usual_rows=None)
         yield "survey failed", SurveyFailed(**step, reason="unreachable")
-        yield "checked", Checked(**step, readings=readings(NAMES))
+        yield "checked", Checked(**step, readings=readings(NAMES, kept=kept))
+        yield "kept rows gone", Checked(**step, readings=readings(NAMES))
         yield "something left", Checked(**step, readings=readings(NAMES, own=1))
         yield "half checked", Checked(**step, readings=readings(NAMES[:1]))
         yield "check failed", CheckFailed(**step, reason="unreachable")
@@ -171,7 +181,7 @@ def _performed(deletion: str, attempt: int) -> Iterator[tuple[str, Any]]:
 
 
 def _current(state: State) -> str:
-    if isinstance(state, Deleting | Checking | Certifying):
+    if isinstance(state, Deleting | Checking | Keeping | Certifying):
         return state.deletion.deletion_id
     if isinstance(state, Stalled) and state.deletion is not None:
         return state.deletion.deletion_id
@@ -195,7 +205,7 @@ def _more(state: State) -> Any:
         return state.load is None or state.load.due, _told(state)
     if isinstance(state, Awaiting):
         return state.missing, bool(state.known.approvals), _told(state)
-    if isinstance(state, Deleting | Stalled) and state.deletion is not None:
+    if isinstance(state, Deleting | Checking | Keeping | Stalled) and state.deletion is not None:
         return tuple(sorted((one.status, one.reason == "held", one.due is None) for one in state.deletion.holders))
     return None
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from services.retention.declared import load_retention_policy
@@ -30,6 +31,8 @@ from shared.events.platform import (
     CustomerInformed,
     DeletionAcknowledged,
     Erased,
+    ErasedInPart,
+    HeldRows,
     LegalHoldPlaced,
     LegalHoldReleased,
     NoRenewal,
@@ -125,6 +128,21 @@ def erased(holder: str, rows: int = 10, left: int = 0, deletion_id: str = DELETI
     return _answer(holder, deletion_id, outcome)
 
 
+def erased_in_part(
+    holder: str, rows: int = 7, kept: int = 3, left: int = 0, hold_id: str = "h1", deletion_id: str = DELETION
+) -> Event:
+    """Answer that of one table all is deleted but what the hold keeps, and that *left* rows are not besides."""
+    outcome = ErasedInPart(
+        deleted=(TableCount(table="users", rows=rows),),
+        kept=(TableCount(table="users", rows=kept),),
+        held=(HeldRows(table="users", rows=kept, hold_id=hold_id),),
+        needed=(),
+        remaining=(TableCount(table="users", rows=left),),
+        bystanders=(TableFingerprint(table="users", rows_before=5, rows_after=5, before="aa", after="aa"),),
+    )
+    return _answer(holder, deletion_id, outcome)
+
+
 def silent(holder: str) -> Event:
     """Answer that all is deleted, without a word on anybody else's rows."""
     gone, left = TableCount(table="users", rows=10), TableCount(table="users", rows=0)
@@ -143,11 +161,18 @@ def answers_of(work: Casework, deletion_id: str = DELETION) -> list[Event]:
 
 
 def readings(
-    holders: Iterable[str] = HOLDERS, own: int = 0, fingerprint: str = "aa", table: str = "users"
+    holders: Iterable[str] = HOLDERS,
+    own: int = 0,
+    fingerprint: str = "aa",
+    table: str = "users",
+    kept: Mapping[str, int] = MappingProxyType({}),
 ) -> tuple[HolderReading, ...]:
-    """Read one table at each holder."""
+    """Read one table at each holder, with so many rows *kept* there."""
     one = TableReading(table=table, own=own, others=5, fingerprint=fingerprint)
-    return tuple(HolderReading(holder=holder, tables=(one,)) for holder in holders)
+    return tuple(
+        HolderReading(holder=holder, tables=(one.model_copy(update={"kept": kept.get(holder, 0)}),))
+        for holder in holders
+    )
 
 
 def surveyed(task: Survey, due: int = 1, customers: int = 1000, **changes: Any) -> Surveyed:

@@ -13,6 +13,7 @@ from services.retention.states import (
     Closed,
     Deleting,
     InWindow,
+    Keeping,
     Serving,
     Stalled,
     State,
@@ -77,11 +78,11 @@ def test_no_end_with_anything_open() -> None:
         assert isinstance(step.before, Certifying)
         assert isinstance(step.given, Certified)
         assert {holder.status for holder in step.before.deletion.holders} == {"erased"}
-        assert not any(row.own for row in step.before.after)
+        assert not any(row.own or row.kept for row in step.before.after)
         assert not held_at(step.before, step.now)
     for step in steps_with(DeletionCompleted):
         assert isinstance(step.given, Checked)
-        assert not any(table.own for reading in step.given.readings for table in reading.tables)
+        assert not any(table.own or table.kept for reading in step.given.readings for table in reading.tables)
 
 
 def test_nothing_leads_to_the_end_but_that() -> None:
@@ -122,15 +123,33 @@ def _waits_for(state: State, now: object) -> str | None:
     return "an operator" if isinstance(state, Stalled | Awaiting) else None
 
 
+def test_what_is_kept_is_what_was_told() -> None:
+    """While something is kept every holder has answered well, just that was found, and a hold was in force."""
+    keeping = [step for step in explored().steps if isinstance(step.decided.state, Keeping)]
+    assert any(one.kept for step in keeping for one in step.decided.state.after)  # type: ignore[union-attr]
+
+    for step in keeping:
+        after = step.decided.state
+        assert isinstance(after, Keeping)
+        told = {(one.name, table): rows for one in after.deletion.holders for table, rows in one.kept}
+        assert {one.status for one in after.deletion.holders} <= {"erased", "kept"}
+        assert not any(row.own for row in after.after)
+        assert {(row.holder, row.table): row.kept for row in after.after if row.kept} == told
+        if not isinstance(step.before, Keeping):
+            assert held_at(step.before, step.now)
+
+
 def test_operators_are_told() -> None:
-    """Whoever gets stuck, or stuck for another reason, says so in the same step, by name."""
+    """Whoever gets stuck, or stuck for another reason, says so in the same step, by name; not who goes on at once."""
     for step in explored().steps:
         after = step.decided.state
         if not isinstance(after, Stalled) or isinstance(step.before, Stalled):
             continue
         told = [one for one in step.decided.events if isinstance(one, DeletionStalled)]
         silent = isinstance(step.before, Deleting) and any(one.status == "late" for one in after.deletion.holders)  # type: ignore[union-attr]
-        assert told or silent, (step.label, type(step.before), after.reason)
+        due = wakes_at(after)
+        at_once = due is not None and due <= step.now
+        assert told or silent or at_once, (step.label, type(step.before), after.reason)
 
 
 def test_tasks_in_flight() -> None:

@@ -21,9 +21,10 @@ END = datetime(2026, 8, 1, 22, 0, tzinfo=UTC)
 CLOSED = END + timedelta(days=90)
 
 
-def reading(own: int, holder: str = "platform-database") -> HolderReading:
+def reading(own: int, holder: str = "platform-database", kept: int = 0) -> HolderReading:
     """Give one holder with one table."""
-    return HolderReading(holder=holder, tables=(TableReading(table="users", own=own, others=7, fingerprint="ab"),))
+    table = TableReading(table="users", own=own, others=7, fingerprint="ab", kept=kept)
+    return HolderReading(holder=holder, tables=(table,))
 
 
 def answer(remaining: int = 0, holder: str = "platform-database") -> HolderAnswer:

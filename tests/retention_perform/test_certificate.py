@@ -109,6 +109,7 @@ def test_what_did_not_happen_is_said_too() -> None:
     ("untrue", "reason"),
     [
         (facts(after=(reading(1),)), "residue"),
+        (facts(after=(reading(0, kept=1),)), "residue"),
         (facts(answers=(answer(remaining=1),)), "residue"),
         (facts(answers=(answer(), answer(holder="media"))), "not_checked"),
         (facts(after=()), "not_checked"),

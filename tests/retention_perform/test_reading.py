@@ -12,7 +12,10 @@ import pytest
 from retention_systems import Platform
 
 from services.retention.reading import Reader, Reading
+from shared.events.platform import OfTables
+from shared.events.retention import Keep
 from shared.holder.declaration import PostgresHolder, S3Holder
+from shared.holder.right import RefusedError
 from shared.store_faults import StoreError
 
 
@@ -41,6 +44,41 @@ async def test_after_nothing_is_left_and_others_stand_as_before(platform: Platfo
     assert [[replace(one, own=0) for one in reading.seen] for reading in before] == [
         list(reading.seen) for reading in after
     ]
+
+
+async def test_what_is_held_is_counted_by_itself(platform: Platform) -> None:
+    """A held table's rows are left, with those that they need, and are no residue; a bucket is, or isn't."""
+    keep = (Keep(hold_id="h1", scope=OfTables(tables=("notes",))),)
+    media = (Keep(hold_id="h1", scope=OfTables(tables=(platform.media,))),)
+    before = await reader(platform).before("acme")
+    held = await reader(platform).after("acme", {"platform-database": keep, "platform-media": media})
+    await platform.run("insert into users values (9, 'acme')")
+    more = await reader(platform).after("acme", {"platform-database": keep})
+
+    assert {f"{at.holder}.{one.table}": (one.own, one.kept) for at in held for one in at.seen} == {
+        "platform-database.customers": (0, 1),
+        "platform-database.users": (0, 2),
+        "platform-database.notes": (0, 3),
+        f"platform-media.{platform.media}": (0, 2),
+        own_key(held[2]): (0, 0),
+    }
+    assert [(one.others, one.fingerprint) for at in held for one in at.seen] == [
+        (one.others, one.fingerprint) for at in before for one in at.seen
+    ]
+    assert own(more)["platform-database.users"] == 1
+    assert own(more)[f"platform-media.{platform.media}"] == 2
+
+
+def own_key(reading: Reading) -> str:
+    return f"{reading.holder}.{reading.seen[0].table}"
+
+
+async def test_a_hold_that_cannot_be_told_is_no_proof(platform: Platform) -> None:
+    """Nobody knows then what may be left, so the check fails by name."""
+    keep = (Keep(hold_id="h1", scope=OfTables(tables=("notez",))),)
+
+    with pytest.raises(RefusedError, match="notez"):
+        await reader(platform).after("acme", {"platform-database": keep})
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,13 @@ def _set(*path: Any, to: Any) -> Callable[[dict[str, Any]], None]:
     return spoil
 
 
+def _kept(rows: int) -> Callable[[dict[str, Any]], None]:
+    def spoil(state: dict[str, Any]) -> None:
+        state["after"][0][6:] = [rows]
+
+    return spoil
+
+
 SPOILT = {
     "no such state": ("window", _set("kind", to="gone"), "state_is_known"),
     "no window": ("held", _set("window", to=None), "ended_has_a_window"),
@@ -66,7 +73,20 @@ SPOILT = {
     "an answer is out": (
         "checking",
         _set("deletion", "holders", 0, "status", to="asked"),
+        "checked_only_when_all_answered_well",
+    ),
+    "kept, and certified": (
+        "certifying",
+        _set("deletion", "holders", 0, "status", to="kept"),
         "proven_only_when_all_erased",
+    ),
+    "kept rows, and certified": ("certifying", _kept(3), "certified_only_when_nothing_is_left"),
+    "something left besides": ("keeping", _set("after", 0, 2, to=1), "kept_only_what_is_held"),
+    "kept without a hold": ("keeping", _set("known", "holds", to=[]), "kept_only_what_is_held"),
+    "refused, and kept": (
+        "keeping",
+        _set("deletion", "holders", 0, "status", to="refused"),
+        "checked_only_when_all_answered_well",
     ),
     "refused": ("certifying", _set("deletion", "holders", 0, "status", to="refused"), "proven_only_when_all_erased"),
     "something left": ("certifying", _set("after", 0, 2, to=1), "certified_only_when_nothing_is_left"),

@@ -14,10 +14,18 @@ from deploy.demo.watch import Watch
 from deploy.platform.generate import BUCKET
 from shared.datamap.model import load
 from shared.events.notice import ContractTerminated
-from shared.events.platform import DeletionAcknowledged, Erased, LegalHoldPlaced, LegalHoldReleased
+from shared.events.platform import (
+    DeletionAcknowledged,
+    Erased,
+    ErasedInPart,
+    LegalHoldPlaced,
+    LegalHoldReleased,
+    OfTables,
+)
 from shared.events.retention import AccountClosed, DeletionRequested, DeletionStalled, RetentionExpired
 from shared.objects import ObjectStore
 from shared.settings import Settings
+from shared.signing.sshsig import ARCHIVE, CERTIFICATE
 from tests.scenarios.phrases import contract
 from tests.scenarios.scene import Scene, scene
 from tests.scenarios.waits import until
@@ -33,7 +41,8 @@ WINDOW = timedelta(days=91)
 async def made(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
     """Fill a platform and start every service but the one that deletes; three contracts are known."""
     async with scene(settings, tmp_path_factory.mktemp("scene"), *OWNERS) as one:
-        ground.make_sure_of_keys(one.ground.keys)
+        ground.make_sure_of_keys(one.ground.keys, CERTIFICATE)
+        ground.make_sure_of_keys(one.ground.exporter_keys, ARCHIVE)
         await ground.fill(one.ground)
         try:
             workers = [await one.start(name) for name in ("retention", "exporter", "mailer")]
@@ -104,6 +113,40 @@ async def test_hold_at_the_last_moment(made: Scene, watch: Watch) -> None:
     assert {name: await proof.holdings(made.ground, MAP, name) for name in others} == {
         name: before[name] for name in others
     }
+
+
+async def test_hold_of_a_part(made: Scene, watch: Watch) -> None:
+    """All but the held rows goes on time, and that is checked; the account is closed when they have gone too."""
+    customer, ended_at = made.ground.customers.late, datetime(2027, 12, 31, 23, tzinfo=UTC)
+    await _end(made, customer, ended_at)
+    closes_at = ended_at + WINDOW
+    await _warned(made, customer, closes_at)
+    part = OfTables(tables=("reports",))
+    await made.publish(
+        LegalHoldPlaced(
+            customer_id=customer, hold_id="h-2", basis="BFL 7:2", placed_by="legal:3", placed_at=closes_at, scope=part
+        )
+    )
+    made.ground.move_to(closes_at)
+    await watch.expect(DeletionAcknowledged, customer, 3)
+    answers = {one.holder: one.outcome for one in watch.all(DeletionAcknowledged, customer)}
+    in_part = answers["platform-database"]
+    kind = "select state ->> 'kind' from cases where customer_id = $1"
+    await until("it was looked at", lambda: made.ask("retention", kind, customer), lambda found: found == "keeping")
+
+    assert isinstance(in_part, ErasedInPart)
+    assert {one.table for one in in_part.held} == {"reports"}
+    assert isinstance(answers["platform-media"], Erased)
+    assert isinstance(answers["export-archives"], Erased)
+    left = await proof.holdings(made.ground, MAP, customer)
+    assert (left.rows, left.objects) == (sum(one.rows for one in in_part.kept), ())
+    assert not watch.all(AccountClosed, customer)
+    await made.publish(
+        LegalHoldReleased(customer_id=customer, hold_id="h-2", released_by="legal:3", released_at=closes_at)
+    )
+    closed = await watch.expect(AccountClosed, customer)
+    assert closed.rows_deleted > sum(one.rows for one in in_part.kept)
+    assert (await proof.holdings(made.ground, MAP, customer)).rows == 0
 
 
 async def _end(made: Scene, customer: str, ended_at: datetime) -> None:

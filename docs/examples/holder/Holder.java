@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.HashSet;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
@@ -78,16 +79,26 @@ public class Holder {
         var folder = Files.createDirectories(holds.resolve(customer(event)));
         // A release may be read before its placing: both are remembered, and a hold counts while only one of them is.
         var kind = record.topic().endsWith("Placed") ? ".placed" : ".released";
-        Files.writeString(folder.resolve(digest(event.get("hold_id").asText()) + kind), "");
+        var scope = event.path("scope").path("kind").asText("all");
+        Files.writeString(folder.resolve(digest(event.get("hold_id").asText()) + kind), scope);
     }
 
-    boolean held(String customer) throws IOException {
+    /** No part of a folder can be spared, so what has to stay keeps all of it. */
+    boolean held(String customer, JsonNode command) throws Exception {
+        if (!command.path("keep").isEmpty()) return true;
+        // Whoever commands knows of these holds, and that they concern others only.
+        var elsewhere = new HashSet<String>();
+        for (var id : command.path("holds")) elsewhere.add(digest(id.asText()) + ".placed");
         var folder = holds.resolve(customer);
         if (!Files.exists(folder)) return false;
         try (var files = Files.list(folder)) {
-            return files.filter(f -> f.toString().endsWith(".placed"))
-                    .anyMatch(f -> !Files.exists(Path.of(f.toString().replace(".placed", ".released"))));
+            for (var f : files.filter(f -> f.toString().endsWith(".placed")).toList()) {
+                var over = Files.exists(Path.of(f.toString().replace(".placed", ".released")));
+                var mine = Files.readString(f).equals("all") || !elsewhere.contains(f.getFileName().toString());
+                if (mine && !over) return true;
+            }
         }
+        return false;
     }
 
     void command(ConsumerRecord<String, String> record) throws Exception {
@@ -104,13 +115,13 @@ public class Holder {
     ObjectNode answer(JsonNode event) throws Exception {
         var answer = JSON.createObjectNode();
         answer.put("customer_id", customer(event)).put("deletion_id", event.get("deletion_id").asText()).put("holder", name);
-        answer.set("outcome", outcome(customer(event), Instant.parse(event.get("window_closed_at").asText())));
+        answer.set("outcome", outcome(customer(event), event));
         return answer.put("answered_at", Instant.now().toString());
     }
 
-    ObjectNode outcome(String customer, Instant closed) throws Exception {
-        if (closed.isAfter(Instant.now())) return refused("window_open");
-        if (held(customer)) return refused("held");
+    ObjectNode outcome(String customer, JsonNode command) throws Exception {
+        if (Instant.parse(command.get("window_closed_at").asText()).isAfter(Instant.now())) return refused("window_open");
+        if (held(customer, command)) return refused("held");
         var before = others(customer);
         var gone = delete(files(customer));
         var after = others(customer);
