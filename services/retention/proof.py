@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from shared.contracts import language_of
 from shared.events.platform import CustomerInformed, ExportConfirmed
 from shared.events.retention import StallReason
 from shared.events.vocabulary import TableFingerprint
@@ -99,6 +100,7 @@ def certify(
         copies=copies(checked_at, policy),
         sub_processors=policy.sub_processors,
         journal=tuple(_entry(entry) for entry in known.journal.entries),
+        language=language_of(known.contracts),
     )
 
 

@@ -11,6 +11,7 @@ from shared.events.vocabulary import (
     Code,
     Count,
     Fingerprint,
+    Language,
     Moment,
     Place,
     Positive,
@@ -185,6 +186,7 @@ class Certify(ProofTask):
     copies: tuple[CopyToExpire, ...]
     sub_processors: tuple[Code, ...]
     journal: tuple[JournalEntry, ...]
+    language: Language | None = None
 
 
 class Certified(ProofOutcome):
@@ -206,6 +208,7 @@ class Upgrade(ProofTask):
     certificate: Place
     certificate_sha256: Sha256
     copies: tuple[CopyToExpire, ...]
+    language: Language | None = None
 
 
 class Upgraded(ProofOutcome):
