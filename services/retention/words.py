@@ -36,12 +36,12 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "upgrade.json": ("Second certificate of deletion", "Andra intyget om radering"),
     "what": (
         (
-            "This is {name} for people to read. It says what was deleted of this customer's data, in which systems, when, "
-            "and how that was checked. Both say the same; what counts is {name}, whose SHA-256 is:"
+            "This is {name} for people to read. It says what was deleted of this customer's data, in which systems, "
+            "when, and how that was checked. Both say the same; what counts is {name}, whose SHA-256 is:"
         ),
         (
-            "Detta är {name} i läsbar form. Här står vad som har raderats av kundens data, i vilka system, när, och hur "
-            "det kontrollerades. Båda säger samma sak; det som gäller är {name}, vars SHA-256 är:"
+            "Detta är {name} i läsbar form. Här står vad som har raderats av kundens data, i vilka system, när, och "
+            "hur det kontrollerades. Båda säger samma sak; det som gäller är {name}, vars SHA-256 är:"
         ),
     ),
     "how": (

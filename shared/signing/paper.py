@@ -9,10 +9,11 @@ import io
 import logging
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from asn1crypto import x509
+from asn1crypto import cms, x509
 from pyhanko.keys import load_certs_from_pemder_data, load_private_key_from_pemder_data
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.reader import PdfFileReader
@@ -20,7 +21,6 @@ from pyhanko.sign.fields import MDPPerm, SigFieldSpec, SigSeedSubFilter
 from pyhanko.sign.general import find_unique_cms_attribute
 from pyhanko.sign.signers import PdfSignatureMetadata, PdfSigner, SimpleSigner
 from pyhanko.sign.signers.pdf_cms import PdfCMSSignedAttributes
-from pyhanko.sign.timestamps.api import TimeStamper
 from pyhanko.sign.timestamps.requests_client import RequestsHTTPTimeStamper
 from pyhanko.sign.validation import validate_pdf_signature
 from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
@@ -83,7 +83,7 @@ async def sign_paper(
         docmdp_permissions=MDPPerm.NO_CHANGES,
         reason=f"{name} has the SHA-256 {sha256}",
     )
-    stamper = _stamper(authority) if authority else None
+    stamper = _Stamper(authority) if authority else None
     pen = PdfSigner(said, signer, timestamper=stamper, new_field_spec=SigFieldSpec(_FIELD))
     # The increment's first object has to begin on a line of its own (ISO 19005-2, 6.1.9).
     paper = IncrementalPdfFileWriter(io.BytesIO(body if body.endswith(b"\n") else body + b"\n"))
@@ -92,18 +92,24 @@ async def sign_paper(
     reserved = _RESERVED if authority else await session.estimate_signature_container_size(None, tight=False)
     bound = session.prepare_tbs_document(validation_info=None, bytes_reserved=reserved)
     digest, signed = bound.digest_tbs_document()
-    try:
-        await bound.perform_signature(digest.document_digest, PdfCMSSignedAttributes(signing_time=now))
-    except OSError as error:
-        raise TimestampMissingError(f"{authority} set no timestamp: {error}") from error
+    await bound.perform_signature(digest.document_digest, PdfCMSSignedAttributes(signing_time=now))
     signed.seek(0)
     written: bytes = signed.read()
     return written
 
 
-def _stamper(authority: str) -> TimeStamper:
-    made: TimeStamper = RequestsHTTPTimeStamper(authority, timeout=_SECONDS)  # type: ignore[no-untyped-call]
-    return made
+class _Stamper(RequestsHTTPTimeStamper):
+    """Asks an authority for a timestamp; that there is none, for whatever reason, is one error."""
+
+    def __init__(self, authority: str) -> None:
+        super().__init__(authority, timeout=_SECONDS)  # type: ignore[no-untyped-call]
+
+    async def async_timestamp(self, message_digest: bytes, md_algorithm: str) -> cms.ContentInfo:
+        try:
+            return await super().async_timestamp(message_digest, md_algorithm)
+        # It is away, it refuses, or what it answers is no timestamp.
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise TimestampMissingError(f"{self.url} set no timestamp: {error}") from error
 
 
 def check_paper(body: bytes, roots: bytes, timestamp_roots: bytes, since: datetime) -> SignedPaper:
@@ -113,7 +119,9 @@ def check_paper(body: bytes, roots: bytes, timestamp_roots: bytes, since: dateti
     the timestamp's, if one of *timestamp_roots* vouches for it, else the one that the signer named.
     """
     try:
-        return _check(body, _roots(roots), _roots(timestamp_roots), since)
+        # The library runs a loop of its own, which a thread that has one already can't.
+        with ThreadPoolExecutor(1) as desk:
+            return desk.submit(_check, body, _roots(roots), _roots(timestamp_roots), since).result()
     except PaperError:
         raise
     # Whatever a hostile file makes the library fail with, it can't be checked.

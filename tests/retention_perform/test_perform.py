@@ -128,21 +128,23 @@ async def test_a_map_that_is_gone_fails_the_check(platform: Platform) -> None:
 
 async def test_the_stock_tools_accept_a_stored_certificate(platform: Platform, shelf: Shelf, desk: Path) -> None:
     """The commands of VERIFY.txt, pasted beside the files as stored, all succeed, by later keys too; changed, none."""
-    if shutil.which("ssh-keygen") is None or shutil.which("openssl") is None:
-        pytest.skip("needs ssh-keygen and openssl")
+    missing = [tool for tool in ("ssh-keygen", "openssl", "pdfsig", "pdftotext") if shutil.which(tool) is None]
+    if missing:
+        pytest.skip(f"needs {', '.join(missing)}")
     outcome = await certify(shelf, facts(), ATTEMPT)
     assert isinstance(outcome, Certified)
     folder = await fetched(platform, shelf, outcome, desk)
     text = (folder / "VERIFY.txt").read_text()
     commands = [line.strip() for line in text.splitlines() if line.startswith("   ") and "macOS" not in line]
 
-    assert [run(command, folder) for command in commands] == [0, 0, 0, 0]
-    rotate_keys(shelf.keys, facts().checked_at)
-    (folder / "allowed_signers").write_bytes((shelf.keys / "allowed_signers").read_bytes())
-    assert [run(command, folder) for command in commands] == [0, 0, 0, 0]
+    assert [run(command, folder) for command in commands] == [0] * 9
+    rotate_keys(shelf.keys, system_clock())
+    for public in ("allowed_signers", "paper_roots.pem"):
+        (folder / public).write_bytes((shelf.keys / public).read_bytes())
+    assert [run(command, folder) for command in commands] == [0] * 9
     body = (folder / "certificate.json").read_bytes()
     (folder / "certificate.json").write_bytes(body.replace(b'"rows_deleted": 2', b'"rows_deleted": 3'))
-    assert all(run(command, folder) for command in commands)
+    assert [bool(run(command, folder)) for command in commands] == [*[True] * 3, *[False] * 5, True]
 
 
 def run(command: str, folder: Path) -> int:
@@ -152,8 +154,9 @@ def run(command: str, folder: Path) -> int:
 
 async def test_the_second_certificate(platform: Platform, shelf: Shelf, desk: Path) -> None:
     """When the copies have expired, a second certificate stands beside the first, and the stock tools accept it."""
-    if shutil.which("ssh-keygen") is None or shutil.which("openssl") is None:
-        pytest.skip("needs ssh-keygen and openssl")
+    missing = [tool for tool in ("ssh-keygen", "openssl", "pdfsig", "pdftotext") if shutil.which(tool) is None]
+    if missing:
+        pytest.skip(f"needs {', '.join(missing)}")
     copies = (CopyToExpire(copy_name="dumps", of="platform-database", expires_at=CLOSED),)
     first = await certify(shelf, facts(copies=copies), ATTEMPT)
     assert isinstance(first, Certified)
@@ -176,7 +179,7 @@ async def test_the_second_certificate(platform: Platform, shelf: Shelf, desk: Pa
     commands = [line.strip() for line in text.splitlines() if line.startswith("   ") and "macOS" not in line]
 
     assert (said["stage"], said["first_sha256"]) == ("full", first.certificate_sha256)
-    assert [run(command, desk) for command in commands] == [0, 0, 0, 0, 0]
+    assert [run(command, desk) for command in commands] == [0] * 10
     both = verify_certificate(above / "certificate.json")
     assert both.stage == "production"
     assert both.second is not None
@@ -190,7 +193,7 @@ async def test_certifying_again_changes_nothing(platform: Platform, shelf: Shelf
     versions = [key async for key, _ in platform.store.versions(shelf.bucket, "acme/")]
 
     assert first == again
-    assert len(versions) == len(set(versions)) == 6
+    assert len(versions) == len(set(versions)) == 8
 
 
 async def test_a_rotation_between_two_tries_keeps_the_digest(platform: Platform, shelf: Shelf, desk: Path) -> None:
