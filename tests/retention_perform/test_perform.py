@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import os
@@ -36,8 +37,11 @@ from shared.clock import system_clock
 from shared.performer import Attempt
 from shared.settings import Settings
 from shared.signing.keys import KeysError, make_keys, rotate_keys
+from shared.signing.paper import TimestampMissingError
+from shared.signing.paperkeys import PAPER_KEY, TIMESTAMP_ROOTS, PaperKeysError
 from shared.store_faults import StoreError
 from shared.verify.certificate import verify_certificate
+from tests.timestamps import timestamp_authority
 
 ATTEMPT = Attempt(uuid4(), 1, system_clock)
 NAMES = ("platform-database", "platform-media", "export-archives")
@@ -234,6 +238,48 @@ async def test_without_keys_or_store_it_is_tried_again(platform: Platform, shelf
         await certify(replace(shelf, keys=tmp_path / "nowhere"), facts(), ATTEMPT)
     with pytest.raises(StoreError):
         await certify(replace(shelf, bucket=f"t-{uuid4().hex[:12]}"), facts(), ATTEMPT)
+
+
+async def test_an_authority_that_is_away_is_waited_for(platform: Platform, shelf: Shelf, tmp_path: Path) -> None:
+    """What is to be stamped is never stored without: no file is there until the authority is back."""
+    if shutil.which("openssl") is None:
+        pytest.skip("needs openssl")
+    with timestamp_authority(tmp_path / "tsa") as authority:
+        (shelf.keys / TIMESTAMP_ROOTS).write_bytes(authority.root)
+        asking = replace(shelf, authority=authority.url)
+        authority.answers = False
+        with pytest.raises(TimestampMissingError):
+            await certify(asking, facts(), ATTEMPT)
+        assert [key async for key, _ in platform.store.versions(shelf.bucket, "")] == []
+        authority.answers = True
+        outcome = await certify(asking, facts(), ATTEMPT)
+        assert await certify(asking, facts(), ATTEMPT) == outcome
+    assert isinstance(outcome, Certified)
+    folder = await fetched(platform, shelf, outcome, tmp_path / "desk")
+    paper = (await asyncio.to_thread(verify_certificate, folder / "certificate.json", shelf.keys)).paper
+
+    # Once refused, once answered; the second try kept what was stored.
+    assert len(authority.asked) == 2
+    assert paper is not None
+    assert paper.stamped_at is not None
+    assert "timestamp by a third party" in (folder / "VERIFY.txt").read_text()
+
+
+async def test_without_a_key_for_papers_it_is_tried_again(platform: Platform, shelf: Shelf) -> None:
+    """Keys from before there were papers make no certificate without one: the operator is told what to make."""
+    (shelf.keys / PAPER_KEY).unlink()
+
+    with pytest.raises(PaperKeysError, match="offramp keys make --pdf"):
+        await certify(shelf, facts(), ATTEMPT)
+    assert [key async for key, _ in platform.store.versions(shelf.bucket, "")] == []
+
+
+def test_an_authority_without_roots_is_refused_at_the_start(settings: Settings, tmp_path: Path) -> None:
+    """Timestamps that nobody could check are no proof; the file that is missing is named."""
+    asking = replace(settings, home=tmp_path, timestamp_authority="http://127.0.0.1:9/")
+
+    with pytest.raises(MisdeclaredError, match=r"timestamp_roots\.pem is missing"):
+        build(asking)
 
 
 def test_archives_must_lie_where_the_holders_say(platform: Platform) -> None:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 from pypdf import PdfReader
-from timestamps import Authority, timestamp_authority
 from typst import Compiler
 
 from shared.clock import system_clock
@@ -21,6 +20,7 @@ from shared.signing.keys import KeysError, local_keys, make_keys, make_keys_for_
 from shared.signing.paper import PaperError, TimestampMissingError, check_paper, sign_paper
 from shared.signing.paperkeys import AUTHORITY_KEY, PAPER_FILES, PAPER_KEY, ROOTS, PaperKeys, PaperKeysError
 from shared.signing.sshsig import ARCHIVE
+from tests.timestamps import Authority, timestamp_authority
 
 SHA256 = "5" * 64
 needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
