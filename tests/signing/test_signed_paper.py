@@ -135,6 +135,20 @@ def test_a_signature_covers_all_of_it(plain: bytes, folder: Path) -> None:
         asyncio.run(sign_paper(body, keys, "certificate.json", SHA256, system_clock(), None))
 
 
+def test_what_is_wrong_is_said(plain: bytes, folder: Path, tmp_path: Path) -> None:
+    """An unsigned paper, an altered one and one by unknown keys are told apart."""
+    make_keys(tmp_path / "forger")
+    body, roots = signed(plain, folder), PaperKeys.load(folder).roots
+    altered = body.replace(b"/Producer", b"/Producen", 1)
+    for paper, says in (
+        (plain, "has 0 signatures"),
+        (altered, "was altered after it was signed"),
+        (signed(plain, tmp_path / "forger"), "none of the published roots"),
+    ):
+        with pytest.raises(PaperError, match=says):
+            check_paper(paper, roots, b"", system_clock())
+
+
 def test_hostile_papers_are_refused_in_a_sentence(folder: Path, plain: bytes) -> None:
     """What is no PDF, or one that is built to break its reader, can't be checked, and that is said."""
     body = signed(plain, folder)
@@ -168,6 +182,19 @@ def test_a_rotated_key_counts_up_to_its_end(plain: bytes, folder: Path, tmp_path
     assert not accepted(after, folder)
 
 
+def test_a_rotation_that_was_cut_off_is_done_again(plain: bytes, folder: Path) -> None:
+    """Cut off before the new keys were there, it is repeated later, and the old root keeps its first end."""
+    old = {name: (folder / name).read_bytes() for name in (PAPER_KEY, AUTHORITY_KEY, paperkeys.CERTIFICATE)}
+    rotate_keys(folder, system_clock() - timedelta(days=1))
+    for name, content in old.items():
+        (folder / name).write_bytes(content)
+    late = signed(plain, folder)
+    rotate_keys(folder, system_clock())
+
+    assert not accepted(late, folder)
+    assert accepted(signed(plain, folder), folder)
+
+
 def test_a_paper_is_no_older_than_what_it_is_of(plain: bytes, folder: Path) -> None:
     """A signature from before the moment that the certificate names is a contradiction."""
     body, keys = signed(plain, folder), PaperKeys.load(folder)
@@ -188,6 +215,9 @@ def test_a_third_party_says_when(plain: bytes, folder: Path, authority: Authorit
     assert check_paper(body, keys.roots, b"", system_clock()).stamped_at is None
     with pytest.raises(PaperError, match="trusted authority"):
         check_paper(body, keys.roots, keys.roots, system_clock())
+    earlier = signed(plain, folder, -timedelta(days=2), authority.url)
+    with pytest.raises(PaperError, match="says that it was signed at"):
+        check_paper(earlier, keys.roots, keys.timestamp_roots, system_clock() - timedelta(days=3))
 
 
 @needs_openssl
