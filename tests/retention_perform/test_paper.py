@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -214,6 +215,42 @@ async def test_what_cannot_be_stamped_is_not_made(order: Order) -> None:
     """Where timestamps are asked for and the authority is away there is no paper; the error crosses to the service."""
     with pytest.raises(TimestampMissingError, match="set no timestamp"):
         await Press().printed(replace(order, authority="http://127.0.0.1:9/"))
+
+
+KILLED = textwrap.dedent("""
+    import asyncio, hashlib, os, signal, sys
+    from pathlib import Path
+    from services.retention.press import Order, Press
+    from shared.clock import system_clock
+    from shared.signing.keys import make_keys
+    from shared.signing.paperkeys import PaperKeys
+
+    if __name__ == "__main__":
+        keys, data, now = Path(sys.argv[1]), b"{}", system_clock()
+        make_keys(keys)
+        digest = hashlib.sha256(data).hexdigest()
+        press = Press()
+        order = Order(data, "certificate.json", digest, "en", now, now, PaperKeys.load(keys), None, None)
+        asyncio.run(press.printed(order))
+        print(*press._pool._processes, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+""")
+
+
+def test_a_press_does_not_outlive_a_service_that_was_killed(tmp_path: Path) -> None:
+    """Its process ends by itself, so that no killed worker leaves one behind."""
+    script = tmp_path / "service.py"
+    script.write_text(KILLED)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, script, tmp_path / "keys"]
+    # Into a file: a pipe would be open for as long as anybody has it.
+    with (tmp_path / "pid").open("w") as told:
+        subprocess.run(command, stdout=told, stderr=subprocess.DEVNULL, env=environment)
+    try:
+        press = os.pidfd_open(int((tmp_path / "pid").read_text()))
+    except ProcessLookupError:
+        return
+    assert select.select([press], [], [], 30)[0]
 
 
 SERVICE = textwrap.dedent("""
