@@ -32,7 +32,7 @@ class Ending:
 class Contract:
     """One contract: the highest revision that was heard (0: none yet) and its latest ending, if any.
 
-    Without *period_end*, once registered, it goes on until further notice.
+    Without *period_end*, once registered, it goes on until further notice. *language* decides about no date.
     """
 
     contract_id: str
@@ -41,6 +41,7 @@ class Contract:
     period_start: date | None = None
     period_end: date | None = None
     ending: Ending | None = None
+    language: str | None = None
 
     @property
     def active(self) -> bool:
@@ -86,6 +87,12 @@ def order(ending: Ending) -> tuple[datetime, bool, date, str, int]:
     return ending.terminated_at, ending.decided, ending.period_end, ending.zone, ending.revision or 0
 
 
+def language_of(contracts: Contracts) -> str | None:
+    """Tell the language (BCP 47) of whoever has *contracts*, if one of them names it: the one that ended last."""
+    ended = [(one.ending.terminated_at, one.language) for one in contracts if one.ending and one.language]
+    return max(ended)[1] if ended else next((one.language for one in contracts if one.language), None)
+
+
 def registered(contracts: Contracts, event: ContractRegistered) -> Contracts | None:
     """Take *event* into *contracts*; None if it isn't news."""
     known = _find(contracts, event.contract_id, event.time_zone)
@@ -97,6 +104,7 @@ def registered(contracts: Contracts, event: ContractRegistered) -> Contracts | N
         revision=event.revision,
         period_start=event.period_start,
         period_end=event.period_end,
+        language=event.language,
     )
     return _with(contracts, news)
 

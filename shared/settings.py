@@ -55,6 +55,7 @@ class Settings:
     topic_prefix: str
     exports_bucket: str
     certificates_bucket: str
+    timestamp_authority: str | None
     role_password: str = field(repr=False)
     own_dsns: Mapping[str, str] = field(repr=False)
 
@@ -101,6 +102,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         topic_prefix=_matching(env, "OFFRAMP_TOPIC_PREFIX", "", _TOPIC_PREFIX, "letters, digits, '.', '_' and '-'"),
         exports_bucket=_bucket(env, "OFFRAMP_EXPORTS_BUCKET", "offramp-exports"),
         certificates_bucket=_bucket(env, "OFFRAMP_CERTIFICATES_BUCKET", "offramp-certificates"),
+        timestamp_authority=_http(env, "OFFRAMP_TIMESTAMP_AUTHORITY"),
         role_password=env.get("OFFRAMP_ROLE_PASSWORD", LOCAL_ROLE_PASSWORD),
         own_dsns=_own_dsns(env),
     )
@@ -143,16 +145,21 @@ def _postgres(env: Mapping[str, str], name: str, default: str) -> str:
 
 
 def _s3(env: Mapping[str, str], offset: int) -> S3:
-    endpoint = env.get("OFFRAMP_S3", f"http://127.0.0.1:{S3_PORT + offset}")
-    url = _url(endpoint)
-    if url is None or url.scheme not in {"http", "https"} or not url.hostname:
-        raise _unusable("OFFRAMP_S3", endpoint, "a URL such as http://127.0.0.1:18333")
+    endpoint = _http(env, "OFFRAMP_S3") or f"http://127.0.0.1:{S3_PORT + offset}"
     return S3(
         endpoint=endpoint.rstrip("/"),
         access_key=env.get("OFFRAMP_S3_ACCESS_KEY", LOCAL_ACCESS_KEY),
         secret_key=env.get("OFFRAMP_S3_SECRET_KEY", LOCAL_SECRET_KEY),
         region=env.get("OFFRAMP_S3_REGION", "us-east-1"),
     )
+
+
+def _http(env: Mapping[str, str], name: str) -> str | None:
+    text = env.get(name)
+    url = _url(text or "")
+    if text and (url is None or url.scheme not in {"http", "https"} or not url.hostname):
+        raise _unusable(name, text, "a URL such as http://127.0.0.1:18333")
+    return text
 
 
 def _own_dsns(env: Mapping[str, str]) -> Mapping[str, str]:

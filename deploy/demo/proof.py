@@ -103,7 +103,15 @@ def check_certificate(folder: Path, closed: AccountClosed) -> list[Checked]:
     """Check a certificate's digest and both signatures, with whichever of the stock tools are here."""
     name = "certificate.json"
     whole = _run(f"echo '{closed.certificate_sha256}  {name}' | sha256sum -c", folder)
-    return [whole, *_signatures(name, "offramp", folder)]
+    return [whole, *_signatures(name, "offramp", folder), *_paper(closed, folder)]
+
+
+def _paper(closed: AccountClosed, folder: Path) -> list[Checked]:
+    """Check the paper: that it names the certificate's digest, and its own signature."""
+    if not (shutil.which("pdfsig") and shutil.which("pdftotext")):
+        return []
+    named = f"pdftotext certificate.pdf - | grep {closed.certificate_sha256}"
+    return [_run(one, folder) for one in (named, "pdfsig -nocert certificate.pdf | grep 'Signature is Valid'")]
 
 
 def _signatures(name: str, purpose: str, folder: Path) -> list[Checked]:

@@ -11,6 +11,7 @@ from shared.holder.declaration import Holder, PostgresHolder, S3Holder, load_hol
 from shared.run import group
 from shared.settings import Settings
 from shared.signing.keys import keys_folder, local_keys
+from shared.signing.paperkeys import TIMESTAMP_ROOTS, PaperKeys
 from shared.signing.signer import Signer
 from shared.worker import Service
 
@@ -38,10 +39,20 @@ def build(settings: Settings) -> Service:
     keys = keys_folder(settings.home)
     local_keys(keys)
     Signer.load(keys)
-    shelf = Shelf(settings.s3, settings.certificates_bucket, keys)
+    check_stamping(PaperKeys.load(keys), settings, keys)
+    shelf = Shelf(settings.s3, settings.certificates_bucket, keys, settings.timestamp_authority)
     dues = Dues(settings.dsn("retention"), policy.blast_radius.customers)
     work = performances(Reader(holders, settings), dues, shelf)
     return Service(domain(policy), work, (MIGRATIONS,))
+
+
+def check_stamping(paper: PaperKeys, settings: Settings, keys: Path) -> None:
+    """Refuse an authority for timestamps for which no root is known: nobody could check what it says."""
+    if settings.timestamp_authority is not None and not paper.timestamp_roots:
+        raise MisdeclaredError(
+            f"OFFRAMP_TIMESTAMP_AUTHORITY is {settings.timestamp_authority}, but {keys / TIMESTAMP_ROOTS} is missing. "
+            "Put the root certificates of that authority there, as PEM."
+        )
 
 
 def check_declared(holders: tuple[Holder, ...], settings: Settings) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import Counter
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Literal
 
 from shared.events.platform import CustomerInformed, ExportConfirmed
@@ -247,13 +250,26 @@ def folder(customer: str, deletion_id: str) -> str:
     return f"{customer}/{safe}"
 
 
-def verify_text(sha256: str, key_id: str, time: str, name: str = NAME) -> bytes:
-    """Write what a stranger pastes to check the files beside it; *sha256* is the certificate's, in hexadecimal.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the commands of VERIFY.txt ask for: the certificate *name*, its digest, its *paper*, and by which keys.
 
-    *time* is the moment that the certificate names, as ssh-keygen reads it: for it the key has to count.
+    *time* is the moment that the certificate names, as ssh-keygen reads it: for it the key has to count. The paper's
+    has to count when it was signed, *signed_at*.
     """
-    text = VERIFY if name == NAME else VERIFY + VERIFY_SECOND
-    return text.format(name=name, sha256=sha256, key_id=key_id, time=time).encode()
+
+    sha256: str
+    key_id: str
+    time: str
+    name: str
+    paper: str
+    signed_at: datetime
+
+
+def verify_text(asked: Asked, *, stamped: bool = False) -> bytes:
+    """Write what a stranger pastes to check the files beside it."""
+    text = VERIFY + (VERIFY_STAMP if stamped else VERIFY_NO_STAMP) + (VERIFY_SECOND if asked.name != NAME else "")
+    return text.format(**asdict(asked), at=math.ceil(asked.signed_at.timestamp())).encode()
 
 
 def _symmetry(facts: Certify) -> SymmetryPart | None:
@@ -355,12 +371,36 @@ Below OpenSSH 9.1, leave out -O verify-time={time}.
 
    openssl dgst -sha256 -verify signing.pub.pem -signature {name}.sig {name}
 
-allowed_signers and signing.pub.pem lie beside the certificate for convenience. Whoever could replace the certificate
-could replace them too: compare them with those that were published elsewhere, or use those instead.
+4. {paper} says the same for people. Its text names the digest of {name}. Expect a line with it.
+
+   pdftotext {paper} - | grep {sha256}
+
+5. It carries a signature of its own. Expect "Signature is Valid" and "Total document signed".
+
+   pdfsig -nocert {paper}
+
+6. That signature is by a key for which a published root vouches. Expect "verification successful".
+
+   set -- $(grep -ao '/ByteRange \\[[0-9 ]*' {paper} | tr -dc '0-9 '); (head -c $2 {paper}; tail -c $4 {paper}) > signed
+   pdfsig -dump {paper}
+   openssl cms -verify -binary -inform DER -in {paper}.sig0 -content signed -CAfile paper_roots.pem \
+-purpose any -attime {at} -out /dev/null
+
+allowed_signers, signing.pub.pem and paper_roots.pem lie beside the certificate for convenience. Whoever could replace
+the certificate could replace them too: compare them with those that were published elsewhere, or use those instead.
 
 With offramp all of that, the chain of the journal and the second stage are checked at once. Expect exit code 0.
 
    offramp verify {name}
+"""
+
+VERIFY_NO_STAMP = """
+There is no timestamp by a third party (RFC 3161): when it was signed is the word of whoever holds the keys.
+"""
+
+VERIFY_STAMP = """
+The signature in {paper} has a timestamp by a third party (RFC 3161), whose roots are in timestamp_roots.pem: it was
+made at that moment at the latest. offramp verify checks it, and so does Acrobat.
 """
 
 VERIFY_SECOND = """

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
+from shared.contracts import language_of
 from shared.decision import Decided, Decision, Ignored
 from shared.events.retention import ErasureUpgraded
 
@@ -32,7 +33,7 @@ def expiry_due(known: Known) -> datetime | None:
 def expired(state: State, now: datetime) -> Decision[State]:
     """Have the second certificates made that are due."""
     due = [one for one in state.known.expiring if one.due_at is not None and one.due_at <= now]
-    tasks = tuple(_upgrade(state.known.customer_id, one) for one in due)
+    tasks = tuple(_upgrade(state.known, one) for one in due)
     ordered = {one.deletion_id: replace(one, due_at=None, attempt=one.attempt + 1) for one in due}
     return Decided(_with(state, ordered), (), tasks)
 
@@ -65,12 +66,13 @@ def _with(state: State, news: dict[str, Expiring]) -> State:
     return replace(state, known=replace(state.known, expiring=changed))
 
 
-def _upgrade(customer_id: str, one: Expiring) -> Upgrade:
+def _upgrade(known: Known, one: Expiring) -> Upgrade:
     return Upgrade(
-        customer_id=customer_id,
+        customer_id=known.customer_id,
         deletion_id=one.deletion_id,
         attempt=one.attempt + 1,
         certificate=one.certificate,
         certificate_sha256=one.certificate_sha256,
         copies=tuple(CopyToExpire(copy_name=name, of=of, expires_at=at) for name, of, at in one.copies),
+        language=language_of(known.contracts),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -18,12 +18,14 @@ from shared.objects import ObjectStore
 from shared.performer import Attempt, Performance
 from shared.settings import S3
 from shared.signing.allowed import ssh_time
+from shared.signing.paperkeys import ROOTS, TIMESTAMP_ROOTS, PaperKeys
 from shared.signing.signer import Signer
 from shared.store_faults import ObjectMissingError, StoreRefusalError
 
 from .certificate import (
     NAME,
     SECOND_NAME,
+    Asked,
     NotProvenError,
     certificate_of,
     document,
@@ -32,6 +34,7 @@ from .certificate import (
     verify_text,
 )
 from .dues import Dues
+from .press import Order, Press, Printed
 from .reading import Reader, Reading
 from .tasks import (
     Certified,
@@ -49,17 +52,24 @@ from .tasks import (
     Upgrade,
     Upgraded,
 )
+from .words import Tongue, tongue
 
 _log = structlog.get_logger()
+_TYPES = {"json": "application/json", "pdf": "application/pdf"}
 
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """Where certificates are kept, and the folder of the *keys* that sign them."""
+    """Where certificates are kept, the folder of the *keys* that sign them, and what prints them.
+
+    *authority* is the URL that timestamps (RFC 3161) are asked of, if they are.
+    """
 
     s3: S3
     bucket: str
     keys: Path
+    authority: str | None = None
+    press: Press = field(default_factory=Press)
 
 
 class UnreadableError(Exception):
@@ -103,66 +113,98 @@ async def check(reader: Reader, task: Check, _: Attempt) -> Checked | CheckFaile
     return Checked(**_step(task), readings=readings)
 
 
-async def certify(shelf: Shelf, task: Certify, _: Attempt) -> Certified | CertifyFailed:
+async def certify(shelf: Shelf, task: Certify, attempt: Attempt) -> Certified | CertifyFailed:
     """Write, sign and store the certificate; done again it makes the same files at the same place.
 
-    Raises KeysError or StoreError, to be tried again: a deletion that is done must get its certificate.
+    Raises KeysError, StoreError or what the press raises, to be tried again: a deletion that is done must get its
+    certificate.
     """
     try:
         certificate = document(certificate_of(task))
     except NotProvenError as error:
         return CertifyFailed(**_step(task), reason=_told("certificate", task, error))
     beside = folder(task.customer_id, task.deletion_id)
-    place, sha256 = await _shelve(shelf, beside, NAME, certificate, task.checked_at)
+    named = Named(NAME, certificate, task.checked_at, tongue(task.language))
+    place, sha256 = await _shelve(shelf, beside, named, attempt.clock())
     return Certified(**_step(task), certificate=place, certificate_sha256=sha256)
 
 
-async def upgrade(shelf: Shelf, task: Upgrade, _: Attempt) -> Upgraded:
+async def upgrade(shelf: Shelf, task: Upgrade, attempt: Attempt) -> Upgraded:
     """Write, sign and store the second certificate in a folder of its own beside the first one's files.
 
-    Raises KeysError or StoreError, to be tried again.
+    Raises KeysError, StoreError or what the press raises, to be tried again.
     """
     beside = f"{folder(task.customer_id, task.deletion_id)}/upgrade"
     last = max(copy.expires_at for copy in task.copies)
-    place, sha256 = await _shelve(shelf, beside, SECOND_NAME, second_document(task), last)
+    named = Named(SECOND_NAME, second_document(task), last, tongue(task.language))
+    place, sha256 = await _shelve(shelf, beside, named, attempt.clock())
     return Upgraded(**_step(task), certificate=place, certificate_sha256=sha256)
 
 
-async def _shelve(shelf: Shelf, place: str, name: str, body: bytes, at: datetime) -> tuple[str, str]:
-    """Sign *body* and store it with all that is needed to check it; give its place and its SHA-256.
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A JSON *body* to be stored as *name*, with a paper in *language*.
 
-    *at* is the moment that *body* names, for which the key has to count; not ours, so that a second try is no news.
+    *at* is the moment that it names, for which the key has to count; not ours, so that a second try is no news.
     """
+
+    name: str
+    body: bytes
+    at: datetime
+    language: Tongue
+
+    @property
+    def sha256(self) -> str:
+        """Give its digest in hexadecimal."""
+        return hashlib.sha256(self.body).hexdigest()
+
+    @property
+    def paper(self) -> str:
+        """Name its paper."""
+        return f"{self.name.removesuffix('.json')}.pdf"
+
+
+async def _shelve(shelf: Shelf, place: str, named: Named, now: datetime) -> tuple[str, str]:
+    """Sign *named* and store it with all that is needed to check it; give its place and its SHA-256."""
     # The keys are read each time, since an operator may have rotated them.
-    signer = Signer.load(shelf.keys)
-    sha256 = hashlib.sha256(body).hexdigest()
+    signer, keys = Signer.load(shelf.keys), PaperKeys.load(shelf.keys)
     async with ObjectStore(shelf.s3) as store:
-        for file, content in _files(name, body, signer, at).items():
+        kept = await _stored(store, shelf.bucket, f"{place}/{named.paper}")
+        order = Order(named.body, named.name, named.sha256, named.language, named.at, now, keys, shelf.authority, kept)
+        printed = await shelf.press.printed(order)
+        for file, content in _files(named, signer, keys, printed).items():
             await _keep(store, shelf.bucket, f"{place}/{file}", content)
-    return f"s3://{shelf.bucket}/{place}/{name}", sha256
+    return f"s3://{shelf.bucket}/{place}/{named.name}", named.sha256
 
 
-def _files(name: str, certificate: bytes, signer: Signer, at: datetime) -> dict[str, bytes]:
+def _files(named: Named, signer: Signer, keys: PaperKeys, printed: Printed) -> dict[str, bytes]:
     """Give all files of a certificate; itself comes last, so that whoever sees it can check it."""
-    signed = signer.sign(certificate, at)
+    signed, name = signer.sign(named.body, named.at), named.name
+    asked = Asked(named.sha256, signed.key_id, ssh_time(named.at), name, named.paper, printed.signed_at)
     return {
         "allowed_signers": signer.allowed_signers,
         "signing.pub.pem": signer.public_pem,
-        "VERIFY.txt": verify_text(hashlib.sha256(certificate).hexdigest(), signed.key_id, ssh_time(at), name),
+        ROOTS: keys.roots,
+        **({TIMESTAMP_ROOTS: keys.timestamp_roots} if keys.timestamp_roots else {}),
+        "VERIFY.txt": verify_text(asked, stamped=bool(keys.timestamp_roots)),
+        named.paper: printed.body,
         f"{name}.sshsig": signed.sshsig,
         f"{name}.sig": signed.ecdsa,
-        name: certificate,
+        name: named.body,
     }
 
 
 async def _keep(store: ObjectStore, bucket: str, key: str, body: bytes) -> None:
     # What is there already is left alone: a second try makes no second version.
+    if await _stored(store, bucket, key) != body:
+        await store.put(bucket, key, body, _TYPES.get(key.rpartition(".")[2], "application/octet-stream"))
+
+
+async def _stored(store: ObjectStore, bucket: str, key: str) -> bytes | None:
     try:
-        if await store.get(bucket, key) == body:
-            return
+        return await store.get(bucket, key)
     except ObjectMissingError:
-        pass
-    await store.put(bucket, key, body, "application/json" if key.endswith(".json") else "application/octet-stream")
+        return None
 
 
 def _declared(readings: tuple[Reading, ...]) -> tuple[HolderReading, ...]:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from shared.contracts import language_of
 from shared.events.platform import CustomerInformed, ExportConfirmed
 from shared.events.retention import StallReason
 from shared.events.vocabulary import TableFingerprint
@@ -111,6 +112,7 @@ def certify(
         copies=copies(checked_at, policy),
         sub_processors=policy.sub_processors,
         journal=tuple(_entry(entry) for entry in known.journal.entries),
+        language=language_of(known.contracts),
     )
 
 

@@ -12,6 +12,7 @@ from shared.events.vocabulary import (
     Code,
     Count,
     Fingerprint,
+    Language,
     Moment,
     Place,
     Positive,
@@ -201,6 +202,7 @@ class Certify(ProofTask):
     copies: tuple[CopyToExpire, ...]
     sub_processors: tuple[Code, ...]
     journal: tuple[JournalEntry, ...]
+    language: Language | None = None
 
 
 class Certified(ProofOutcome):
@@ -222,6 +224,7 @@ class Upgrade(ProofTask):
     certificate: Place
     certificate_sha256: Sha256
     copies: tuple[CopyToExpire, ...]
+    language: Language | None = None
 
 
 class Upgraded(ProofOutcome):

@@ -9,7 +9,9 @@ import typer
 
 from ..clock import system_clock
 from ..settings import read_settings
-from .keys import ALLOWED_SIGNERS, PUBLIC_PEM, keys_folder, make_keys, rotate_keys
+from .keys import ALLOWED_SIGNERS, PUBLIC_PEM, keys_folder, make_keys, make_keys_for_pdf, rotate_keys
+from .paperkeys import AUTHORITY_KEY, PAPER_KEY, ROOTS, TIMESTAMP_ROOTS
+from .paperkeys import CERTIFICATE as CERTIFICATE_FILE
 from .signer import Signer
 from .sshsig import ARCHIVE, CERTIFICATE, Purpose
 
@@ -21,10 +23,20 @@ Archives = Annotated[bool, typer.Option("--archives", help="The exporter's keys,
 
 
 @app.command()
-def make(folder: Folder = None, *, archives: Archives = False) -> None:
-    """Make both keys; refuses if there are any."""
+def make(
+    folder: Folder = None,
+    *,
+    archives: Archives = False,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Only what signs PDFs, beside keys that are there.")] = False,
+) -> None:
+    """Make both keys, and for certificates what signs PDFs; refuses if there are any."""
+    if archives and pdf:
+        raise typer.BadParameter("an archive has no PDF to sign: leave out --archives or --pdf")
     chosen = _folder(folder, archives=archives)
-    make_keys(chosen, _purpose(archives=archives))
+    if pdf:
+        make_keys_for_pdf(chosen)
+    else:
+        make_keys(chosen, _purpose(archives=archives))
     _tell(chosen, archives=archives)
 
 
@@ -35,6 +47,11 @@ def rotate(folder: Folder = None, *, archives: Archives = False) -> None:
     Signer.load(chosen, _purpose(archives=archives))
     rotate_keys(chosen, system_clock())
     _tell(chosen, archives=archives)
+    if (chosen / CERTIFICATE_FILE).exists() and not (chosen / AUTHORITY_KEY).exists():
+        typer.echo(
+            f"\nWhat signs PDFs is by another authority, so it is as it was: get a new key and certificate there, and "
+            f"put them into {PAPER_KEY} and {CERTIFICATE_FILE}."
+        )
 
 
 @app.command()
@@ -55,6 +72,9 @@ def _tell(folder: Path, *, archives: bool) -> None:
     signer = Signer.load(folder, _purpose(archives=archives))
     typer.echo(f"{folder}\n\n{ALLOWED_SIGNERS}\n{signer.allowed_signers.decode()}\n{PUBLIC_PEM}")
     typer.echo(signer.public_pem.decode())
+    for name in (ROOTS, TIMESTAMP_ROOTS):
+        if (folder / name).exists():
+            typer.echo(f"{name}\n{(folder / name).read_text()}")
     former = sorted(folder.glob("signing.?*.pub.pem"))
     for pem in former:
         typer.echo(f"{pem.name}\n{pem.read_text()}")

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -23,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from ..errors import OperatorError
 from .allowed import Allowed, read_allowed_signers, ssh_time
+from .paperkeys import AUTHORITY_KEY, PAPER_FILES, make_paper_keys, rotate_paper_keys
 from .sshsig import CERTIFICATE, Purpose, key_id
 
 ED25519 = "offramp.ed25519"
@@ -52,27 +54,45 @@ def keys_folder(home: Path, service: str | None = None, environ: Mapping[str, st
 
 
 def make_keys(folder: Path, purpose: Purpose = CERTIFICATE) -> None:
-    """Make both keys and their public parts in *folder*; raises ``KeysError`` if any of them is there already."""
+    """Make both keys and their public parts in *folder*, and what signs PDFs where certificates are signed.
+
+    Raises ``KeysError`` if any of them is there already.
+    """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _alone(folder):
         _make(folder, purpose)
 
 
+def make_keys_for_pdf(folder: Path) -> None:
+    """Make what signs PDFs, beside keys that were made before there was such; raises ``KeysError`` as above."""
+    read_ed25519(folder)
+    with _alone(folder):
+        _refuse(folder, PAPER_FILES)
+        make_paper_keys(partial(_place_in, folder))
+
+
 def _make(folder: Path, purpose: Purpose) -> None:
-    there = [name for name in (ED25519, ECDSA, ALLOWED_SIGNERS, PUBLIC_PEM) if (folder / name).exists()]
+    _refuse(folder, (ED25519, ECDSA, ALLOWED_SIGNERS, PUBLIC_PEM, *PAPER_FILES))
+    if purpose == CERTIFICATE:
+        make_paper_keys(partial(_place_in, folder))
+    _write_new_pair(folder, (), frozenset([purpose]))
+
+
+def _refuse(folder: Path, names: Iterable[str]) -> None:
+    there = [name for name in names if (folder / name).exists()]
     if there:
         raise KeysError(
             f"{folder} already holds {', '.join(there)}, and keys are never overwritten: old certificates are "
             "checked by them. To begin signing with new keys: offramp keys rotate"
         )
-    _write_new_pair(folder, (), frozenset([purpose]))
 
 
 def rotate_keys(folder: Path, now: datetime) -> None:
     """Begin to sign with new keys; what the old ones signed for moments up to *now* (UTC) still checks, nothing later.
 
     ``allowed_signers`` names the end of the old key's period, and its ECDSA key stays as
-    ``signing.<key id>.pub.pem``. The old private keys are gone afterwards: nobody can steal what isn't there.
+    ``signing.<key id>.pub.pem``. The old private keys are gone afterwards: nobody can steal what isn't there. What
+    signs PDFs is renewed with them, if the authority is our own.
     """
     read_ed25519(folder)
     with _alone(folder):
@@ -85,6 +105,8 @@ def rotate_keys(folder: Path, now: datetime) -> None:
         ended = {line: replace(one, before=min(end, one.before or end)) for line, one in own.items()}
         _place(folder / former_pem(key_id(old)), _until(key_id(old), end) + pem, 0o644)
         kept = [ended[line].line if line in ended else line for line in lines]
+        if (folder / AUTHORITY_KEY).exists():
+            rotate_paper_keys(folder, partial(_place_in, folder), end)
         _write_new_pair(folder, kept, frozenset.union(*(one.purposes for one in own.values())))
 
 
@@ -110,6 +132,8 @@ def local_keys(folder: Path, purpose: Purpose = CERTIFICATE, environ: Mapping[st
         # Two workers may start at once; the second one finds the first one's keys.
         if not any((folder / name).exists() for name in (ED25519, ECDSA)):
             _make(folder, purpose)
+        elif purpose == CERTIFICATE and not any((folder / name).exists() for name in PAPER_FILES):
+            make_paper_keys(partial(_place_in, folder))
 
 
 def in_production(environ: Mapping[str, str] | None = None) -> bool:
@@ -162,6 +186,10 @@ def _alone(folder: Path) -> Iterator[None]:
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def _place_in(folder: Path, name: str, content: bytes, mode: int) -> None:
+    _place(folder / name, content, mode)
 
 
 def _place(path: Path, content: bytes, mode: int) -> None:

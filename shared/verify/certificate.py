@@ -14,7 +14,8 @@ from ..signing.public import PublicKeys, SignatureError
 from ..signing.sshsig import CERTIFICATE
 from .faults import BadCertificateError
 from .journal import broken_link
-from .verdicts import First, Second
+from .paper import verify_paper
+from .verdicts import First, Paper, Second
 
 FORMAT = "offramp-certificate/1"
 SECOND_FORMAT = "offramp-upgrade/1"
@@ -24,13 +25,14 @@ FIRST = "certificate.json"
 
 
 @dataclass(frozen=True, slots=True)
-class _Paper:
-    """A signed paper whose signatures hold."""
+class _Signed:
+    """A document whose signatures hold; it names the moment *at*."""
 
     path: Path
     sha256: str
     said: Mapping[str, Any]
     key_id: str
+    at: datetime
 
 
 def verify(path: Path, keys: Path | None = None, first: Path | None = None) -> First | Second:
@@ -47,7 +49,8 @@ def verify(path: Path, keys: Path | None = None, first: Path | None = None) -> F
 
 def verify_certificate(path: Path, keys: Path | None = None) -> First:
     """Check a first certificate, and the second one where it is stored below; raises ``BadCertificateError``."""
-    verdict = _verify_first(_signed(path, FORMAT, keys), trusted=keys is not None)
+    signed = _signed(path, FORMAT, keys)
+    verdict = replace(_verify_first(signed, trusted=keys is not None), paper=_paper_of(signed, keys))
     second = path.parent / SECOND
     if not second.exists():
         return verdict
@@ -74,10 +77,11 @@ def verify_second(path: Path, first: Path, keys: Path | None = None) -> Second:
     if before.said["stage"] != "production" or before.said["copies_to_expire"] != expired:
         says = f"names other copies than {first} said would expire"
         raise BadCertificateError(path, "copies", says, _ASK)
-    return Second(paper.sha256, *named, digest, counted, paper.key_id, trusted=keys is not None)
+    own = _paper_of(paper, keys)
+    return Second(paper.sha256, *named, digest, counted, paper.key_id, trusted=keys is not None, paper=own)
 
 
-def _verify_first(paper: _Paper, *, trusted: bool) -> First:
+def _verify_first(paper: _Signed, *, trusted: bool) -> First:
     said = paper.said
     try:
         holders = said["validation"]["holders"]
@@ -98,7 +102,7 @@ def _verify_first(paper: _Paper, *, trusted: bool) -> First:
     return First(paper.sha256, *told, stage, len(journal), head, paper.key_id, trusted)
 
 
-def _signed(path: Path, form: str, keys: Path | None) -> _Paper:
+def _signed(path: Path, form: str, keys: Path | None) -> _Signed:
     data, folder = _read(path), keys or path.parent
     if _format_of(path, data) != form:
         raise BadCertificateError(path, "format", f"is no paper of the format {form}", "Give the right file.")
@@ -112,7 +116,13 @@ def _signed(path: Path, form: str, keys: Path | None) -> _Paper:
         key_id = _public(folder).check(data, sshsig, ecdsa, CERTIFICATE, at)
     except SignatureError as error:
         raise BadCertificateError(path, "signature", f"can't be trusted: {error}", _AGAIN) from error
-    return _Paper(path, hashlib.sha256(data).hexdigest(), said, key_id)
+    return _Signed(path, hashlib.sha256(data).hexdigest(), said, key_id, at)
+
+
+def _paper_of(signed: _Signed, keys: Path | None) -> Paper | None:
+    """Check the PDF that lies beside *signed*, if one does: old certificates have none."""
+    paper = signed.path.with_suffix(".pdf")
+    return verify_paper(paper, signed.sha256, keys or signed.path.parent, signed.at) if paper.exists() else None
 
 
 def _public(folder: Path) -> PublicKeys:

@@ -13,7 +13,7 @@ import typer
 from ..errors import OperatorError
 from .archive import Verdict, verify
 from .faults import BadCertificateError
-from .verdicts import First, Second
+from .verdicts import First, Paper, Second
 
 app = typer.Typer(
     invoke_without_command=True,
@@ -103,10 +103,21 @@ def _told(path: Path, verdict: First | Second) -> str:
     return "\n".join([of, *_chain(verdict), f"sha256 {verdict.sha256}"])
 
 
+def _paper(paper: Paper | None) -> Iterator[str]:
+    if paper is None:
+        yield "no PDF lies beside it"
+    elif paper.stamped_at is None:
+        yield f"{paper.path} says the same, signed at {paper.signed_at}, without a timestamp of a third party"
+    else:
+        yield f"{paper.path} says the same, signed at {paper.stamped_at} at the latest, by a third party's timestamp"
+
+
 def _chain(verdict: First | Second) -> Iterator[str]:
     if isinstance(verdict, Second):
         yield f"the {verdict.copies_expired} copies that {verdict.first_sha256} named have expired, as was declared"
+        yield from _paper(verdict.paper)
         return
+    yield from _paper(verdict.paper)
     yield f"{verdict.journal_entries} decisions, each sealed with the one before, up to {verdict.journal_head}"
     if verdict.second is not None:
         yield f"its second certificate is good, too: {verdict.second.copies_expired} further copies have expired"

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 from ..errors import OperatorError
 
 # The chain of a certificate, in the order in which it is looked at.
-Link: TypeAlias = Literal["file", "format", "signature", "content", "journal", "first certificate", "copies"]
+Link: TypeAlias = Literal["file", "format", "signature", "content", "journal", "paper", "first certificate", "copies"]
 
 
 class BadCertificateError(OperatorError):

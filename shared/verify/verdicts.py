@@ -6,6 +6,21 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class Paper:
+    """A good PDF of a certificate: it is signed, and says to be a reading of that certificate.
+
+    *key_id* is the SHA-256 of the signer's X.509 certificate. *stamped_at*: when a third party stamped the signature;
+    without one, *signed_at* is the word of whoever holds the key. Both are RFC 3339.
+    """
+
+    path: str
+    sha256: str
+    signed_at: str
+    stamped_at: str | None
+    key_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Second:
     """A good second certificate, and the digest of the first one that it goes back to."""
 
@@ -16,6 +31,7 @@ class Second:
     copies_expired: int
     key_id: str
     trusted: bool
+    paper: Paper | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +39,8 @@ class First:
     """A good certificate: its digest, its deletion, its journal, and by whose *key_id* it is signed.
 
     *trusted* is false where the keys lay beside it: then it was not altered by accident, but whoever could replace the
-    certificate could have replaced the keys too. *second* is of the second certificate, if it lies there.
+    certificate could have replaced the keys too. *second* is of the second certificate, and *paper* of the PDF, if it
+    lies there.
     """
 
     sha256: str
@@ -36,3 +53,4 @@ class First:
     key_id: str
     trusted: bool
     second: Second | None = None
+    paper: Paper | None = None

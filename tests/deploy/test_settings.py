@@ -42,6 +42,15 @@ def test_an_address_that_is_given_is_external() -> None:
     assert settings.external == {"kafka", "s3"}
 
 
+def test_timestamps_are_asked_of_nobody_unless_named() -> None:
+    """Without the variable there is no authority for timestamps; what is no address is refused by its name."""
+    assert read_settings({}).timestamp_authority is None
+    named = {"OFFRAMP_TIMESTAMP_AUTHORITY": "https://tsa.example.org/tsr"}
+    assert read_settings(named).timestamp_authority == "https://tsa.example.org/tsr"
+    with pytest.raises(UnusableSettingError, match="OFFRAMP_TIMESTAMP_AUTHORITY"):
+        read_settings({"OFFRAMP_TIMESTAMP_AUTHORITY": "tsa.example.org"})
+
+
 def test_each_service_has_a_database_of_its_own() -> None:
     """A service's address is derived from the administrator's: same server, own role, own database."""
     settings = read_settings({"OFFRAMP_POSTGRES": "postgresql://admin:pw@db:5432/postgres?sslmode=require"})

@@ -13,7 +13,15 @@ from pydantic import BaseModel
 from retention_facts import CLOSED, END, answer, exported, facts, hold, reading
 
 from services.retention import certificate
-from services.retention.certificate import Certificate, NotProvenError, certificate_of, document, folder, verify_text
+from services.retention.certificate import (
+    Asked,
+    Certificate,
+    NotProvenError,
+    certificate_of,
+    document,
+    folder,
+    verify_text,
+)
 from services.retention.tasks import Certify
 from shared.events import vocabulary
 from shared.events.vocabulary import Value
@@ -134,13 +142,17 @@ def test_two_deletions_never_share_a_folder() -> None:
 
 
 def test_verify_txt_names_the_digest_and_the_key() -> None:
-    """VERIFY.txt has the three commands, ready to paste."""
-    text = verify_text("f" * 64, "SHA256:abc", "20261030220000Z").decode()
+    """VERIFY.txt has the commands, ready to paste."""
+    asked = Asked("f" * 64, "SHA256:abc", "20261030220000Z", certificate.NAME, "certificate.pdf", CLOSED)
+    text = verify_text(asked).decode()
 
     assert f'echo "{"f" * 64}  {certificate.NAME}" | sha256sum -c' in text
     assert "SHA256:abc" in text
     assert "ssh-keygen -Y verify -O verify-time=20261030220000Z -f allowed_signers -I offramp -n offramp -s" in text
     assert "openssl dgst -sha256 -verify signing.pub.pem" in text
+    assert f"-attime {int(CLOSED.timestamp())}" in text
+    assert "There is no timestamp by a third party" in text
+    assert "timestamp_roots.pem" in verify_text(asked, stamped=True).decode()
 
 
 def test_a_hold_released_later_is_over() -> None:

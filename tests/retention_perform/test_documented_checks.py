@@ -17,13 +17,15 @@ import pytest
 from retention_facts import CLOSED, facts
 
 from services.retention.certificate import certificate_of, document, second_document
+from services.retention.press import Order, _printed
 from services.retention.tasks import CopyToExpire, Upgrade
 from shared.signing.keys import make_keys
+from shared.signing.paperkeys import ROOTS, PaperKeys
 from shared.signing.signer import Signer
 
 ROOT = Path(__file__).parents[2]
 BLOCKS = re.findall(r"(?:^    .*\n(?:\n(?=    ))?)+", (ROOT / "docs" / "certificate.md").read_text(), re.MULTILINE)
-needed = [name for name in ("ssh-keygen", "openssl", "jq") if shutil.which(name) is None]
+needed = [name for name in ("ssh-keygen", "openssl", "jq", "pdfsig", "pdftotext", "xxd") if shutil.which(name) is None]
 pytestmark = pytest.mark.skipif(bool(needed), reason=f"needs {', '.join(needed)}")
 
 
@@ -59,9 +61,11 @@ def desk(tmp_path: Path) -> Path:
 
 
 def put(file: Path, body: bytes, keys: Path) -> None:
-    signer = Signer.load(keys)
+    signer, paper_keys, digest = Signer.load(keys), PaperKeys.load(keys), hashlib.sha256(body).hexdigest()
     signed = signer.sign(body, CLOSED)
+    order = Order(body, file.name, digest, "en", CLOSED, CLOSED + timedelta(days=40), paper_keys, None, None)
     for name, content in (
+        (f"{file.stem}.pdf", _printed(order).body), (ROOTS, paper_keys.roots),
         (file.name, body), (f"{file.name}.sshsig", signed.sshsig), (f"{file.name}.sig", signed.ecdsa),
         ("allowed_signers", signer.allowed_signers), ("signing.pub.pem", signer.public_pem),
     ):  # fmt: skip
@@ -75,7 +79,13 @@ def commands(desk: Path) -> dict[str, str]:
     filled = digest.replace("<certificate_sha256 of AccountClosed>", sha256)
     offramp = block("offramp verify").replace("FOLDER", str(desk.parent / "keys")).replace("HEX", sha256)
     belongs, copies = block("first_sha256").splitlines()
-    first = {"digest": filled, "ssh": f"{at}\n{ssh}", "openssl": openssl, "offramp": offramp}
+    says, signed, where, whole, taken, vouched = block("pdftotext").splitlines()
+    paper = {
+        "paper": says,
+        "pdfsig": f"test 2 = $({signed} | grep -c -e 'Signature is Valid' -e 'Total document signed')",
+        "vouched": f"{where}\n{whole}\n{taken}\n{vouched}",
+    }
+    first = {"digest": filled, "ssh": f"{at}\n{ssh}", "openssl": openssl, "offramp": offramp} | paper
     return first | {"journal": block("journal OK"), "belongs": belongs, "copies": copies}
 
 
@@ -108,7 +118,7 @@ def number(desk: Path) -> None:
 
 
 ALTERED: dict[str, tuple[Callable[[Path], None], set[str]]] = {
-    "one number": (number, {"digest", "ssh", "openssl", "offramp", "belongs"}),
+    "one number": (number, {"digest", "ssh", "openssl", "paper", "offramp", "belongs"}),
     "a decision, and signed anew": (journal, {"digest", "offramp", "journal", "belongs"}),
     "the last decision cut off, and signed anew": (head, {"digest", "offramp", "journal", "belongs"}),
     "other copies, and signed anew": (copies, {"offramp", "copies"}),

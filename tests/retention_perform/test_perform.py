@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import os
@@ -36,8 +37,11 @@ from shared.clock import system_clock
 from shared.performer import Attempt
 from shared.settings import Settings
 from shared.signing.keys import KeysError, make_keys, rotate_keys
+from shared.signing.paper import TimestampMissingError
+from shared.signing.paperkeys import PAPER_KEY, TIMESTAMP_ROOTS, PaperKeysError
 from shared.store_faults import StoreError
 from shared.verify.certificate import verify_certificate
+from tests.timestamps import timestamp_authority
 
 ATTEMPT = Attempt(uuid4(), 1, system_clock)
 NAMES = ("platform-database", "platform-media", "export-archives")
@@ -128,21 +132,23 @@ async def test_a_map_that_is_gone_fails_the_check(platform: Platform) -> None:
 
 async def test_the_stock_tools_accept_a_stored_certificate(platform: Platform, shelf: Shelf, desk: Path) -> None:
     """The commands of VERIFY.txt, pasted beside the files as stored, all succeed, by later keys too; changed, none."""
-    if shutil.which("ssh-keygen") is None or shutil.which("openssl") is None:
-        pytest.skip("needs ssh-keygen and openssl")
+    missing = [tool for tool in ("ssh-keygen", "openssl", "pdfsig", "pdftotext") if shutil.which(tool) is None]
+    if missing:
+        pytest.skip(f"needs {', '.join(missing)}")
     outcome = await certify(shelf, facts(), ATTEMPT)
     assert isinstance(outcome, Certified)
     folder = await fetched(platform, shelf, outcome, desk)
     text = (folder / "VERIFY.txt").read_text()
     commands = [line.strip() for line in text.splitlines() if line.startswith("   ") and "macOS" not in line]
 
-    assert [run(command, folder) for command in commands] == [0, 0, 0, 0]
-    rotate_keys(shelf.keys, facts().checked_at)
-    (folder / "allowed_signers").write_bytes((shelf.keys / "allowed_signers").read_bytes())
-    assert [run(command, folder) for command in commands] == [0, 0, 0, 0]
+    assert [run(command, folder) for command in commands] == [0] * 9
+    rotate_keys(shelf.keys, system_clock())
+    for public in ("allowed_signers", "paper_roots.pem"):
+        (folder / public).write_bytes((shelf.keys / public).read_bytes())
+    assert [run(command, folder) for command in commands] == [0] * 9
     body = (folder / "certificate.json").read_bytes()
     (folder / "certificate.json").write_bytes(body.replace(b'"rows_deleted": 2', b'"rows_deleted": 3'))
-    assert all(run(command, folder) for command in commands)
+    assert [bool(run(command, folder)) for command in commands] == [*[True] * 3, *[False] * 5, True]
 
 
 def run(command: str, folder: Path) -> int:
@@ -152,8 +158,9 @@ def run(command: str, folder: Path) -> int:
 
 async def test_the_second_certificate(platform: Platform, shelf: Shelf, desk: Path) -> None:
     """When the copies have expired, a second certificate stands beside the first, and the stock tools accept it."""
-    if shutil.which("ssh-keygen") is None or shutil.which("openssl") is None:
-        pytest.skip("needs ssh-keygen and openssl")
+    missing = [tool for tool in ("ssh-keygen", "openssl", "pdfsig", "pdftotext") if shutil.which(tool) is None]
+    if missing:
+        pytest.skip(f"needs {', '.join(missing)}")
     copies = (CopyToExpire(copy_name="dumps", of="platform-database", expires_at=CLOSED),)
     first = await certify(shelf, facts(copies=copies), ATTEMPT)
     assert isinstance(first, Certified)
@@ -176,7 +183,7 @@ async def test_the_second_certificate(platform: Platform, shelf: Shelf, desk: Pa
     commands = [line.strip() for line in text.splitlines() if line.startswith("   ") and "macOS" not in line]
 
     assert (said["stage"], said["first_sha256"]) == ("full", first.certificate_sha256)
-    assert [run(command, desk) for command in commands] == [0, 0, 0, 0, 0]
+    assert [run(command, desk) for command in commands] == [0] * 10
     both = verify_certificate(above / "certificate.json")
     assert both.stage == "production"
     assert both.second is not None
@@ -190,7 +197,7 @@ async def test_certifying_again_changes_nothing(platform: Platform, shelf: Shelf
     versions = [key async for key, _ in platform.store.versions(shelf.bucket, "acme/")]
 
     assert first == again
-    assert len(versions) == len(set(versions)) == 6
+    assert len(versions) == len(set(versions)) == 8
 
 
 async def test_a_rotation_between_two_tries_keeps_the_digest(platform: Platform, shelf: Shelf, desk: Path) -> None:
@@ -231,6 +238,48 @@ async def test_without_keys_or_store_it_is_tried_again(platform: Platform, shelf
         await certify(replace(shelf, keys=tmp_path / "nowhere"), facts(), ATTEMPT)
     with pytest.raises(StoreError):
         await certify(replace(shelf, bucket=f"t-{uuid4().hex[:12]}"), facts(), ATTEMPT)
+
+
+async def test_an_authority_that_is_away_is_waited_for(platform: Platform, shelf: Shelf, tmp_path: Path) -> None:
+    """What is to be stamped is never stored without: no file is there until the authority is back."""
+    if shutil.which("openssl") is None:
+        pytest.skip("needs openssl")
+    with timestamp_authority(tmp_path / "tsa") as authority:
+        (shelf.keys / TIMESTAMP_ROOTS).write_bytes(authority.root)
+        asking = replace(shelf, authority=authority.url)
+        authority.answers = False
+        with pytest.raises(TimestampMissingError):
+            await certify(asking, facts(), ATTEMPT)
+        assert [key async for key, _ in platform.store.versions(shelf.bucket, "")] == []
+        authority.answers = True
+        outcome = await certify(asking, facts(), ATTEMPT)
+        assert await certify(asking, facts(), ATTEMPT) == outcome
+    assert isinstance(outcome, Certified)
+    folder = await fetched(platform, shelf, outcome, tmp_path / "desk")
+    paper = (await asyncio.to_thread(verify_certificate, folder / "certificate.json", shelf.keys)).paper
+
+    # Once refused, once answered; the second try kept what was stored.
+    assert len(authority.asked) == 2
+    assert paper is not None
+    assert paper.stamped_at is not None
+    assert "timestamp by a third party" in (folder / "VERIFY.txt").read_text()
+
+
+async def test_without_a_key_for_papers_it_is_tried_again(platform: Platform, shelf: Shelf) -> None:
+    """Keys from before there were papers make no certificate without one: the operator is told what to make."""
+    (shelf.keys / PAPER_KEY).unlink()
+
+    with pytest.raises(PaperKeysError, match="offramp keys make --pdf"):
+        await certify(shelf, facts(), ATTEMPT)
+    assert [key async for key, _ in platform.store.versions(shelf.bucket, "")] == []
+
+
+def test_an_authority_without_roots_is_refused_at_the_start(settings: Settings, tmp_path: Path) -> None:
+    """Timestamps that nobody could check are no proof; the file that is missing is named."""
+    asking = replace(settings, home=tmp_path, timestamp_authority="http://127.0.0.1:9/")
+
+    with pytest.raises(MisdeclaredError, match=r"timestamp_roots\.pem is missing"):
+        build(asking)
 
 
 def test_archives_must_lie_where_the_holders_say(platform: Platform) -> None:
