@@ -6,7 +6,7 @@ import asyncio
 import json
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +18,8 @@ from ..clock import system_clock
 from ..datamap.commands import connected
 from ..datamap.model import load
 from ..errors import OperatorError
+from ..objects import ObjectStore
+from ..settings import read_settings
 from .erasures import Entry, record
 from .pace import Pace
 from .replay import replay_command
@@ -109,7 +111,8 @@ async def _erase(asked: Asked) -> tuple[Erasure, tuple[Mention, ...]]:
                 connection, asked.map, asked.customer, right, system_clock, went, planned, asked.dry_run, asked.pace
             )
             try:
-                erasure = await erase(work)
+                async with ObjectStore(read_settings().s3) as store:
+                    erasure = await erase(replace(work, objects=store))
             except RefusedError as refused:
                 raise OperatorError(_refusal(refused)) from refused
         # After a dry run everything is there still, so a search would find it all.
@@ -165,6 +168,7 @@ def _as_text(erasure: Erasure, mentions: Sequence[Mention], customer: str, dry_r
     lines = [f"warning: {one.place}: {one.says}. {one.remedy}" for one in erasure.warnings]
     lines += [f"{one.table:<32} {one.rows:>12,}" for one in outcome.deleted]
     lines.append(f"{'in all':<32} {total(outcome.deleted):>12,}")
+    lines += [f"{one.rows:,} of {one.table} stay: others' rows refer to them too" for one in outcome.shared]
     return "\n".join([*lines, *map(str, mentions), _verdict(outcome, customer, dry_run)])
 
 

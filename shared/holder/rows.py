@@ -11,6 +11,7 @@ from . import ledger
 from .batches import erase_in_batches
 from .pace import Pace
 from .plan import left, plan
+from .referred import check_referred, erase_referred
 from .right import RefusedError, Right
 from .whole import erase_whole
 from .work import Work
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from ..events.vocabulary import TableCount
     from .plan import Plan
     from .references import Reference
+    from .referred_store import Store
     from .work import Progress
 
 
@@ -46,13 +48,15 @@ async def erase_rows(
     now: datetime,
     progress: Progress = lambda _: None,
     pace: Pace | None = None,
+    objects: Store | None = None,
 ) -> Erased | NotErased:
     """Delete *customer*'s rows, and say what went; where something is in the way, why, and what went before it.
 
-    Where the right has a deletion's id, the counts of an earlier try that was cut off are in the answer too.
+    Where the right has a deletion's id, the counts of an earlier try that was cut off are in the answer too. *objects*
+    is the store of what rows refer to, needed where the map has such columns.
     Outages are raised: trying again is right, and finds what is left.
     """
-    work = Work(connection, map, customer, right, lambda: now, progress, pace=pace or Pace())
+    work = Work(connection, map, customer, right, lambda: now, progress, pace=pace or Pace(), objects=objects)
     try:
         erasure = await erase(work)
     except RefusedError as refused:
@@ -67,6 +71,7 @@ async def erase(work: Work) -> Erasure:
         await ledger.prepare(work.connection)
     try:
         first = await plan(work)
+        await check_referred(work)
         outcome = await _erased(work, first)
     except RefusedError as refused:
         if not work.gone:
@@ -74,7 +79,7 @@ async def erase(work: Work) -> Erasure:
         # Written to disk, and the batches before it with it, before anybody is told of them.
         await work.note(Counter())
         raise RefusedError(refused.reason, refused.details, await work.total(), await left(work)) from refused
-    return Erasure(outcome, first.warnings, first.slow)
+    return Erasure(await erase_referred(work, outcome), first.warnings, first.slow)
 
 
 async def _erased(work: Work, first: Plan) -> Erased:

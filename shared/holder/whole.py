@@ -16,6 +16,7 @@ from .account import account, written
 from .order import Group, delete_all, grouped
 from .plan import check_entangled
 from .references import references
+from .referred import note_referred
 from .right import RefusedError, check_still, check_system
 from .whose import goes
 from .work import RACES, Work
@@ -50,6 +51,7 @@ async def erase_whole(work: Work) -> Erased:
 async def _attempt(work: Work) -> Erased:
     async with work.transaction("repeatable_read"):
         await check_system(work.connection, work.map, work.customer)
+        await note_referred(work)
         groups = grouped(work.map.tables, await references(work.connection, work.map))
         others = await _others(work)
         deleted = await _delete(work, groups) if others else Counter()

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ..datamap.live import Connection
     from ..datamap.model import DataMap
     from .plan import Plan
+    from .referred_store import Store
     from .right import Right
 
     Isolation = Literal["read_committed", "repeatable_read"]
@@ -44,7 +45,10 @@ RACES = (
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What is to be deleted, by which right, at which pace; *gone* adds up what is deleted for good."""
+    """What is to be deleted, by which right, at which pace; *gone* adds up what is deleted for good.
+
+    *objects* is the store of what rows refer to, needed where the map has such columns.
+    """
 
     connection: Connection
     map: DataMap
@@ -55,6 +59,7 @@ class Work:
     planned: Planned = lambda _: None
     dry_run: bool = False
     pace: Pace = field(default_factory=Pace)
+    objects: Store | None = None
     gone: Counter[str] = field(default_factory=Counter)
 
     @property
