@@ -111,6 +111,11 @@ class ObjectStore:
             if versioned:
                 await self._client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
 
+    async def check_bucket(self, bucket: str) -> None:
+        """Raise StoreRefusalError if there is no such *bucket*."""
+        with judged(f"look at the bucket {bucket}"):
+            await self._client.head_bucket(Bucket=bucket)
+
     async def _create(self, bucket: str) -> None:
         try:
             await self._client.create_bucket(Bucket=bucket)

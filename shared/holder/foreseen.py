@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .referred_keys import is_key, lies, others_referring, own_keys, staying_keys
-from .referred_places import decoded
+from ..datamap.object_places import decoded, is_key, lies
+from .referred_keys import others_referring, own_keys, staying_keys
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..datamap.names import reported
+from ..datamap.object_places import decoded, is_key, lies
 from ..events.platform import Erased, NotErased
 from ..events.vocabulary import TableCount
 from . import noted_objects
 from .bystander_objects import COMPARED, compared, marks
 from .foreseen import foreseen
-from .referred_keys import all_keys, check_decidable, is_key, lies, others_referring, own_keys, refers
-from .referred_places import check_places, decoded
+from .referred_keys import all_keys, check_decidable, others_referring, own_keys, refers
+from .referred_places import check_places
 from .referred_store import Store, at_once, pages_of
 from .right import RefusedError, check_guard, check_still
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from ..datamap.declared import ByDatabase, BySchema
 from ..datamap.live import schemas, tables
@@ -19,10 +18,6 @@ if TYPE_CHECKING:
 
     from ..datamap.live import Connection
     from ..datamap.model import DataMap
-
-Where = Literal["free", "own prefix", "foreign prefix"]
-# S3's own limit, in bytes.
-_LONGEST_KEY = 1_024
 
 
 def refers(map: DataMap) -> bool:  # noqa: A002
@@ -81,26 +76,6 @@ async def others_referring(connection: Connection, map: DataMap) -> tuple[Referr
 def _moved(table: str, own: str, schema: str) -> str:
     at, name = parts(table)
     return named(schema if at == own else at, name)
-
-
-def lies(map: DataMap, customer: str, bucket: str, key: str) -> Where:  # noqa: A002
-    """Tell whether *key* lies under a prefix of the map's, which says by itself whose it is."""
-    found: Where = "free"
-    for one in map.buckets:
-        if one.bucket != bucket:
-            continue
-        if key.startswith(one.prefix_of(customer)):
-            return "own prefix"
-        before, after = one.prefix.split(CUSTOMER)
-        if re.match(f"{re.escape(before)}[^/]+{re.escape(after)}", key):
-            found = "foreign prefix"
-    return found
-
-
-def is_key(key: str) -> bool:
-    """Tell whether an object can be called so, and is in any store that looks at it as at a path."""
-    steps = key.split("/")
-    return 0 < len(key.encode()) <= _LONGEST_KEY and "\0" not in key and not {".", ".."} & set(steps)
 
 
 def going(map: DataMap, one: Referring) -> str:  # noqa: A002

@@ -19,10 +19,12 @@ from shared.store_faults import StoreError
 from shared.verify.archive import verify_opened
 from shared.verify.by_library import by_library
 
+from . import links
 from .build import ArchiveReport
 from .completeness import Expected
 from .faults import NotReadBackError
 from .fingerprint import fingerprint
+from .linked import dangling
 from .restoring import restore
 from .witness import Connect, Connection
 
@@ -147,6 +149,8 @@ async def _check_files(report: ArchiveReport, kept: Kept) -> None:
     if (verdict.signature.key_id or None) != report.signed_by:
         said = f"{verdict.signature.state} {verdict.signature.key_id}".strip()
         raise _fault(report.place, f"read back it is {said}, but it was to be signed by {report.signed_by}")
+    for says in dangling(file):
+        raise _fault(f"{report.place}: {links.PATH}", says)
 
 
 async def _compare(report: ArchiveReport, kept: Kept, scratch: Scratch) -> tuple[str, ...]:
