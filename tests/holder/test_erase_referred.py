@@ -16,6 +16,7 @@ import pytest
 from shared.clock import system_clock
 from shared.events.platform import Erased, NotErased
 from shared.holder.pace import Pace
+from shared.holder.referred_survey import Objects, ObjectSurvey
 from shared.holder.right import RefusedError
 from shared.holder.rows import erase, erase_rows
 from shared.holder.work import Work
@@ -290,3 +291,41 @@ async def test_it_ends_the_same_wherever_it_is_killed(world: World) -> None:
     # 6 files, 2 avatars, the customer; 5 versions and the upload.
     assert int(counted) in {14, 15}
     assert await world.keys() == before - ACMES
+
+
+async def looked_at(world: World, *, deleted: bool) -> Objects:
+    async with world.connection.transaction(isolation="repeatable_read", readonly=True):
+        survey = ObjectSurvey(world.connection, world.map, "acme", world.store)
+        [found] = await (survey.after() if deleted else survey.before())
+    return found
+
+
+async def test_who_checks_sees_the_same_before_and_nothing_after(world: World) -> None:
+    """Before, what the deletion will count; after, nothing of the customer's, and the others' as they were."""
+    before = await looked_at(world, deleted=False)
+    await erased(world)
+    after = await looked_at(world, deleted=True)
+
+    assert before.own == 6
+    assert (after.own, after.others, after.fingerprint) == (0, before.others, before.fingerprint)
+
+
+async def test_who_checks_finds_what_was_left_and_what_came_back(world: World) -> None:
+    """The keys are forgotten, and still known; an object to which somebody's row refers by now is that row's."""
+    await erased(world)
+    await world.put("only acme's")
+    left = await looked_at(world, deleted=True)
+    await world.connection.execute("insert into files values (12, 'fjord', $1, 'f', 11)", hashed("only acme's"))
+    theirs = await looked_at(world, deleted=True)
+
+    assert (left.own, theirs.own) == (1, 0)
+    assert theirs.others == left.others + 1
+
+
+async def test_who_checks_finds_objects_whose_rows_are_gone(world: World) -> None:
+    """A holder that forgot the objects has noted them at least."""
+    async with Away(read_settings().s3) as away:
+        with pytest.raises(ConnectionError):
+            await erased(world, objects=away)
+
+    assert (await looked_at(world, deleted=True)).own == 5
