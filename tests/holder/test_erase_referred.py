@@ -12,18 +12,24 @@ from typing import Any
 
 import asyncpg
 import pytest
+from typer.testing import CliRunner
 
+from deploy.platform.scratch import scratch_database
 from shared.clock import system_clock
+from shared.datamap.model import parse
 from shared.events.platform import Erased, NotErased
+from shared.holder.commands import app as erase_app
+from shared.holder.erasures import Entry, record
 from shared.holder.pace import Pace
 from shared.holder.referred_survey import Objects, ObjectSurvey
+from shared.holder.replay import Place, replay
 from shared.holder.right import RefusedError
 from shared.holder.rows import erase, erase_rows
 from shared.holder.work import Work
 from shared.objects import ObjectStore, Refused
 from shared.settings import read_settings
 from tests.holder.platform_rows import expired
-from tests.holder.referred_world import World, hashed, key, referred_world
+from tests.holder.referred_world import FILES, MAP, World, hashed, key, referred_world
 
 
 @pytest.fixture
@@ -329,3 +335,117 @@ async def test_who_checks_finds_objects_whose_rows_are_gone(world: World) -> Non
             await erased(world, objects=away)
 
     assert (await looked_at(world, deleted=True)).own == 5
+
+
+class Between(ObjectStore):
+    """A store during whose listing, before anything is deleted, somebody begins to refer to an object."""
+
+    dsn = ""
+
+    async def versions_of(self, bucket: str, key: str) -> tuple[str, ...]:
+        connection = await asyncpg.connect(self.dsn)
+        row = 11, hashed("only acme's")
+        await connection.execute("insert into files values ($1, 'fjord', $2) on conflict do nothing", *row)
+        await connection.close()
+        return await super().versions_of(bucket, key)
+
+
+async def test_it_is_asked_again_right_before_an_object_goes(world: World) -> None:
+    """What nobody referred to when the rows went may be somebody's by now."""
+    async with Between(read_settings().s3) as between:
+        between.dsn = world.dsn
+        outcome = await erased(world, objects=between)
+
+    assert isinstance(outcome, Erased)
+    assert key("only acme's") in await world.keys()
+    assert rows(outcome.shared) == {"objects": 4}
+
+
+@pytest.mark.parametrize("pace", [Pace(), BATCHES])
+async def test_what_a_trigger_deletes_is_noted_too(world: World, pace: Pace) -> None:
+    """The row goes without a statement of ours."""
+    await world.connection.execute("""
+        create function gone() returns trigger language plpgsql as
+            $$ begin delete from avatars where customer_id = old.customer_id; return old; end $$;
+        create trigger gone before delete on files for each row execute function gone();
+    """)
+    outcome = await erased(world, pace=pace)
+
+    assert isinstance(outcome, Erased)
+    assert "faces/a b.png" not in await world.keys()
+
+
+SCHEMAS = """
+version: 1
+system: school
+tenancy: {schema: "tenant_{customer}"}
+tables:
+  files: {category: course, media: {hash: {bucket: BUCKET, key: "{value[0:2]}/{value}"}}}
+"""
+
+
+async def test_other_customers_schemas_are_asked_too(world: World) -> None:
+    """Where each has a schema, the neighbour's row is in another table of the same name."""
+    await world.connection.execute("""
+        create schema tenant_acme; create schema "tenant_acme-east";
+        create table tenant_acme.files as select id, hash from files where customer_id = 'acme';
+        create table "tenant_acme-east".files as select id, hash from files where customer_id = 'acme-east';
+        drop table avatars, files, badges, customers;
+    """)
+    before = await world.keys()
+    outcome = await erased(world, map=parse(SCHEMAS.replace("BUCKET", world.bucket).encode(), "map.yaml"))
+
+    assert isinstance(outcome, Erased)
+    assert rows(outcome.shared) == {"objects": 1}
+    assert before - await world.keys() == {key(text) for _, whose, text in FILES if whose == "acme"} - {
+        key("a neighbour's too")
+    }
+
+
+async def test_what_other_databases_may_refer_to_is_not_deleted_by_one(world: World) -> None:
+    """By database nobody can ask the others, so the map has to say it, or nothing goes."""
+    name = world.dsn.rpartition("/t_")[2]
+    await world.connection.execute("drop table avatars, badges, customers cascade")
+    text = SCHEMAS.replace("BUCKET", world.bucket).replace('schema: "tenant_', 'database: "t_')
+    alone = text.replace("{bucket", "{alone: one customer only, bucket")
+    asked = {"right": expired(), "now": system_clock(), "objects": world.store}
+    refused = await erase_rows(world.connection, parse(text.encode(), "map.yaml"), name, **asked)
+    kept = await world.keys()
+    went = await erase_rows(world.connection, parse(alone.encode(), "map.yaml"), name, **asked)
+
+    assert refused == NotErased(reason="not_declared")
+    assert key("only acme's") in kept
+    assert isinstance(went, Erased)
+    assert key("only acme's") not in await world.keys()
+
+
+async def test_the_command_deletes_them_too(world: World, tmp_path: Path) -> None:
+    """``offramp erase`` takes the store of the environment, and says what stays as shared."""
+    file = tmp_path / "map.yaml"
+    file.write_text(MAP.replace("BUCKET", world.bucket))
+    arguments = ["--map", str(file), "--dsn", world.dsn, "--customer", "acme", "--yes"]
+    said = await asyncio.to_thread(CliRunner().invoke, erase_app, arguments)
+
+    assert said.exit_code == 0, said.output
+    assert f"3 of objects.{world.bucket} stay: others' rows refer to them too" in said.output
+    assert not ACMES & await world.keys()
+
+
+async def test_a_restored_database_is_erased_again_with_its_objects(world: World) -> None:
+    """The rows are back, the ledger knows, and what they refer to goes again."""
+    names = ("customers", "files", "avatars")
+    saved = {name: await world.connection.fetch(f"select * from {name} where true") for name in names}
+    right = replace(expired(), deletion_id="d-1")
+    await erased(world, right=right)
+    async with scratch_database(read_settings().postgres) as kept:
+        ledger = await asyncpg.connect(kept)
+        await record(ledger, Entry("school", "d-1", "acme", right.window_closed_at))
+        await ledger.close()
+        await world.connection.execute("drop schema offramp cascade; truncate customers, files, avatars")
+        for name in names:
+            await world.connection.copy_records_to_table(name, records=[tuple(row) for row in saved[name]])
+        await world.put("only acme's")
+        found = await replay(Place("school", world.map, world.dsn, kept, knows_holds=False))
+
+    assert [one.refused for one in found] == [None]
+    assert not ACMES & await world.keys()

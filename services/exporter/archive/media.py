@@ -31,7 +31,7 @@ COLUMNS = {
 }
 Pieces: TypeAlias = "AsyncGenerator[bytes]"
 # Lists wait on disk when they are longer, in files without names.
-SPOOLED = 4 << 20
+SPOOLED = 1 << 20
 # This many objects of at most this size are fetched ahead, which bounds the memory.
 AHEAD = 8
 SMALL = 256 * 1024
