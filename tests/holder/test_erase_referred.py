@@ -187,13 +187,15 @@ async def test_what_went_wrong_in_the_store_is_told(world: World, store: type[Ob
             await erase(replace(work(world), objects=odd))
 
 
-async def test_a_hold_that_comes_before_the_objects_saves_them(world: World) -> None:
+@pytest.mark.parametrize("times", [1, 2])
+async def test_a_hold_that_comes_before_the_objects_saves_them(world: World, times: int) -> None:
     """Their keys stay noted, for when it is released."""
     asked: list[bool] = []
 
     async def held_after_the_rows() -> bool:
         asked.append(True)
-        return len(asked) > 1
+        # Asked before the rows' commit, before an upload is aborted, before objects go.
+        return len(asked) > times
 
     outcome = await erased(world, right=replace(expired(), still_held=held_after_the_rows))
 
@@ -201,6 +203,7 @@ async def test_a_hold_that_comes_before_the_objects_saves_them(world: World) -> 
     assert outcome.reason == "held"
     assert rows(outcome.saved) == {"objects": 3}
     assert rows(outcome.deleted)["files"] == 6
+    assert "objects" not in rows(outcome.deleted)
     assert await world.keys() >= ACMES
     assert isinstance(await erased(world), Erased)
     assert not ACMES & await world.keys()
@@ -338,22 +341,33 @@ async def test_who_checks_finds_objects_whose_rows_are_gone(world: World) -> Non
 
 
 class Between(ObjectStore):
-    """A store during whose listing, before anything is deleted, somebody begins to refer to an object."""
+    """A store during whose listing, before anything is deleted, somebody writes a row."""
 
-    dsn = ""
+    dsn, write = "", ""
 
     async def versions_of(self, bucket: str, key: str) -> tuple[str, ...]:
         connection = await asyncpg.connect(self.dsn)
-        row = 11, hashed("only acme's")
-        await connection.execute("insert into files values ($1, 'fjord', $2) on conflict do nothing", *row)
+        await connection.execute(f"{self.write} on conflict do nothing")
         await connection.close()
         return await super().versions_of(bucket, key)
+
+
+async def test_who_comes_back_right_before_an_object_goes_keeps_it(world: World) -> None:
+    """The guard is asked in the transaction that ends with the object's being gone."""
+    async with Between(read_settings().s3) as between:
+        between.dsn, between.write = world.dsn, "insert into customers values ('acme', 'active')"
+        outcome = await erased(world, objects=between)
+
+    assert isinstance(outcome, NotErased)
+    assert outcome.reason == "contract_active"
+    assert await world.keys() >= ACMES
 
 
 async def test_it_is_asked_again_right_before_an_object_goes(world: World) -> None:
     """What nobody referred to when the rows went may be somebody's by now."""
     async with Between(read_settings().s3) as between:
-        between.dsn = world.dsn
+        named = hashed("only acme's")
+        between.dsn, between.write = world.dsn, f"insert into files values (11, 'fjord', '{named}')"
         outcome = await erased(world, objects=between)
 
     assert isinstance(outcome, Erased)
