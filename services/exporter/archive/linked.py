@@ -13,8 +13,12 @@ from .links import PATH
 _HAVE_A_FILE = frozenset({"exported", "differing"})
 
 
-def dangling(archive: IO[bytes]) -> Iterator[str]:
-    """Say of each line of the list of references that can't be followed in *archive*, a ZIP, what is wrong."""
+def first_dangling(archive: IO[bytes]) -> str | None:
+    """Say what is wrong with the first line of the list of references that can't be followed in *archive*, a ZIP."""
+    return next(_dangling(archive), None)
+
+
+def _dangling(archive: IO[bytes]) -> Iterator[str]:
     with ZipFile(archive) as opened:
         names = frozenset(opened.namelist())
         base = next(iter(names), "").partition("/")[0]
