@@ -111,6 +111,11 @@ class ObjectStore:
             if versioned:
                 await self._client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
 
+    async def check_bucket(self, bucket: str) -> None:
+        """Raise StoreRefusalError if there is no such *bucket*."""
+        with judged(f"look at the bucket {bucket}"):
+            await self._client.head_bucket(Bucket=bucket)
+
     async def _create(self, bucket: str) -> None:
         try:
             await self._client.create_bucket(Bucket=bucket)
@@ -163,6 +168,14 @@ class ObjectStore:
             url = await self._client.generate_presigned_url("get_object", Params=named, ExpiresIn=seconds)
         return str(url)
 
+    async def exists(self, bucket: str, key: str) -> bool:
+        """Tell whether there is such an object to read."""
+        try:
+            await self.head(bucket, key)
+        except ObjectMissingError:
+            return False
+        return True
+
     async def head(self, bucket: str, key: str) -> Listed:
         """Tell what is known of one object without reading it; raises ObjectMissingError."""
         with judged(f"look at s3://{bucket}/{key}"):
@@ -185,6 +198,18 @@ class ObjectStore:
         async for page in self._pages("list_object_versions", bucket, prefix):
             for item in (item for kind in _VERSIONS for item in page.get(kind, ())):
                 yield item["Key"], item["VersionId"]
+
+    async def versions_of(self, bucket: str, key: str) -> tuple[str, ...]:
+        """Give every version and delete marker of the one object *key*, and of none that is called like it."""
+        found: list[str] = []
+        async for page in self._pages("list_object_versions", bucket, key):
+            items = [item for kind in _VERSIONS for item in page.get(kind, ())]
+            here = [item["VersionId"] for item in items if item["Key"] == key]
+            found += here
+            # In order of the keys, this one comes first.
+            if len(here) < len(items):
+                break
+        return tuple(found)
 
     async def unfinished(self, bucket: str, prefix: str) -> AsyncIterator[tuple[str, str]]:
         """List (key, upload id) of every upload under *prefix* that was begun and never finished."""
@@ -225,6 +250,14 @@ class ObjectStore:
             return None
         until, hold = found.get("ObjectLockRetainUntilDate"), found.get("ObjectLockLegalHoldStatus") == "ON"
         return Lock(until.astimezone(UTC) if until else None, hold) if until or hold else None
+
+    async def delete_versions(self, bucket: str, some: Sequence[tuple[str, str]]) -> tuple[Refused, ...]:
+        """Delete exactly *some*, each (key, version); gives what the store refused."""
+        return await self._delete(bucket, some)
+
+    async def abort(self, bucket: str, key: str, upload_id: str) -> None:
+        """Abort one unfinished upload; harmless when it is gone."""
+        await abort_upload(self._client, bucket, key, upload_id)
 
     async def _delete(self, bucket: str, some: Sequence[tuple[str, str]]) -> tuple[Refused, ...]:
         refused: tuple[Refused, ...] = ()

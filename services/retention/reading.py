@@ -14,6 +14,8 @@ from shared.datamap.live import check
 from shared.datamap.model import load
 from shared.declared import reading_dsn
 from shared.holder.declaration import Holder, PostgresHolder, S3Holder
+from shared.holder.referred_keys import refers
+from shared.holder.referred_survey import ObjectSurvey
 from shared.holder.scope import bucket_covers
 from shared.holder.survey import survey_objects, survey_rows
 from shared.objects import ObjectStore
@@ -82,6 +84,7 @@ class Reader:
         map, connection = load(holder.map).of(customer), await self._connect(holder)  # noqa: A001 - the domain's word
         try:
             seen = await _rows_before(connection, map, customer)
+            seen += await self._referred(connection, map, customer, deleted=False)
             return Reading(holder.name, seen, await _undeclared(connection, map), map.sha256)
         finally:
             await connection.close()
@@ -93,6 +96,7 @@ class Reader:
         try:
             undeclared = await _undeclared(connection, map)
             survey = await survey_rows(connection, map, customer, keep)
+            referred = await self._referred(connection, map, customer, deleted=True)
         finally:
             await connection.close()
         # Where nothing is kept "others" are all rows that stand: nothing of the customer may be among them.
@@ -107,6 +111,7 @@ class Reader:
             )
             for one in survey.tables
         ]
+        seen += referred
         return Reading(holder.name, tuple(seen), (*undeclared, *(name for name, _ in survey.elsewhere)), map.sha256)
 
     async def _connect(self, holder: PostgresHolder) -> asyncpg.Connection[asyncpg.Record]:
@@ -114,6 +119,23 @@ class Reader:
         # Whatever the role may do, this connection only reads.
         read_only = {"default_transaction_read_only": "on", "application_name": "offramp retention check"}
         return await asyncpg.connect(dsn, timeout=_CONNECT_SECONDS, server_settings=read_only)
+
+    async def _referred(
+        self,
+        connection: Connection,
+        map: DataMap,  # noqa: A002 - the domain's word
+        customer: str,
+        *,
+        deleted: bool,
+    ) -> tuple[Seen, ...]:
+        """Look at the objects that rows refer to, which no prefix tells."""
+        if not refers(map):
+            return ()
+        async with ObjectStore(self.settings.s3) as store, connection.transaction(isolation="repeatable_read"):
+            await settle(connection)
+            survey = ObjectSurvey(connection, map, customer, store)
+            found = await (survey.after() if deleted else survey.before())
+        return tuple(Seen(one.table, one.own, one.others, one.fingerprint) for one in found)
 
     async def _bucket(self, holder: S3Holder, customer: str, keep: tuple[Keep, ...]) -> Reading:
         prefix, kept = holder.prefix_of(customer), bool(bucket_covers(holder.bucket, holder.category, keep))

@@ -100,8 +100,9 @@ class DataMap:
     """One system's declaration; *exempt* gives the reason per exempt table, *sha256* is the digest of the file's bytes.
 
     *guard* is a query with the customer's id as ``$1``; a text that it returns is a reason not to delete.
-    *shared* gives the reason per table whose rows are nobody's own. *registry* is where all customers are listed, and
-    *ids* the other ids that they go by. *undecided* is what a draft left open; only ``load_draft`` lets it pass.
+    *shared* gives the reason per table whose rows are nobody's own, *shared_media* what those refer to.
+    *registry* is where all customers are listed, and *ids* the other ids that they go by. *undecided* is what a
+    draft left open; only ``load_draft`` lets it pass.
     """
 
     system: str
@@ -111,6 +112,7 @@ class DataMap:
     sha256: str
     guard: str | None = None
     shared: Mapping[str, str] = field(default_factory=dict)
+    shared_media: Mapping[str, Mapping[str, Reference]] = field(default_factory=dict)
     tenancy: Tenancy = ByRows()
     registry: Registry | None = None
     ids: Mapping[str, ById] = field(default_factory=dict)
@@ -149,6 +151,7 @@ def _in_schema(map: DataMap, tenancy: BySchema, customer: str) -> DataMap:  # no
         tables=tuple(_there(table, there, ByTenancy(literal(customer))) for table in map.tables),
         exempt={there(name): why for name, why in map.exempt.items()},
         shared={there(name): why for name, why in map.shared.items()},
+        shared_media={there(name): media for name, media in map.shared_media.items()},
         tenancy=replace(tenancy, bound_to=customer),
     )
 

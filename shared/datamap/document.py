@@ -51,9 +51,13 @@ class WrittenExemption(Written):
 
 
 class WrittenShared(Written):
-    """A table whose rows are nobody's own: all customers use them, none takes them along, and why."""
+    """A table whose rows are nobody's own: all customers use them, none takes them along, and why.
+
+    What its columns refer to by *media* stays as well.
+    """
 
     shared: Words
+    media: dict[Column, WrittenReference] = Field(default_factory=dict)
 
 
 class WrittenUndecided(Written):

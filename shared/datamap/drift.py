@@ -28,6 +28,7 @@ def findings(map: DataMap, schema: Schema) -> tuple[Finding, ...]:  # noqa: A002
         *_undecided(map),
         *_undeclared(map, schema),
         *_vanished(map, schema),
+        *_vanished_in_shared(map, schema),
         *(found for table in here for found in _columns_of(table, schema)),
         *(found for table in here for found in of_ways(map, table, schema)),
         *of_keys(map, schema),
@@ -71,6 +72,16 @@ def _vanished(map: DataMap, schema: Schema) -> Iterator[Finding]:  # noqa: A002
             yield Finding("vanished_table", name, says, "Take it out of the map, or correct its name.")
 
 
+def _vanished_in_shared(map: DataMap, schema: Schema) -> Iterator[Finding]:  # noqa: A002
+    for name, media in map.shared_media.items():
+        for column in media if name in schema.columns else ():
+            if schema.column(name, column) is None:
+                says = "the map speaks of a column that does not exist"
+                yield Finding(
+                    "vanished_column", f"{name}.{column}", says, "Take it out of the map, or correct its name."
+                )
+
+
 def _columns_of(table: Table, schema: Schema) -> Iterator[Finding]:
     here = {column.name: column for column in schema.columns[table.name]}
     yield from _vanished_columns(table, here, schema)
@@ -92,7 +103,7 @@ def _vanished_columns(table: Table, here: dict[str, LiveColumn], schema: Schema)
 
 
 def _beside(table: Table) -> set[str]:
-    names = {name for one in table.media.values() for name in (one.name, one.media_type) if name}
+    names = {name for one in table.media.values() for name in one.columns}
     return names | {coding.via for coding in table.coded.values() if isinstance(coding, Choice)}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from . import owner_document as doc
 from . import rule_document
@@ -23,7 +23,7 @@ from .owners import (
     Key,
     Owner,
 )
-from .rules import Choice, Coding, Epoch, Expression, Labels, Lookup, Reference
+from .rules import Choice, Coding, Digest, Epoch, Expression, Labels, Lookup, Reference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,9 +78,17 @@ def coding(written: rule_document.WrittenCoding) -> Coding:
 
 def references(written: Mapping[str, rule_document.WrittenReference]) -> Mapping[str, Reference]:
     """Freeze the references to objects."""
-    return MappingProxyType(
-        {column: Reference(one.bucket, one.key, one.name, one.media_type) for column, one in written.items()}
-    )
+    return MappingProxyType({column: _reference(one) for column, one in written.items()})
+
+
+def _reference(written: rule_document.WrittenReference) -> Reference:
+    fields = {name: value for name, value in written if name not in {"none", "digest"}}
+    return Reference(**fields, none=tuple(written.none), digest=_digest(written.digest))
+
+
+def _digest(written: rule_document.WrittenDigest | None) -> Digest | None:
+    recorded = written.model_dump(exclude_none=True) if written else {}
+    return next((Digest(cast("Any", algorithm), column) for algorithm, column in recorded.items()), None)
 
 
 def _hop(written: doc.WrittenHop) -> Hop:

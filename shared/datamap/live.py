@@ -97,7 +97,8 @@ def _named(map: DataMap) -> set[str]:  # noqa: A002
     ways = {table for one in map.tables for way in (one.owner, one.person) for table in passes(way)}
     meanings = {c.table for one in map.tables for c in one.coded.values() if isinstance(c, Lookup | Choice)}
     listed = {map.registry.table} if map.registry else set()
-    return {table.name for table in map.tables} | ways | meanings | listed | {one.table for one in map.ids.values()}
+    tables = {table.name for table in map.tables} | set(map.shared_media)
+    return tables | ways | meanings | listed | {one.table for one in map.ids.values()}
 
 
 def _of_another(map: DataMap, name: str) -> bool:  # noqa: A002

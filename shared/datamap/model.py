@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from .owner_document import Written
+    from .rules import Reference
 
 __all__ = ["Bucket", "ByColumn", "ByPath", "DataMap", "Hop", "MapError", "Table", "load", "load_draft", "parse"]
 
@@ -76,6 +77,7 @@ def parse_draft(content: bytes, file: str) -> DataMap:
         sha256=hashlib.sha256(content).hexdigest(),
         guard=written.guard,
         shared=_reasons(written, WrittenShared, "shared"),
+        shared_media=_shared_media(written),
         tenancy=tenancy,
         registry=Registry(*table_and_column(written.customers)) if written.customers else None,
         ids=MappingProxyType({name: ById(*table_and_column(to)) for name, to in written.ids.items()}),
@@ -98,6 +100,11 @@ def _decided(map: DataMap, file: str) -> DataMap:  # noqa: A002
 def _reasons(written: WrittenMap, kind: type[Written], word: str) -> Mapping[str, str]:
     found = {canonical(name): getattr(one, word) for name, one in written.tables.items() if isinstance(one, kind)}
     return MappingProxyType(found)
+
+
+def _shared_media(written: WrittenMap) -> Mapping[str, Mapping[str, Reference]]:
+    shared = {canonical(name): one for name, one in written.tables.items() if isinstance(one, WrittenShared)}
+    return MappingProxyType({name: freeze.references(one.media) for name, one in shared.items() if one.media})
 
 
 def _tables(written: WrittenMap, tenancy: Tenancy, file: str) -> Iterator[Table]:

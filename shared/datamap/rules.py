@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
+
+from .owners import CUSTOMER
 
 Unit = Literal["seconds", "milliseconds", "microseconds"]
 PER_SECOND: Mapping[Unit, int] = {"seconds": 1, "milliseconds": 1_000, "microseconds": 1_000_000}
@@ -63,25 +64,45 @@ Coding: TypeAlias = Epoch | Labels | Lookup | Choice | Expression
 
 
 @dataclass(frozen=True, slots=True)
+class Digest:
+    """A column of the row that holds the object's digest in hexadecimal, by *algorithm*."""
+
+    algorithm: Literal["md5", "sha1", "sha256"]
+    column: str
+
+
+@dataclass(frozen=True, slots=True)
 class Reference:
     """The value names an object of *bucket*: *key* has ``{value}`` or slices of it, such as ``{value[0:2]}``.
 
-    *name* and *media_type* are columns of the same row, which hold the file's name and type.
+    *bucket* and *key* may have the customer's id in them, ``{customer}``; then the object is that customer's alone.
+    With *url* the value begins so, and what follows is the ``{value}``. Values of *none* name nothing, as NULL does.
+    *name*, *media_type* and *size* (bytes) are columns of the same row, as is that of the *digest*. *missing*,
+    *differing* and *elsewhere* are why objects may be missing, be other than recorded, or lie where they aren't the
+    customer's (not under *url*, or under another customer's prefix); without such a reason they stop an export.
+    *alone* is why no row outside this database refers to the bucket.
     """
 
     bucket: str
     key: str
+    url: str | None = None
+    none: tuple[str, ...] = ()
     name: str | None = None
     media_type: str | None = None
+    size: str | None = None
+    digest: Digest | None = None
+    missing: str | None = None
+    differing: str | None = None
+    elsewhere: str | None = None
+    alone: str | None = None
 
-    def object_key(self, value: str) -> str:
-        """Give the key of the object that *value* refers to."""
-        return _SLICE.sub(lambda found: _sliced(value, found), self.key)
+    @property
+    def of_one_customer(self) -> bool:
+        """Tell whether the customer's id is in the place itself, so that nobody else's rows can mean it by this way."""
+        return CUSTOMER in self.bucket or CUSTOMER in self.key
 
-
-_SLICE = re.compile(r"\{value(?:\[(\d*):(\d*)\])?\}")
-
-
-def _sliced(value: str, found: re.Match[str]) -> str:
-    start, stop = (int(text) if text else None for text in found.groups())
-    return value[start:stop]
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Name the columns of the row, besides its own, that it reads."""
+        digest = self.digest.column if self.digest else None
+        return tuple(one for one in (self.name, self.media_type, self.size, digest) if one)

@@ -263,6 +263,7 @@ class Erased(Value):
     Of the tables and buckets in *sampled* only some bystanders were compared: those that were counted.
     Rows may have gone in *accounted* batches before the last transaction, in whose snapshot the bystanders were
     compared. Of each of those batches the database's own counters showed that it wrote nothing but its deletes.
+    Objects in *shared* were the customer's too, and stay since others' rows refer to them.
     """
 
     kind: Literal["erased"] = "erased"
@@ -271,6 +272,7 @@ class Erased(Value):
     bystanders: tuple[TableFingerprint, ...]
     accounted: Count = 0
     sampled: tuple[TableName, ...] = ()
+    shared: tuple[TableCount, ...] = ()
 
 
 class HeldRows(Value):

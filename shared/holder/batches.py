@@ -18,7 +18,7 @@ from ..datamap.ownership import relation
 from ..events.vocabulary import TableCount
 from .account import account, unaccounted, written
 from .kept import loose
-from .order import Group, delete_all, peelable, unreferred
+from .order import Group, delete_all, deleting, peelable, unreferred
 from .plan import Plan, check_entangled, digest, plan
 from .right import check_guard, check_still
 from .whose import goes
@@ -154,9 +154,10 @@ class _Emptying:
 
     async def _some(self, table: str, part: str, tids: str, listed_by: str) -> Counter[str]:
         # Whose the row is is asked again: since it was listed another row may have come to its place.
-        which = listed_by if self.work.holds else goes(self.work.map, self.work.map.table(table))
-        status = await self.work.connection.execute(SOME.format(relation=part, which=which), self.work.customer, tids)
-        return Counter({table: int(status.removeprefix("DELETE "))})
+        map, declared = self.work.map, self.work.map.table(table)  # noqa: A001
+        whose = listed_by if self.work.holds else goes(map, declared)
+        query = SOME.format(deleting(map, declared, "gone", part, f"t.ctid = any($2::text::tid[]) and ({whose})"))
+        return Counter({table: await self.work.connection.fetchval(query, self.work.customer, tids)})
 
     async def _together(self, group: Group) -> Counter[str]:
         row = await self.work.connection.fetchrow(delete_all(self.work.map, group, {}), self.work.customer)
@@ -184,4 +185,4 @@ LIST = """
      group by batch
 """
 
-SOME = "delete from {relation} as t where t.ctid = any($2::text::tid[]) and ({which})"
+SOME = "with {} select count(*) from gone"

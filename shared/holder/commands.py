@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,6 +22,8 @@ from ..datamap.model import load
 from ..errors import OperatorError
 from ..events.platform import ErasedInPart, OfCategories, OfPersons, OfTables
 from ..events.retention import Keep
+from ..objects import ObjectStore
+from ..settings import read_settings
 from .erasures import Entry, Spared, record
 from .pace import Pace
 from .replay import replay_command
@@ -149,7 +151,8 @@ async def _erase(asked: Asked) -> tuple[Erasure, tuple[Mention, ...]]:
                 connection, asked.map, asked.customer, right, system_clock, went, planned, asked.dry_run, asked.pace
             )
             try:
-                erasure = await erase(work)
+                async with ObjectStore(read_settings().s3) as store:
+                    erasure = await erase(replace(work, objects=store))
             except RefusedError as refused:
                 raise OperatorError(_refusal(refused)) from refused
         # After a dry run everything is there still, so a search would find it all.
@@ -209,6 +212,8 @@ def _as_text(erasure: Erasure, mentions: Sequence[Mention], customer: str, dry_r
     if isinstance(outcome, ErasedInPart):
         lines += [f"kept: {one.table:<26} {one.rows:>12,}  {one.hold_id}" for one in outcome.held]
         lines += [f"kept: {one.table:<26} {one.rows:>12,}  kept rows need them" for one in outcome.needed]
+    else:
+        lines += [f"{one.rows:,} of {one.table} stay: others' rows refer to them too" for one in outcome.shared]
     return "\n".join([*lines, *map(str, mentions), _verdict(outcome, customer, dry_run)])
 
 

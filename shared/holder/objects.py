@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from hashlib import blake2b, sha256
 from typing import TYPE_CHECKING, Protocol
 
 from ..events.platform import Erased, ErasedInPart, HeldRows, NotErased
-from ..events.vocabulary import TableCount, TableFingerprint
+from ..events.vocabulary import TableCount
+from .bystander_objects import COMPARED, mark
+from .bystander_objects import compared as told
 from .right import RefusedError, Right, check_command, check_still
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from datetime import datetime
 
     from ..objects import Lock, Swept
     from .scope import Cover
-
-# Comparing all of a very large bucket would take many times as long as deleting from it.
-COMPARED = 100_000
 
 
 class Store(Protocol):
@@ -65,7 +63,7 @@ async def erase_objects(
     return Erased(
         deleted=(TableCount(table=bucket, rows=swept.versions + swept.uploads),),
         remaining=(TableCount(table=bucket, rows=left),),
-        bystanders=(_compared(bucket, before, after),),
+        bystanders=(told(bucket, before, after),),
         sampled=(bucket,) if len(before) >= compared else (),
     )
 
@@ -131,25 +129,7 @@ async def _others(store: Store, bucket: str, prefix: str, most: int) -> frozense
     found: set[int] = set()
     async for key, version in store.versions(bucket, ""):
         if not key.startswith(prefix):
-            found.add(_mark(key, version))
+            found.add(mark(key, version))
         if len(found) >= most:
             break
     return frozenset(found)
-
-
-def _mark(key: str, version: str) -> int:
-    return int.from_bytes(blake2b(f"{key}\0{version}".encode(), digest_size=8).digest(), "big")
-
-
-def _compared(bucket: str, before: Collection[int], after: Collection[int]) -> TableFingerprint:
-    return TableFingerprint(
-        table=bucket,
-        rows_before=len(before),
-        rows_after=len(after),
-        before=_fingerprint(before),
-        after=_fingerprint(after),
-    )
-
-
-def _fingerprint(marks: Collection[int]) -> str:
-    return sha256(f"{len(marks)}:{sum(marks)}".encode()).hexdigest()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..datamap.ownership import relation
 from .kept import leaves
+from .noted_objects import noting, returned
 from .whose import goes
 
 if TYPE_CHECKING:
@@ -75,11 +76,21 @@ def delete_all(map: DataMap, group: Group, holds: Covers) -> str:  # noqa: A002
     how many rows went.
     """
     deletes = [
-        DELETE.format(number=number, relation=relation(table.name), which=leaves(map, table, holds))
+        deleting(map, table, f"d{number}", relation(table.name), leaves(map, table, holds))
         for number, table in enumerate(group.tables)
     ]
     counts = [f"(select count(*) from d{number})" for number in range(len(deletes))]
     return f"with {', '.join(deletes)} select {', '.join(counts)}"
+
+
+def deleting(map: DataMap, table: Table, name: str, part: str, which: str) -> str:  # noqa: A002
+    """Give what deletes the rows ``t`` of *table* in *part* that fulfil *which*, to stand in a ``with`` as *name*.
+
+    The same statement notes the objects that those rows referred to.
+    """
+    delete = DELETE.format(name=name, relation=part, which=which, returned=returned(map, table))
+    note = noting(map, table, name)
+    return f"{delete}, {name}_noted as ({note})" if note else delete
 
 
 def unreferred(map: DataMap, group: Group, table: Table) -> str:  # noqa: A002
@@ -92,6 +103,6 @@ def unreferred(map: DataMap, group: Group, table: Table) -> str:  # noqa: A002
     return " and ".join(f"({clause})" for clause in clauses)
 
 
-DELETE = "d{number} as (delete from {relation} as t where {which} returning 1)"
+DELETE = "{name} as (delete from {relation} as t where {which} returning {returned})"
 
 UNREFERRED = "not exists (select from {relation} as r where {holds}{other})"

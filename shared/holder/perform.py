@@ -138,7 +138,13 @@ class Eraser:
         try:
             # Read each time: the map grows with the schema, and a holder lives for months.
             map = await asyncio.to_thread(load, holder.map)  # noqa: A001
-            erasure = await erase(Work(connection, map, task.customer_id, right, clock, told, pace=holder.pace))
+            async with ObjectStore(self.settings.s3) as store:
+                work = Work(connection, map, task.customer_id, right, clock, told, pace=holder.pace, objects=store)
+                erasure = await erase(work)
+        except StoreRefusalError as refusal:
+            # The rows are gone and their objects noted, so the next command goes on from there.
+            log.error("the store refuses", details=str(refusal))  # noqa: TRY400 - the text says it all
+            return NotErased(reason="failed")
         except MapError as error:
             log.error("the data map can't be used", details=str(error))  # noqa: TRY400 - the text says it all
             return NotErased(reason="not_declared")

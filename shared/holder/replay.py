@@ -16,6 +16,7 @@ from ..datamap.commands import connected
 from ..datamap.model import DataMap, load
 from ..declared import holders_file
 from ..errors import OperatorError
+from ..objects import ObjectStore
 from ..settings import read_settings
 from . import erasures, ledger
 from .declaration import PostgresHolder, load_holders
@@ -127,7 +128,9 @@ async def _again(
         elsewhere=(*entry.spared.elsewhere, *(one for one in kept_by(holds) if one.hold_id in known)),
     )
     try:
-        erasure = await erase(Work(database, place.map, entry.customer_id, right, clock, dry_run=dry_run))
+        async with ObjectStore(read_settings().s3) as store:
+            work = Work(database, place.map, entry.customer_id, right, clock, dry_run=dry_run, objects=store)
+            erasure = await erase(work)
     except RefusedError as refused:
         return Replayed(entry, total(refused.deleted), str(refused))
     return Replayed(entry, total(erasure.outcome.deleted))

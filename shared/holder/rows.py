@@ -11,6 +11,7 @@ from . import ledger
 from .batches import erase_in_batches
 from .pace import Pace
 from .plan import left, plan
+from .referred import check_referred, erase_referred
 from .right import RefusedError, Right
 from .scope import covers
 from .whole import erase_whole
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from ..events.vocabulary import TableCount
     from .plan import Plan
     from .references import Reference
+    from .referred_store import Store
     from .work import Progress
 
 
@@ -47,13 +49,15 @@ async def erase_rows(
     now: datetime,
     progress: Progress = lambda _: None,
     pace: Pace | None = None,
+    objects: Store | None = None,
 ) -> Erased | ErasedInPart | NotErased:
     """Delete *customer*'s rows, but for those that holds keep; where something is in the way, why, and what went.
 
-    Where the right has a deletion's id, the counts of an earlier try that was cut off are in the answer too.
+    Where the right has a deletion's id, the counts of an earlier try that was cut off are in the answer too. *objects*
+    is the store of what rows refer to, needed where the map has such columns.
     Outages are raised: trying again is right, and finds what is left.
     """
-    work = Work(connection, map, customer, right, lambda: now, progress, pace=pace or Pace())
+    work = Work(connection, map, customer, right, lambda: now, progress, pace=pace or Pace(), objects=objects)
     try:
         erasure = await erase(work)
     except RefusedError as refused:
@@ -69,6 +73,7 @@ async def erase(work: Work) -> Erasure:
     try:
         work = replace(work, holds=covers(work.map, work.right.keep, work.right.elsewhere))
         first = await plan(work)
+        await check_referred(work)
         outcome = await _erased(work, first)
     except RefusedError as refused:
         # What an earlier try of the same command deleted is gone as well.
@@ -78,7 +83,9 @@ async def erase(work: Work) -> Erasure:
         # Written to disk, and the batches before it with it, before anybody is told of them.
         await work.note(Counter())
         raise RefusedError(refused.reason, refused.details, gone, await left(work)) from refused
-    return Erasure(outcome, first.warnings, first.slow)
+    # Under a hold nothing goes where rows refer to objects.
+    told = outcome if isinstance(outcome, ErasedInPart) else await erase_referred(work, outcome)
+    return Erasure(told, first.warnings, first.slow)
 
 
 async def _erased(work: Work, first: Plan) -> Erased | ErasedInPart:

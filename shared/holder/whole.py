@@ -17,6 +17,7 @@ from .kept import Kept, as_counts, keep, stays
 from .order import Group, delete_all, grouped
 from .plan import check_entangled
 from .references import references
+from .referred import note_referred
 from .right import RefusedError, check_still, check_system
 from .whose import goes
 from .work import RACES, Work
@@ -57,6 +58,7 @@ async def erase_whole(work: Work) -> Answer:
 async def _attempt(work: Work) -> Erased | ErasedInPart:
     async with work.transaction("repeatable_read"):
         await check_system(work.connection, work.map, work.customer)
+        await note_referred(work)
         known = await references(work.connection, work.map, work.holds)
         groups = grouped(work.map.tables, known)
         if work.holds:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ..datamap.live import Connection
     from ..datamap.model import DataMap
     from .plan import Plan
+    from .referred_store import Store
     from .right import Right
     from .scope import Covers
 
@@ -47,7 +48,8 @@ RACES = (
 class Work:
     """What is to be deleted, by which right, at which pace; *gone* adds up what is deleted for good.
 
-    *holds* is what of it has to stay, as far as the map tells.
+    *holds* is what of it has to stay, as far as the map tells. *objects* is the store of what rows refer to, needed
+    where the map has such columns.
     """
 
     connection: Connection
@@ -59,6 +61,7 @@ class Work:
     planned: Planned = lambda _: None
     dry_run: bool = False
     pace: Pace = field(default_factory=Pace)
+    objects: Store | None = None
     gone: Counter[str] = field(default_factory=Counter)
     holds: Covers = field(default_factory=dict)
 

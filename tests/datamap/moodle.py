@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import tarfile
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from shared.postgres_tool import postgres_tool
 from shared.settings import read_settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
 MAP = ROOT / "deploy" / "maps" / "moodle.yaml"
@@ -22,6 +23,16 @@ MAP = ROOT / "deploy" / "maps" / "moodle.yaml"
 DUMPS = [up / "shared" / "data" / "moodle" / "moodle-4.5-small.dump" for up in ROOT.parents[:2]]
 DUMP = next((dump for dump in DUMPS if dump.is_file()), None)
 needs_moodle = pytest.mark.skipif(DUMP is None, reason="the data set shared/data/moodle is not there")
+
+
+def content_store() -> Iterator[tuple[str, bytes]]:
+    """Give Moodle's files: where each lies, and its bytes."""
+    assert DUMP is not None
+    with tarfile.open(DUMP.with_name("moodle-4.5-small-filedir.tar.gz")) as opened:
+        for member in opened:
+            body = opened.extractfile(member)
+            if body is not None:
+                yield member.name, body.read()
 
 
 @asynccontextmanager

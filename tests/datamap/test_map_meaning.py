@@ -13,7 +13,6 @@ from shared.datamap.commands import app
 from shared.datamap.live import check, columns
 from shared.datamap.meaning import shown
 from shared.datamap.model import parse
-from shared.datamap.rules import Reference
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -110,14 +109,6 @@ def test_a_meaning_takes_no_columns_name() -> None:
     some = [LiveColumn("at", "bigint", True, 1), LiveColumn("at_meaning", "text", True, 2)]  # noqa: FBT003
 
     assert [one.name for one in shown(table, some)] == ["at", "at_meaning_", "at_meaning"]
-
-
-def test_a_value_may_name_an_object() -> None:
-    """Where a value's object lies in its bucket is worked out by slices of the value."""
-    (table,) = parse(MAP, "codes.yaml").tables
-
-    assert table.media["picture"].object_key("abcd") == "ab/abcd"
-    assert Reference("b", "{value[2:]}-{value[:1]}/x").object_key("abcd") == "cd-a/x"
 
 
 @pytest.fixture

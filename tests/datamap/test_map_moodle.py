@@ -10,7 +10,9 @@ import re
 import zipfile
 from contextlib import asynccontextmanager
 from functools import partial
+from hashlib import sha1
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -18,7 +20,7 @@ import yaml
 from typer.testing import CliRunner
 
 from services.exporter.archive.build import Order, Sources, build
-from services.exporter.archive.faults import UnreadError
+from services.exporter.archive.proof import KeptFile, prove
 from services.exporter.archive.sink import FileSink
 from services.exporter.commands import app as export_app
 from shared.clock import system_clock
@@ -28,10 +30,14 @@ from shared.datamap.model import load, load_draft, parse
 from shared.datamap.names import relation
 from shared.datamap.ownership import about, goes_with, owned_by
 from shared.datamap.unowned import unowned
-from shared.events.platform import NotErased
+from shared.events.platform import Erased
+from shared.holder.referred_survey import ObjectSurvey
 from shared.holder.right import Right
-from shared.holder.rows import erase_rows
-from tests.datamap.moodle import MAP, moodle_database, needs_moodle
+from shared.holder.rows import erase, erase_rows
+from shared.holder.work import Work
+from shared.objects import ObjectStore
+from shared.settings import read_settings
+from tests.datamap.moodle import MAP, content_store, moodle_database, needs_moodle
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -61,9 +67,9 @@ async def database(moodle: str) -> AsyncIterator[Database]:
     await connection.close()
 
 
-def named_as(moodle: str) -> DataMap:
+def named_as(moodle: str, bucket: str = "moodle-files") -> DataMap:
     """Give Moodle's map for a database with the name of this one, whose customer is the rest of it."""
-    text = MAP.read_text().replace('"moodle_{customer}"', '"t_{customer}"')
+    text = MAP.read_text().replace('"moodle_{customer}"', '"t_{customer}"').replace("moodle-files", bucket)
     return parse(text.encode(), "moodle.yaml")
 
 
@@ -146,19 +152,55 @@ async def test_a_customers_rows_are_exported(moodle: str, tmp_path: Path) -> Non
     assert b"PRIVATE KEY-----" not in b"".join(_bytes(archive))
 
 
-async def test_files_that_nobody_reads_are_not_called_exported_or_erased(
-    database: Database, moodle: str, tmp_path: Path
-) -> None:
-    """As long as nobody reads or deletes what a column refers to, nothing is called complete, and no row goes."""
-    data_map = named_as(moodle)
-    order = Order(customer_of(moodle), "e-1", data_map, system_clock())
-    with pytest.raises(UnreadError, match=r"mdl_files\.contenthash"):
-        await build(Sources(partial(_connected, moodle)), order, FileSink(tmp_path / "a.zip"))
-    right = Right(system_clock())
-    outcome = await erase_rows(database, data_map, customer_of(moodle), right=right, now=system_clock())
+@asynccontextmanager
+async def filedir(customer: str) -> AsyncIterator[tuple[ObjectStore, str]]:
+    """Put Moodle's content store into a bucket, beside another customer's."""
+    bucket = f"t-{uuid4().hex[:12]}"
+    async with ObjectStore(read_settings().s3) as store:
+        await store.ensure_bucket(bucket)
+        for name, body in content_store():
+            await store.put(bucket, f"{customer}/{name}", body)
+        await store.put(bucket, "another/filedir/da/39/da39a3ee5e6b4b0d3255bfef95601890afd80709", b"")
+        yield store, bucket
+        await store.delete_all_versions(bucket, f"{customer}/")
+        await store.delete_all_versions(bucket, "another/")
+        await store.remove_bucket(bucket)
 
-    assert not (tmp_path / "a.zip").exists()
-    assert outcome == NotErased(reason="not_declared")
+
+async def test_its_files_are_exported_as_its_rows_name_them(database: Database, moodle: str, tmp_path: Path) -> None:
+    """Of 909 rows each finds in the archive the file of its own digest, under a readable name."""
+    async with filedir(customer_of(moodle)) as (store, bucket):
+        order = Order(customer_of(moodle), "e-1", named_as(moodle, bucket), system_clock())
+        report = await build(Sources(partial(_connected, moodle), store), order, FileSink(tmp_path / "a.zip"))
+        await prove(report, KeptFile(tmp_path / "a.zip"), None)
+    with zipfile.ZipFile(tmp_path / "a.zip") as opened:
+        links = list(csv.DictReader(io.StringIO(opened.read("e-1/data/media_references.csv").decode())))
+        read = {one["path"]: sha1(opened.read(f"e-1/data/{one['path']}")).hexdigest() for one in links}  # noqa: S324
+    named = {json.loads(one["row"])["id"]: read[one["path"]] for one in links}
+
+    assert report.media_objects == len(read) == 344
+    assert named == {row["id"]: row["contenthash"] for row in await database.fetch("select * from mdl_files")}
+    assert {"bigfile0.dat", "questions.js"} <= {one["path"].rpartition("/")[2] for one in links}
+
+
+async def test_it_goes_whole_with_its_files() -> None:
+    """Nothing is left of 494 tables and 344 files; what no row knew stays, for its owner to find."""
+    async with moodle_database() as dsn, filedir(customer_of(dsn)) as (store, bucket):
+        connection = await asyncpg.connect(dsn)
+        data_map, customer, right = named_as(dsn, bucket), customer_of(dsn), Right(system_clock())
+        dry = await erase(Work(connection, data_map, customer, right, system_clock, dry_run=True, objects=store))
+        outcome = await erase_rows(connection, data_map, customer, right=right, now=system_clock(), objects=store)
+        rows = await connection.fetchval("select count(*) from mdl_files")
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            [seen] = await ObjectSurvey(connection, data_map, customer, store).after()
+        await connection.close()
+
+    assert isinstance(outcome, Erased)
+    assert outcome.deleted == dry.outcome.deleted
+    deleted = {one.table: one.rows for one in outcome.deleted}
+    assert (deleted["mdl_files"], deleted[f"objects.{bucket}"]) == (909, 344)
+    # Another customer's, and one of the customer's own to which no row refers any more.
+    assert (rows, seen.own, seen.others) == (0, 0, 2)
 
 
 @asynccontextmanager

@@ -13,20 +13,25 @@ from shared.datamap.columns import ForeignKey
 from shared.datamap.document import Category
 from shared.datamap.model import Bucket, DataMap, Table
 from shared.datamap.names import quoted, reported
+from shared.datamap.referring import referring
 from shared.events.vocabulary import TableCount, iso
 from shared.objects import ObjectStore
 from shared.signing.signer import Signer
 from shared.verify.archive import ALLOWED_SIGNERS, NOBODY, PUBLIC_PEM, SIGNED_BY
 
 from . import completeness, descriptor, page, readme, verifying
+from . import links as links_file
 from .archive import Archive, File
 from .asked import EVERYTHING
 from .completeness import Complete, Expected, compared
 from .descriptor import TableFile
-from .faults import NothingLeftError, RowsDisagreeError, UnreadError
+from .faults import NothingLeftError, RowsDisagreeError
+from .links import Links, links_resource
 from .media import INDEX, MediaIndex, Tally, add_media, index_resource
 from .names import SafeNames
 from .page import Contents, Language, Listed
+from .references import References
+from .referred import Referred
 from .restoring import Dump, Restorable
 from .sink import Sink
 from .snapshot import Shown, Snapshot, snapshot
@@ -124,10 +129,12 @@ async def build(
     Raises ArchiveError (somebody must change something), KeysError, StoreError, or asyncpg's errors; then *sink* holds
     nothing.
     """
+    order = replace(order, map=order.map.of(order.customer))
     if order.map.buckets and sources.objects is None:
         raise _no_store(order.map.buckets[0])
-    for column in (f"{table.name}.{name}" for table in order.asked.tables for name in table.media):
-        raise UnreadError(column, "the objects that it refers to can't be exported yet", _ELSEWHERE)
+    for one in referring(order.asked):
+        if sources.objects is None:
+            raise NothingLeftError(one.place, "it refers to objects, no object store is given", "Give one")
     async with sink:
         building = _Build(sources, order, sink, progress)
         complete = await building.run()
@@ -138,10 +145,6 @@ async def build(
         *(*whole, media.objects, media.size, order.now, order.map.sha256),
         *(complete.expected, building.dump, order.signed_by),
     )
-
-
-# Calling an archive complete without them would be a lie, and leaving them out is for the map's owner to say.
-_ELSEWHERE = "Take its `media` out of the map if they are handed over by other means, and say so to the customer"
 
 
 def _no_store(bucket: Bucket) -> NothingLeftError:
@@ -176,24 +179,30 @@ class _Build:
 
     async def run(self) -> Complete:
         order = self._order
-        with closing(self._archive), closing(MediaIndex()) as index:
+        references = References(order.asked, order.customer)
+        with closing(self._archive), closing(MediaIndex()) as index, closing(references), closing(Links()) as links:
+            referred = Referred(self._archive, self._sources.objects, references, index, links)
             opened = snapshot(self._sources.connect, order.map, order.customer, order.compare_up_to)
             async with opened as rows:
                 await self._archive.open_bag()
                 keys = await rows.foreign_keys()
                 shown = [one for one in rows.shown if order.asks_for(one.table)]
+                await references.read(rows)
                 for one in shown:
                     await self._table(rows, one)
                 await self._together(Source(rows, shown, keys, order.map, order.now))
                 counted = await rows.witness.counts()
             counts = {one.table.name: counted[one.table.name] for one in shown}
             self._compare(counts)
-            objects = await self._media(index)
+            await self._referred(referred)
+            objects = await self._media(index, referred.has)
             tabular = [one for one in order.formats if not isinstance(one, Whole)]
             hashed = {name: one for name, one in rows.witness.fingerprints.items() if name in counts}
-            complete = compared(order.asked, tabular, self._files, counts, objects, hashed)
             self.dump = self._restorable(shown, counts, rows.witness.bare_fingerprints)
-            await self._describe(complete, keys, index)
+            complete = compared(
+                order.asked, tabular, self._files, counts, objects, hashed, referred.found, rows.witness.references
+            )
+            await self._describe(complete, keys, index, links)
         return complete
 
     def _compare(self, counts: Mapping[str, int]) -> None:
@@ -247,30 +256,40 @@ class _Build:
     def _tell(self, stage: str, done: int, total: int | None, size: int) -> None:
         self._progress(Progress(stage, done, total, self._size + size))
 
-    async def _media(self, index: MediaIndex) -> Mapping[str, Tally]:
-        return {bucket.name: await self._objects(bucket, index) for bucket in self._order.asked.buckets}
+    async def _referred(self, referred: Referred) -> None:
+        """Fetch what rows refer to: after the snapshot, which may not wait for a terabyte."""
+        async with aclosing(referred.write()) as tallies:
+            async for found in tallies:
+                self._tell("files of rows", found.objects, None, found.size)
 
-    async def _objects(self, bucket: Bucket, index: MediaIndex) -> Tally:
+    async def _media(self, index: MediaIndex, there: Callable[[str, str], bool]) -> Mapping[str, Tally]:
+        return {bucket.name: await self._objects(bucket, index, there) for bucket in self._order.asked.buckets}
+
+    async def _objects(self, bucket: Bucket, index: MediaIndex, there: Callable[[str, str], bool]) -> Tally:
         store, found = self._sources.objects, Tally()
         if store is None:
             raise _no_store(bucket)
-        async with aclosing(add_media(self._archive, store, bucket, self._order.customer, index)) as tallies:
+        async with aclosing(add_media(self._archive, store, bucket, self._order.customer, index, there)) as tallies:
             async for found in tallies:
                 self._tell(bucket.name, found.objects, None, found.size)
         return found
 
-    async def _describe(self, complete: Complete, keys: Sequence[ForeignKey], index: MediaIndex) -> None:
+    async def _describe(self, complete: Complete, keys: Sequence[ForeignKey], index: MediaIndex, links: Links) -> None:
         order, archive = self._order, self._archive
         written = await archive.add(INDEX, index.lines(), FORMATS["csv"].counter())
         resources = [descriptor.table_resource(file, self._files, keys) for file in self._files]
         resources.append(descriptor.resource("media", written, index_resource()))
+        if complete.referred:
+            linked = await archive.add(links_file.PATH, links.lines(), FORMATS["csv"].counter())
+            resources.append(descriptor.resource("media-references", linked, links_resource()))
         package = descriptor.package(f"{order.map.system}-export", order.now, resources)
         await archive.add(descriptor.PATH, [package])
         await archive.add(
             completeness.PATH,
             [completeness.report(order.map, complete, order.now, self._listed, order.signed_by, self.dump)],
         )
-        text = readme.readme(order.map, complete.counts, complete.media, self._name, order.now, order.signed_by)
+        held = complete.counts, complete.media, self._name
+        text = readme.readme(order.map, *held, order.now, order.signed_by, complete.lost)
         await archive.add(readme.PATH, [text])
         contents = Contents(
             order.customer,
@@ -281,6 +300,7 @@ class _Build:
             self._listed,
             complete.media,
             order.signed_by,
+            complete.lost,
         )
         await archive.add(page.PATH, [page.written(contents, order.language)])
         await archive.add(verifying.PROGRAM, [verifying.program()])

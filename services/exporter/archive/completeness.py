@@ -11,13 +11,17 @@ from typing import Any
 
 from services.exporter.formats import Format
 from shared.datamap.model import Bucket, DataMap, Table
+from shared.datamap.referring import referring
 from shared.events.vocabulary import iso
 
 from .descriptor import TableFile
 from .faults import RowsDisagreeError, UnreadError
+from .lost import Lost
 from .media import Tally
 from .page import Listed
+from .referred import Found
 from .restoring import Dump
+from .witness import Referred
 
 PATH = "data/completeness.json"
 
@@ -37,14 +41,16 @@ class Expected:
 class Complete:
     """Every declared source was read to its end, and all counts agree; only ``compared`` makes one.
 
-    *counts* are rows per table; *files* all files of each table; *objects* what each bucket gave; *fingerprints* are
-    those of the tables whose rows are compared when the archive is read back; of the others only counts are.
+    *counts* are rows per table; *files* all files of each table; *objects* what each bucket gave, *referred* what
+    became of the objects that rows refer to; *fingerprints* are those of the tables whose rows are compared when the
+    archive is read back; of the others only counts are.
     """
 
     counts: Mapping[str, int]
     files: Mapping[str, tuple[TableFile, ...]]
     objects: Mapping[str, Tally]
     fingerprints: Mapping[str, str]
+    referred: tuple[Found, ...] = ()
 
     @property
     def expected(self) -> tuple[Expected, ...]:
@@ -54,9 +60,14 @@ class Complete:
         return tuple(_expected(*one) for one in named)
 
     @property
+    def lost(self) -> tuple[Lost, ...]:
+        """Tell of the objects that are not here as the rows say."""
+        return tuple(lost for one in self.referred for lost in one.lost)
+
+    @property
     def media(self) -> Tally:
-        """Sum up the objects of all buckets."""
-        found = self.objects.values()
+        """Sum up the files of all objects."""
+        found = [*self.objects.values(), *(Tally(one.files, one.size) for one in self.referred)]
         return Tally(sum(one.objects for one in found), sum(one.size for one in found))
 
 
@@ -67,6 +78,8 @@ def compared(
     counts: Mapping[str, int],
     objects: Mapping[str, Tally],
     fingerprints: Mapping[str, str] = MappingProxyType({}),
+    referred: Sequence[Found] = (),
+    witnessed: Mapping[str, Referred] = MappingProxyType({}),
 ) -> Complete:
     """Compare what was written with what the map declares and the witness counted.
 
@@ -79,7 +92,19 @@ def compared(
     for bucket in map.buckets:
         if bucket.name not in objects:
             raise UnreadError(bucket.name, "its objects were not read", _REPORT)
-    return Complete(counts, by_table, objects, fingerprints)
+    found = {one.place.place: one for one in referred}
+    for place in referring(map):
+        _compare_referred(place.place, found.get(place.place), witnessed.get(place.place))
+    return Complete(counts, by_table, objects, fingerprints, tuple(referred))
+
+
+def _compare_referred(place: str, found: Found | None, witnessed: Referred | None) -> None:
+    if found is None or witnessed is None:
+        raise UnreadError(place, "what it refers to was not read", _REPORT)
+    if (found.rows, found.objects) != (witnessed.rows, witnessed.objects):
+        says = f"{found.rows} rows were read that refer to {found.objects} objects"
+        there = f"the snapshot has {witnessed.rows} to {witnessed.objects}"
+        raise RowsDisagreeError(place, f"{says}, {there}", _REPORT)
 
 
 def _compare(table: Table, formats: Sequence[Format], files: Sequence[TableFile], counts: Mapping[str, int]) -> None:
@@ -119,7 +144,8 @@ def report(
             for table in map.tables
             if table.name not in complete.counts
         ],
-        "objects": [_objects(bucket, complete.objects.get(bucket.name)) for bucket in map.buckets],
+        "objects": [_objects(bucket, complete.objects.get(bucket.name)) for bucket in map.buckets]
+        + [_referred(one) for one in complete.referred],
     }
     return json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n"
 
@@ -162,6 +188,15 @@ def _objects(bucket: Bucket, found: Tally | None) -> dict[str, Any]:
     outcome = "exported" if found.objects else "empty"
     named = {"bucket": bucket.name, "category": bucket.category, "outcome": outcome}
     return {**named, "files": found.objects, "bytes": found.size}
+
+
+def _referred(found: Found) -> dict[str, Any]:
+    outcome = "incomplete" if found.lost else "exported" if found.objects else "empty"
+    told = {"rows": found.rows, "objects": found.objects, "files": found.files, "bytes": found.size}
+    lost = [{"outcome": one.outcome, "objects": one.objects, "reason": one.reason} for one in found.lost]
+    named = [{"outcome": what, "says": says} for what, says in found.named]
+    more = {"lost": lost, "named": named} if lost else {}
+    return {"column": found.place.place, "bucket": found.place.reference.bucket, "outcome": outcome, **told, **more}
 
 
 _REPORT = "Report this: the archive would not be complete"

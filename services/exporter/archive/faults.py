@@ -46,6 +46,18 @@ class MediaChangedError(ArchiveError):
     code = "media_changed"
 
 
+class MediaMissingError(ArchiveError):
+    """A row refers to an object that is not there, or that can't be the customer's."""
+
+    code = "media_missing"
+
+
+class MediaDiffersError(ArchiveError):
+    """An object is not what the row that refers to it has recorded."""
+
+    code = "media_differs"
+
+
 class NothingLeftError(ArchiveError):
     """The map leaves out every column of a table, or names a bucket where no store is given."""
 

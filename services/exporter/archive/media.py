@@ -6,11 +6,11 @@ import asyncio
 import csv
 import io
 from collections import deque
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from shared.datamap.model import Bucket
 from shared.objects import Listed, ObjectStore
@@ -30,10 +30,18 @@ COLUMNS = {
     "last_modified": "datetime",
 }
 Pieces: TypeAlias = "AsyncGenerator[bytes]"
-_SPOOLED = 4 << 20
+# Lists wait on disk when they are longer, in files without names.
+SPOOLED = 1 << 20
 # This many objects of at most this size are fetched ahead, which bounds the memory.
-_AHEAD = 8
-_SMALL = 256 * 1024
+AHEAD = 8
+SMALL = 256 * 1024
+
+
+class Digest(Protocol):
+    """What ``hashlib`` gives."""
+
+    def update(self, data: bytes, /) -> None:
+        """Take in *data*."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +60,7 @@ class MediaIndex:
     """The list that says which object each file was; a long one waits on disk, in a file without a name."""
 
     def __init__(self) -> None:
-        self._lines = SpooledTemporaryFile(max_size=_SPOOLED)  # noqa: SIM115 - closed by close()
+        self._lines = SpooledTemporaryFile(max_size=SPOOLED)  # noqa: SIM115 - closed by close()
         self._write(tuple(COLUMNS))
         self.names = SafeNames()
 
@@ -85,17 +93,26 @@ def index_resource() -> dict[str, Any]:
 
 
 async def add_media(
-    archive: Archive, store: ObjectStore, bucket: Bucket, customer: str, index: MediaIndex
+    archive: Archive,
+    store: ObjectStore,
+    bucket: Bucket,
+    customer: str,
+    index: MediaIndex,
+    there: Callable[[str, str], bool] = lambda _, __: False,
 ) -> AsyncGenerator[Tally]:
     """Write every object of *customer* in *bucket* into *archive*; gives the bucket's tally after each.
 
-    Raises MediaChangedError where an object is gone, or other than its listing, by the time it is read.
+    *there* tells of a bucket and a key whether the object is in the archive already. Raises MediaChangedError where an
+    object is gone, or other than its listing, by the time it is read.
     """
     prefix, tally = bucket.prefix_of(customer), Tally()
     async with aclosing(_opened(store, bucket.bucket, prefix)) as objects:
         async for found, pieces in objects:
+            if there(bucket.bucket, found.key):
+                await pieces.aclose()
+                continue
             path = f"data/media/{index.names.path(bucket.name, found.key.removeprefix(prefix))}"
-            written = await _add_one(archive, bucket.bucket, found, pieces, path)
+            written = await add_one(archive, bucket.bucket, found, pieces, path)
             index.add(bucket.bucket, found, written)
             tally = tally.and_one(found.size)
             yield tally
@@ -106,9 +123,9 @@ async def _opened(store: ObjectStore, bucket: str, prefix: str) -> AsyncGenerato
     waiting: deque[tuple[Listed, asyncio.Task[bytes] | None]] = deque()
     try:
         async for found in store.list(bucket, prefix):
-            fetching = asyncio.create_task(_whole(store, bucket, found)) if found.size <= _SMALL else None
+            fetching = asyncio.create_task(whole(store, bucket, found)) if found.size <= SMALL else None
             waiting.append((found, fetching))
-            if len(waiting) > _AHEAD:
+            if len(waiting) > AHEAD:
                 yield _next(store, bucket, *waiting[0])
                 waiting.popleft()
         while waiting:
@@ -121,26 +138,37 @@ async def _opened(store: ObjectStore, bucket: str, prefix: str) -> AsyncGenerato
         await asyncio.gather(*fetching_still, return_exceptions=True)
 
 
-async def _whole(store: ObjectStore, bucket: str, found: Listed) -> bytes:
+async def whole(store: ObjectStore, bucket: str, found: Listed) -> bytes:
+    """Read a small object."""
     return b"".join([piece async for piece in store.stream(bucket, found.key, etag=found.etag)])
 
 
 def _next(
     store: ObjectStore, bucket: str, found: Listed, fetching: asyncio.Task[bytes] | None
 ) -> tuple[Listed, Pieces]:
-    return found, store.stream(bucket, found.key, etag=found.etag) if fetching is None else _fetched(fetching)
+    return found, store.stream(bucket, found.key, etag=found.etag) if fetching is None else _awaited(fetching)
 
 
-async def _fetched(fetching: asyncio.Task[bytes]) -> Pieces:
+async def fetched(body: bytes) -> Pieces:
+    """Give what was read already."""
+    yield body
+
+
+async def _awaited(fetching: asyncio.Task[bytes]) -> Pieces:
     yield await fetching
 
 
-async def _add_one(archive: Archive, bucket: str, found: Listed, pieces: Pieces, path: str) -> Written:
+async def add_one(
+    archive: Archive, bucket: str, found: Listed, pieces: Pieces, path: str, digests: Collection[Digest] = ()
+) -> Written:
+    """Write one object to *path*, and feed *digests*; raises MediaChangedError where it isn't as it was *found*."""
     try:
-        packed = is_packed(found.key)
+        packed = is_packed(path)
         async with aclosing(pieces), archive.file(path, packed=packed, expected=found.size) as file:
             async for piece in pieces:
                 await file.write(piece)
+                for digest in digests:
+                    digest.update(piece)
     except (ObjectMissingError, ObjectChangedError) as error:
         says = "the object vanished or changed after it was listed"
         raise MediaChangedError(f"s3://{bucket}/{found.key}", says, _AGAIN) from error

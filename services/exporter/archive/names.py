@@ -42,6 +42,13 @@ class SafeNames:
             return plain
         return _marked(plain, f"{folder}/{key}")
 
+    def named(self, folder: str, name: str, key: str) -> str:
+        """Give the path for *key* under the readable *name*, which others may have too; it has no folder of its own."""
+        plain = f"{_tame(folder)}/{_tame(name)}"
+        if plain == f"{folder}/{name}" and len(plain.encode()) <= _LONGEST_PATH and self._take(plain):
+            return plain
+        return _marked(plain, f"{folder}\0{key}")
+
     def _take(self, path: str) -> bool:
         file, folders = hash(path.casefold()), _folders(path.casefold())
         if file in self._files or file in self._folders or folders & self._files:

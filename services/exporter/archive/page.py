@@ -10,8 +10,10 @@ from typing import Literal, TypeAlias
 from urllib.parse import quote
 
 from shared.datamap.model import DataMap
+from shared.datamap.referring import referring
 from shared.events.vocabulary import iso
 
+from .lost import Lost
 from .media import Tally
 from .page_words import WORDS, Words
 
@@ -37,6 +39,7 @@ class Contents:
     """What the page tells of: the *rows* of each exported table, the *files*, the *media*, the bag's *name*.
 
     *signed_by* is the id of the key that signed the archive, if any did.
+    *lost* are files that are not here as the rows say.
     """
 
     customer: str
@@ -47,6 +50,7 @@ class Contents:
     files: Sequence[Listed]
     media: Tally
     signed_by: str | None = None
+    lost: Sequence[Lost] = ()
 
 
 def written(contents: Contents, language: Language) -> bytes:
@@ -114,6 +118,14 @@ def _media(contents: Contents, words: Words) -> Iterator[str]:
     listed = _link("data/media.csv", "media.csv")
     said = words.some_media if contents.media.objects else words.no_media
     yield f"<p>{said.format(count=_number(contents.media.objects), size=size, listed=listed)}</p>"
+    if referring(contents.map):
+        yield f"<p>{words.referred.format(listed=_link('data/media_references.csv', 'media_references.csv'))}</p>"
+    if contents.lost:
+        yield f"<p><strong>{words.lost}</strong></p><ul>"
+        for one in contents.lost:
+            said = words.losses[one.outcome].format(count=_number(one.objects))
+            yield f"<li><code>{escape(one.place)}</code>: {said}: {escape(one.reason)}</li>"
+        yield "</ul>"
 
 
 def _left_out(contents: Contents, words: Words) -> Iterator[str]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from .lost import Loss
+
 
 @dataclass(frozen=True, slots=True)
 class Words:
@@ -26,6 +28,9 @@ class Words:
     media: str
     some_media: str
     no_media: str
+    referred: str
+    lost: str
+    losses: Mapping[Loss, str]
     left_out: str
     columns_left_out: str
     tables_not_asked: str
@@ -69,6 +74,13 @@ _ENGLISH = Words(
     media="Pictures, films and further files",
     some_media="{count} files with {size} bytes, unchanged, in the folder data/media. {listed} says which is which.",
     no_media="There are none. {listed} is an empty list.",
+    referred="{listed} says to which file each row refers.",
+    lost="Some files are not here as the rows say:",
+    losses={
+        "missing": "{count} are missing",
+        "differing": "{count} are other than recorded, and here as they are",
+        "elsewhere": "{count} lie elsewhere",
+    },
     left_out="What is not here, and why",
     columns_left_out="Columns that were left out",
     tables_not_asked="Tables that were not asked for",
@@ -114,6 +126,13 @@ _SWEDISH = Words(
     media="Bilder, filmer och andra filer",
     some_media="{count} filer med {size} byte, oförändrade, i mappen data/media. {listed} säger vilken som är vilken.",
     no_media="Det finns inga. {listed} är en tom lista.",
+    referred="{listed} säger vilken fil varje rad hänvisar till.",
+    lost="Några filer finns inte här så som raderna säger:",
+    losses={
+        "missing": "{count} saknas",
+        "differing": "{count} skiljer sig från vad som noterats, och finns här som de är",
+        "elsewhere": "{count} ligger någon annanstans",
+    },
     left_out="Vad som inte finns här, och varför",
     columns_left_out="Kolumner som utelämnades",
     tables_not_asked="Tabeller som inte efterfrågades",

@@ -19,10 +19,12 @@ from shared.store_faults import StoreError
 from shared.verify.archive import verify_opened
 from shared.verify.by_library import by_library
 
+from . import links
 from .build import ArchiveReport
 from .completeness import Expected
 from .faults import NotReadBackError
 from .fingerprint import fingerprint
+from .linked import first_dangling
 from .restoring import restore
 from .witness import Connect, Connection
 
@@ -142,11 +144,14 @@ def _check_digest(report: ArchiveReport, file: IO[bytes]) -> None:
 async def _check_files(report: ArchiveReport, kept: Kept) -> None:
     with await kept.open() as file:
         verdict = await asyncio.to_thread(verify_opened, file, report.place, report.sha256, checker=by_library)
+        nowhere = None if verdict.findings else await asyncio.to_thread(first_dangling, file)
     for found in verdict.findings:
         raise _fault(f"{report.place}: {found.path}", f"{found.kind}: {found.says}")
     if (verdict.signature.key_id or None) != report.signed_by:
         said = f"{verdict.signature.state} {verdict.signature.key_id}".strip()
         raise _fault(report.place, f"read back it is {said}, but it was to be signed by {report.signed_by}")
+    if nowhere is not None:
+        raise _fault(f"{report.place}: {links.PATH}", nowhere)
 
 
 async def _compare(report: ArchiveReport, kept: Kept, scratch: Scratch) -> tuple[str, ...]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from shared.datamap.model import DataMap
+from shared.datamap.referring import referring
 from shared.events.vocabulary import iso
 
+from .lost import Lost
 from .media import Tally
 
 PATH = "data/README.txt"
@@ -20,10 +22,11 @@ def readme(
     name: str,
     moment: datetime,
     signed_by: str | None = None,
+    lost: Sequence[Lost] = (),
 ) -> bytes:
-    """Write the README of the archive *name*, signed by the key *signed_by*."""
+    """Write the README of the archive *name*, signed by *signed_by*; *lost* are files that are not as the rows say."""
     what, left_out, how = _what(map, moment, signed_by), (_left_out(map), _exempt(map)), _how(name)
-    parts = (what, _tables(map, counts), _media(map, media), *left_out, how)
+    parts = (what, _tables(map, counts), _media(map, media, lost), *left_out, how)
     return "\n".join(line for part in parts for line in part).encode()
 
 
@@ -52,9 +55,13 @@ def _tables(map: DataMap, counts: Mapping[str, int]) -> Iterator[str]:  # noqa: 
     yield ""
 
 
-def _media(map: DataMap, media: Tally) -> Iterator[str]:  # noqa: A002
+def _media(map: DataMap, media: Tally, lost: Sequence[Lost]) -> Iterator[str]:  # noqa: A002
     yield "Media"
-    yield f"  {media.objects} files, {media.size} bytes, from {len(map.buckets)} places"
+    places = len(map.buckets) + len(referring(map))
+    yield f"  {media.objects} files, {media.size} bytes, from {places} places"
+    if referring(map):
+        yield "  data/media_references.csv says to which file each row refers"
+    yield from (f"  NOT AS RECORDED: {one.place}: {one.objects} files are {one.outcome}: {one.reason}" for one in lost)
     yield ""
 
 

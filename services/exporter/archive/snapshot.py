@@ -84,6 +84,10 @@ class Snapshot:
 
         await self._connection.copy_from_query(query, self._customer, output=gather, **options)
 
+    def listed(self, query: str, at_once: int) -> AsyncIterator[asyncpg.Record]:
+        """Give what *query*, with the customer as ``$1``, lists: *at_once* rows at a time, from the server's cursor."""
+        return aiter(self._connection.cursor(query, self._customer, prefetch=at_once))
+
     async def catalogue(self, query: str, *arguments: object) -> list[asyncpg.Record]:
         """Read Postgres' own catalogue, in which every name comes with its schema."""
         path = await self._connection.fetchval("select current_setting('search_path')")

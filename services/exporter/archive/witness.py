@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import asyncpg
@@ -12,11 +13,20 @@ from asyncpg.pool import PoolConnectionProxy
 
 from shared.datamap.model import DataMap, Table
 from shared.datamap.ownership import owned_by, relation
+from shared.datamap.referring import referring
 
 from .fingerprint import fingerprint, is_utf8
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 Connect: TypeAlias = "Callable[[], AbstractAsyncContextManager[Connection]]"
+
+
+@dataclass(frozen=True, slots=True)
+class Referred:
+    """How many *rows* have a value in a column that names objects, and how many *objects* those are."""
+
+    rows: int
+    objects: int
 
 
 class Witness:
@@ -43,6 +53,7 @@ class Witness:
         self.known: dict[str, int] = {}
         self.fingerprints: dict[str, str] = {}
         self.bare_fingerprints: dict[str, str] = {}
+        self.references: dict[str, Referred] = {}
 
     async def counts(self) -> Mapping[str, int]:
         """Wait until the rows of every declared table are counted; raises what the counting ran into."""
@@ -62,6 +73,10 @@ class Witness:
             await connection.execute(SETTINGS + ALONE)
             for table in self._map.tables:
                 await self._look_at(connection, table)
+            for one in referring(self._map):
+                query = REFERENCES.format(key=one.key("t", "$1"), rows=rows_of(self._map, self._map.table(one.table)))
+                row = await connection.fetchrow(f"{query} and {one.named('t')}", self._customer)
+                self.references[one.place] = Referred(*(row or (0, 0)))
 
     async def _look_at(self, connection: Connection, table: Table) -> None:
         rows = rows_of(self._map, table)
@@ -95,6 +110,8 @@ def rows_of(map: DataMap, table: Table) -> str:  # noqa: A002 - the domain's wor
     """Give what follows ``select …``: the customer's rows of *table* as ``t``, the customer being ``$1``."""
     return f"from {relation(table.name)} as t where {owned_by(map, table, 't')}"
 
+
+REFERENCES = "select count(*), count(distinct {key}) {rows}"
 
 # Values must not look different because of how a server was set up. With row_security off a policy
 # that would hide rows is an error and not a short table.

@@ -1,0 +1,97 @@
+"""The objects that deleted rows referred to, noted in the statement that deletes them: nothing else knows their keys.
+
+A note is kept in the schema ``offramp`` of the same database. When its object is gone, or stays as somebody else's too,
+the key is forgotten, and a digest stays for a while, by which the check afterwards knows the object again.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from ..datamap.names import literal
+from ..datamap.referring import referring
+
+if TYPE_CHECKING:
+    from ..datamap.live import Connection
+    from ..datamap.model import DataMap, Table
+    from ..datamap.referring import Referring
+
+
+async def prepare(connection: Connection) -> None:
+    """Make the table of notes if it is missing, and forget digests that nobody needs any more."""
+    if not await connection.fetchval(THERE):
+        await connection.execute(NOTES)
+    await connection.execute(FORGET)
+
+
+def digest_of(bucket: str, key: str) -> bytes:
+    """Give the digest by which an object is known when its key is forgotten."""
+    return sha256(f"{bucket}\0{key}".encode()).digest()
+
+
+def returned(map: DataMap, table: Table) -> str:  # noqa: A002
+    """Give what a ``delete … as t`` of *table* returns, so that ``noting`` can note it."""
+    columns = [
+        f"({one.bucket('$1')})::text as b{number}, {one.key('t', '$1')} as k{number}"
+        for number, one in enumerate(_of(map, table))
+    ]
+    return ", ".join(["1", *columns])
+
+
+def noting(map: DataMap, table: Table, source: str) -> str | None:  # noqa: A002
+    """Give the statement, for a ``with``, that notes what *source* returned; None where *table* names no objects."""
+    pairs = [f"(d.b{number}, d.k{number})" for number, _ in enumerate(_of(map, table))]
+    if not pairs:
+        return None
+    listed = f"{source} as d cross join lateral (values {', '.join(pairs)}) as k (bucket, key)"
+    return NOTE.format(system=literal(map.system), listed=listed, customer="$1")
+
+
+def noting_all(map: DataMap, query: str) -> str:  # noqa: A002
+    """Give the statement that notes what *query* lists for the customer ``$1``."""
+    return NOTE.format(system=literal(map.system), listed=f"({query}) as k", customer="$1")
+
+
+def _of(map: DataMap, table: Table) -> list[Referring]:  # noqa: A002
+    return [one for one in referring(map) if one.table == table.name]
+
+
+DIGEST = "sha256(convert_to(k.bucket, 'UTF8') || '\\x00'::bytea || k.key)"
+
+# What was settled before is open again when a row refers to it again.
+NOTE = f"""
+    insert into offramp.objects as o (system, customer, bucket, digest, key)
+    select distinct {{system}}, {{customer}}::text, k.bucket, {DIGEST}, k.key
+      from {{listed}}
+     where k.key is not null
+    on conflict (system, customer, bucket, digest) do update
+       set key = excluded.key, state = 'noted', versions = 0, uploads = 0, deletion_id = null, settled_at = null
+     where o.state <> 'noted'
+"""
+
+THERE = "select to_regclass('offramp.objects') is not null"
+
+NOTES = """
+    select pg_advisory_xact_lock(hashtext('offramp.ledger'));
+    create schema if not exists offramp;
+    create table if not exists offramp.objects (
+        system       text not null,
+        customer     text not null,
+        bucket       text not null,
+        digest       bytea not null,
+        -- null as soon as it isn't needed
+        key          bytea,
+        -- the most versions that were seen of it at once, and the unfinished uploads that were aborted
+        versions     bigint not null default 0,
+        uploads      bigint not null default 0,
+        state        text not null default 'noted' check (state in ('noted', 'shared', 'gone')),
+        deletion_id  text,
+        settled_at   timestamptz,
+        primary key (system, customer, bucket, digest),
+        check ((state = 'noted') = (key is not null)),
+        check ((state = 'noted') = (settled_at is null))
+    )
+"""
+
+FORGET = "delete from offramp.objects where settled_at < now() - interval '90 days'"

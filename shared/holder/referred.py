@@ -1,0 +1,354 @@
+"""Deletes the objects that only the customer's rows referred to, after those rows are gone for good."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ..datamap.names import reported
+from ..datamap.object_places import decoded, is_key, lies
+from ..events.platform import Erased, NotErased
+from ..events.vocabulary import TableCount
+from . import noted_objects
+from .bystander_objects import COMPARED, compared, marks
+from .foreseen import foreseen
+from .referred_keys import all_keys, check_decidable, others_referring, own_keys, refers
+from .referred_places import check_places
+from .referred_store import Store, at_once, pages_of
+from .right import RefusedError, check_guard, check_still
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from ..events.vocabulary import TableFingerprint
+    from ..objects import Refused
+    from .work import Work
+
+# Objects that are settled in one transaction.
+BATCH = 500
+
+
+class LockedError(RefusedError):
+    """Some of the objects are locked, *until* a moment at which it is worth asking again."""
+
+    until: datetime | None = None
+
+    @property
+    def answer(self) -> NotErased:
+        """Give what the holder answers."""
+        return super().answer.model_copy(update={"until": self.until})
+
+
+def table_of(bucket: str) -> str:
+    """Name the objects that rows refer to in *bucket* as counts do."""
+    return reported(f"objects.{bucket}")
+
+
+async def check_referred(work: Work) -> None:
+    """Refuse before the first row goes where its objects could not follow, or might be somebody else's."""
+    if not refers(work.map):
+        return
+    if work.holds:
+        places = ", ".join(f"{one.name}.{column}" for one in work.map.tables for column in one.media)
+        raise RefusedError("held", f"what a hold keeps of the objects in {places} can't be told, so nothing goes")
+    if work.objects is None:
+        places = ", ".join(f"{one.name}.{column}" for one in work.map.tables for column in one.media)
+        raise RefusedError("not_declared", f"{places}: no object store is given that holds what they refer to")
+    check_decidable(work.map)
+    async with work.transaction("repeatable_read"):
+        await check_places(work.connection, work.map, work.customer)
+    if not work.dry_run:
+        await noted_objects.prepare(work.connection)
+
+
+async def note_referred(work: Work) -> None:
+    """Note, in the transaction that deletes the rows, what all of them refer to; each delete notes its own as well."""
+    if refers(work.map):
+        # For a dry run the table goes with the transaction.
+        await noted_objects.prepare(work.connection)
+        await work.connection.execute(noted_objects.noting_all(work.map, own_keys(work.map)), work.customer)
+
+
+async def erase_referred(work: Work, outcome: Erased) -> Erased:
+    """Delete the noted objects to which no row refers any more, and tell it in *outcome*, that of the rows.
+
+    Objects can't be rolled back, so each is asked for again in the transaction that forgets its key, right before it is
+    deleted. A try that was cut off is taken up by the next one, with its counts. Raises ``RefusedError`` with what
+    went and what is left, ``StoreError`` as the store has it.
+    """
+    store = work.objects
+    if not refers(work.map) or store is None:
+        return outcome
+    if work.dry_run:
+        return await _foretold(work, store, outcome)
+    phase = _Phase(work, store, await work.connection.fetchval("select clock_timestamp()"))
+    try:
+        return await phase.run(outcome)
+    except RefusedError as refused:
+        told = [*outcome.deleted, *await phase.deleted()]
+        deleted = tuple(one for one in told if one.rows)
+        again = type(refused)(refused.reason, refused.details, deleted, await phase.left())
+        if isinstance(again, LockedError) and isinstance(refused, LockedError):
+            again.until = refused.until
+        raise again from refused
+
+
+async def _foretold(work: Work, store: Store, outcome: Erased) -> Erased:
+    async with work.transaction("repeatable_read"):
+        found = await foreseen(work.connection, work.map, work.customer, store)
+    counts = {table_of(bucket): one for bucket, one in found.items()}
+    return outcome.model_copy(
+        update={
+            "deleted": (*outcome.deleted, *(TableCount(table=name, rows=one.versions) for name, one in counts.items())),
+            "shared": tuple(TableCount(table=name, rows=one.shared) for name, one in counts.items() if one.shared),
+        }
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Noted:
+    """An object whose key is noted."""
+
+    bucket: str
+    key: str
+    digest: bytes
+
+
+@dataclass(slots=True)
+class _Phase:
+    """The deletion of one customer's objects; *began* is the database's clock."""
+
+    work: Work
+    store: Store
+    began: datetime
+    refused: list[tuple[str, Refused]] = field(default_factory=list)
+
+    @property
+    def _who(self) -> tuple[str, str]:
+        return self.work.map.system, self.work.customer
+
+    async def run(self, outcome: Erased) -> Erased:
+        """Delete, read back, and tell it."""
+        work = self.work
+        await self._sort_out()
+        buckets = [row["bucket"] for row in await work.connection.fetch(BUCKETS, *self._who, self.began, work.noted_as)]
+        before = {bucket: await self._others(bucket) for bucket in buckets}
+        for bucket in buckets:
+            await self._abort_uploads(bucket)
+        after = b""
+        while batch := await self._next(after):
+            after = batch[-1].digest
+            await self._delete(batch)
+        await self._nothing_is_locked()
+        left, deleted = await self.left(), await self.deleted()
+        if sum(one.rows for one in left):
+            raise RefusedError("failed", "objects were found again after they were deleted")
+        bystanders = [await self._compare(bucket, before[bucket]) for bucket in buckets]
+        return outcome.model_copy(
+            update={
+                "deleted": (*outcome.deleted, *deleted),
+                "remaining": (*outcome.remaining, *(TableCount(table=table_of(one), rows=0) for one in buckets)),
+                "bystanders": (*outcome.bystanders, *bystanders),
+                "sampled": (*outcome.sampled, *(table_of(one) for one in buckets if len(before[one]) >= COMPARED)),
+                "shared": await self._counts(SHARED),
+            }
+        )
+
+    async def deleted(self) -> tuple[TableCount, ...]:
+        """Count the versions and uploads that went in all tries of this deletion."""
+        return await self._counts(GONE)
+
+    async def left(self) -> tuple[TableCount, ...]:
+        """Count the objects whose keys are still noted."""
+        rows = await self.work.connection.fetch(LEFT, *self._who)
+        return tuple(TableCount(table=table_of(row["bucket"]), rows=row["rows"]) for row in rows)
+
+    async def _counts(self, query: str) -> tuple[TableCount, ...]:
+        rows = await self.work.connection.fetch(query, *self._who, self.work.noted_as, self.began)
+        return tuple(TableCount(table=table_of(row["bucket"]), rows=row["rows"]) for row in rows)
+
+    async def _sort_out(self) -> None:
+        """Let stay what somebody's rows refer to, and what a prefix says whose it is."""
+        connection = self.work.connection
+        async with self.work.transaction("repeatable_read"):
+            await check_guard(connection, self.work.map, self.work.customer)
+            everybody = all_keys(self.work.map, await others_referring(connection, self.work.map))
+            await connection.execute(SHARE.format(all=everybody), self.work.customer, *self._who, self.work.noted_as)
+        after = b""
+        while batch := await self._next(after):
+            after = batch[-1].digest
+            for one in batch:
+                if not is_key(one.key) or lies(self.work.map, self.work.customer, one.bucket, one.key) != "free":
+                    await connection.execute(DROP, *self._who, one.bucket, one.digest)
+
+    async def _next(self, after: bytes) -> list[_Noted]:
+        rows = await self.work.connection.fetch(NEXT, *self._who, after, BATCH)
+        return [_Noted(row["bucket"], decoded(row["key"]) or "", row["digest"]) for row in rows]
+
+    async def _delete(self, batch: list[_Noted]) -> None:
+        found = await self._versions(batch)
+        # Before anything goes, so that a crash takes no count away.
+        rows = [(*self._who, one.bucket, one.digest, len(found[one])) for one in batch]
+        await self.work.connection.executemany(COUNT, rows)
+        late: tuple[str, ...] = ()
+        async with self.work.transaction("read_committed"):
+            await check_guard(self.work.connection, self.work.map, self.work.customer)
+            await check_still(self.work.right)
+            shared = await self._referred(batch)
+            await self._settle(sorted(shared), "shared")
+            free = [one for one in batch if one.digest not in shared]
+            locked = await self._take(free, found)
+            gone = [one for one in free if one not in locked]
+            late = tuple({one.bucket for one in gone} if await self._referred(gone) else ())
+            await self._settle([one.digest for one in gone], "gone")
+        if late:
+            says = "somebody's row began to refer to an object in the moment in which it was deleted"
+            raise RefusedError("failed", f"{', '.join(late)}: {says}")
+
+    async def _take(self, some: list[_Noted], found: dict[_Noted, tuple[str, ...]]) -> set[_Noted]:
+        """Delete the versions that were *found* of *some*, and read back; gives those that a lock keeps."""
+        by_bucket: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        for one in some:
+            by_bucket[one.bucket] += [(one.key, version) for version in found[one]]
+        kept: set[tuple[str, str]] = set()
+        for bucket, versions in by_bucket.items():
+            for refused in await self.store.delete_versions(bucket, versions):
+                self.refused.append((bucket, refused))
+                kept.add((bucket, refused.key))
+        locked = {one for one in some if (one.bucket, one.key) in kept}
+        await self._read_back([one for one in some if one not in locked])
+        return locked
+
+    async def _read_back(self, some: list[_Noted]) -> None:
+        """Look by another way than the listing of versions, and by that as well."""
+        seen = await at_once([self.store.exists(one.bucket, one.key) for one in some])
+        again = await self._versions(some)
+        left = [one.bucket for one, readable in zip(some, seen, strict=True) if readable or again[one]]
+        if left:
+            raise RefusedError("failed", f"{len(left)} objects of {', '.join(sorted(set(left)))} are still there")
+
+    async def _versions(self, some: list[_Noted]) -> dict[_Noted, tuple[str, ...]]:
+        found = await at_once([self.store.versions_of(one.bucket, one.key) for one in some])
+        return dict(zip(some, found, strict=True))
+
+    async def _referred(self, some: list[_Noted]) -> set[bytes]:
+        connection, work = self.work.connection, self.work
+        everybody = all_keys(work.map, await others_referring(connection, work.map))
+        digests = [one.digest for one in some]
+        rows = await connection.fetch(REFERRED.format(all=everybody), work.customer, *self._who, digests)
+        return {row["digest"] for row in rows}
+
+    async def _settle(self, digests: list[bytes], state: str) -> None:
+        await self.work.connection.execute(SETTLE, *self._who, digests, state, self.work.noted_as)
+
+    async def _abort_uploads(self, bucket: str) -> None:
+        async for page in pages_of(self.store.unfinished(bucket, ""), BATCH):
+            mine = await self._mine(bucket, [key for key, _ in page])
+            for key, upload in page:
+                if key in mine:
+                    await check_still(self.work.right)
+                    await self.store.abort(bucket, key, upload)
+                    digest = noted_objects.digest_of(bucket, key)
+                    await self.work.connection.execute(COUNT_UPLOAD, *self._who, bucket, digest)
+
+    async def _mine(self, bucket: str, keys: list[str]) -> frozenset[str]:
+        """Give those of *keys* that are still to be deleted."""
+        digests = {noted_objects.digest_of(bucket, key): key for key in keys}
+        rows = await self.work.connection.fetch(MINE, *self._who, bucket, list(digests))
+        return frozenset(digests[row["digest"]] for row in rows)
+
+    async def _others(self, bucket: str) -> frozenset[int]:
+        found: set[int] = set()
+        async for page in pages_of(self.store.versions(bucket, ""), BATCH):
+            mine = await self._mine(bucket, [key for key, _ in page])
+            found |= marks(one for one in page if one[0] not in mine)
+            if len(found) >= COMPARED:
+                break
+        return frozenset(found)
+
+    async def _compare(self, bucket: str, before: frozenset[int]) -> TableFingerprint:
+        after = before & await self._others(bucket)
+        if after != before:
+            raise RefusedError(
+                "failed", f"{len(before - after)} objects of {bucket} that are not the customer's are gone"
+            )
+        return compared(table_of(bucket), before, after)
+
+    async def _nothing_is_locked(self) -> None:
+        if not self.refused:
+            return
+        locks = [await self.store.lock_of(bucket, one.key, one.version) for bucket, one in self.refused]
+        held, ends = any(lock and lock.hold for lock in locks), [lock.until for lock in locks if lock and lock.until]
+        error = LockedError("held" if held else "failed", f"the store keeps {len(self.refused)} versions of objects")
+        # A moment only if every lock has one: before it nothing more can go.
+        error.until = max(ends) if ends and len(ends) == len(locks) and not held else None
+        raise error
+
+
+BUCKETS = """
+    select distinct bucket from offramp.objects
+     where system = $1 and customer = $2 and (state = 'noted' or settled_at >= $3 or deletion_id = $4) order by bucket
+"""
+
+SHARE = """
+    -- share: in the snapshot in which the right was looked at; the hash join reads everybody's rows once
+    update offramp.objects as o
+       set state = 'shared', key = null, settled_at = now(), deletion_id = $4
+      from (select distinct bucket, key from ({all}) as a) as r
+     where o.system = $2 and o.customer = $3 and o.state = 'noted' and o.bucket = r.bucket and o.key = r.key
+       and $1::text is not null
+"""
+
+REFERRED = """
+    select distinct o.digest
+      from offramp.objects as o
+      join ({all}) as a on a.bucket = o.bucket and a.key = o.key
+     where o.system = $2 and o.customer = $3 and o.digest = any($4::bytea[]) and $1::text is not null
+"""
+
+# By digest alone, so that a batch ends anywhere.
+NEXT = """
+    select bucket, key, digest from offramp.objects
+     where system = $1 and customer = $2 and state = 'noted' and digest > $3 order by digest limit $4
+"""
+
+DROP = "delete from offramp.objects where system = $1 and customer = $2 and bucket = $3 and digest = $4"
+
+COUNT = """
+    update offramp.objects set versions = greatest(versions, $5)
+     where system = $1 and customer = $2 and bucket = $3 and digest = $4
+"""
+
+COUNT_UPLOAD = """
+    update offramp.objects set uploads = uploads + 1
+     where system = $1 and customer = $2 and bucket = $3 and digest = $4
+"""
+
+SETTLE = """
+    update offramp.objects set state = $4, key = null, settled_at = now(), deletion_id = $5
+     where system = $1 and customer = $2 and digest = any($3::bytea[]) and state = 'noted'
+"""
+
+MINE = """
+    select digest from offramp.objects
+     where system = $1 and customer = $2 and bucket = $3 and state = 'noted' and digest = any($4::bytea[])
+"""
+
+LEFT = """
+    select bucket, count(*) as rows from offramp.objects
+     where system = $1 and customer = $2 and state = 'noted' group by bucket order by bucket
+"""
+
+GONE = """
+    select bucket, sum(versions + uploads)::bigint as rows from offramp.objects
+     where system = $1 and customer = $2 and state = 'gone'
+       and (deletion_id = $3 or settled_at >= $4)
+     group by bucket order by bucket
+"""
+
+SHARED = """
+    select bucket, count(*) as rows from offramp.objects
+     where system = $1 and customer = $2 and state = 'shared' and (deletion_id = $3 or settled_at >= $4)
+     group by bucket order by bucket
+"""

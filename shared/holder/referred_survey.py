@@ -1,0 +1,113 @@
+"""The objects that rows refer to, as whoever checks a deletion sees them: read-only, before it and after."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import blake2b, sha256
+from typing import TYPE_CHECKING
+
+from ..datamap.object_places import lies
+from ..datamap.referring import referring
+from .foreseen import going_objects
+from .noted_objects import THERE, digest_of
+from .referred import table_of
+from .referred_keys import others_referring, refers, staying_keys
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Collection
+
+    from ..datamap.live import Connection
+    from ..datamap.model import DataMap
+    from .referred_store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Objects:
+    """Of one bucket: *own*, the customer's versions and uploads; all *others*' versions, and their fingerprint."""
+
+    table: str
+    own: int
+    others: int
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectSurvey:
+    """Looks at the buckets that *map* names in columns, for *customer*, inside a transaction of *connection*'s."""
+
+    connection: Connection
+    map: DataMap
+    customer: str
+    store: Store
+
+    async def before(self) -> tuple[Objects, ...]:
+        """Count what would go with the customer's rows, and mark all the rest."""
+        going: dict[str, set[bytes]] = {bucket: set() for bucket in await self._buckets()}
+        if going:
+            async for bucket, key, shared in going_objects(self.connection, self.map, self.customer):
+                if not shared:
+                    going[bucket].add(digest_of(bucket, key))
+        return tuple([await self._bucket(bucket, digests) for bucket, digests in going.items()])
+
+    async def after(self) -> tuple[Objects, ...]:
+        """Go through whole buckets, where the deletion went from key to key; what was noted is known by its digest."""
+        mine: dict[str, set[bytes]] = {bucket: set() for bucket in await self._buckets()}
+        if mine and await self.connection.fetchval(THERE):
+            for row in await self.connection.fetch(NOTED, self.map.system, self.customer, list(mine)):
+                mine[row["bucket"]].add(row["digest"])
+        return tuple([await self._bucket(bucket, digests) for bucket, digests in mine.items()])
+
+    async def _buckets(self) -> list[str]:
+        if not refers(self.map):
+            return []
+        named = ", ".join(one.bucket("$1") for one in referring(self.map))
+        query = f"select array[{named}]::text[] where $1::text is not null"
+        return sorted(set(await self.connection.fetchval(query, self.customer)))
+
+    async def _bucket(self, bucket: str, mine: Collection[bytes]) -> Objects:
+        own: list[tuple[str, str]] = []
+        count = total = 0
+        async for key, version in self._everything(bucket):
+            if digest_of(bucket, key) in mine:
+                own.append((key, version))
+            elif version:
+                count += 1
+                total += _mark(key, version)
+        # What came back since somebody's row refers to it is that row's.
+        theirs = await self._referred(bucket, sorted({key for key, _ in own}))
+        returned = [one for one in own if one[0] in theirs and one[1]]
+        count, total = count + len(returned), total + sum(_mark(*one) for one in returned)
+        left = sum(key not in theirs for key, _ in own)
+        return Objects(table_of(bucket), left, count, sha256(f"{count}:{total}".encode()).hexdigest())
+
+    async def _everything(self, bucket: str) -> AsyncIterator[tuple[str, str]]:
+        """List versions, and unfinished uploads without one; what lies under a prefix is counted elsewhere."""
+        async for key, version in self.store.versions(bucket, ""):
+            if lies(self.map, self.customer, bucket, key) != "own prefix":
+                yield key, version
+        async for key, _ in self.store.unfinished(bucket, ""):
+            if lies(self.map, self.customer, bucket, key) != "own prefix":
+                yield key, ""
+
+    async def _referred(self, bucket: str, keys: list[str]) -> frozenset[str]:
+        """Give those of *keys* that rows refer to which don't go with the customer."""
+        if not keys:
+            return frozenset()
+        others = await others_referring(self.connection, self.map)
+        query = REFERRED.format(staying_keys(self.map, others))
+        rows = await self.connection.fetch(query, self.customer, bucket, [key.encode() for key in keys])
+        return frozenset(row["key"].decode() for row in rows)
+
+
+def _mark(key: str, version: str) -> int:
+    return int.from_bytes(blake2b(f"{key}\0{version}".encode(), digest_size=16).digest(), "big")
+
+
+NOTED = """
+    select bucket, digest from offramp.objects
+     where system = $1 and customer = $2 and bucket = any($3::text[]) and state <> 'shared'
+"""
+
+REFERRED = """
+    select distinct s.key from ({}) as s where s.bucket = $2 and s.key = any($3::bytea[]) and $1::text is not null
+"""
