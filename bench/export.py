@@ -23,7 +23,7 @@ from uuid import uuid4
 import asyncpg
 
 from deploy.platform.scratch import scratch_database
-from services.exporter.formats import FORMATS
+from services.exporter.formats.registry import FORMATS
 from shared.datamap import live
 from shared.datamap.model import load
 from shared.datamap.ownership import owned_by, relation

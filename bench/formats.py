@@ -22,10 +22,11 @@ from bench.customers import CUSTOMER, kinds
 from bench.export import BUCKET, Ground, Run, ground, measured
 from bench.rows import Row, append, show
 from services.exporter.archive.snapshot import Shown
-from services.exporter.formats import FORMATS, xlsx, xml
+from services.exporter.formats import xlsx, xml
 from services.exporter.formats.format import listed
 from services.exporter.formats.papers import Paper
 from services.exporter.formats.pdf import render
+from services.exporter.formats.registry import FORMATS
 from shared.datamap import live
 from shared.datamap.model import load
 from shared.datamap.ownership import owned_by, relation

@@ -34,7 +34,7 @@ from .archive.build import Order, Progress, Sources, bag_name, build
 from .archive.page import Language
 from .archive.proof import Kept, KeptFile, KeptObject, Proven, Scratch, prove
 from .archive.sink import FileSink, Sink
-from .formats import ALL
+from .formats.registry import ALL
 from .link_command import link
 
 app = typer.Typer(

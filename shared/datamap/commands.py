@@ -17,7 +17,7 @@ from rich.progress import Progress
 from ..errors import OperatorError
 from .declared import BySchema
 from .draft.draft import Order, draft
-from .draft.proposal import Kind as Tenancies
+from .draft.seen import Kind as Tenancies
 from .live import check, schemas
 from .live import columns as live_columns
 from .model import load, load_draft

@@ -30,7 +30,7 @@ from .replay import replay_command
 from .residue import Mention, residue
 from .right import RefusedError, Right
 from .rows import erase, total
-from .work import Work
+from .work import Foreseen, Work
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from ..datamap.model import DataMap
     from ..events.platform import Erased, HoldScope
     from ..events.vocabulary import TableCount
-    from .plan import Plan
     from .rows import Erasure
 
 app = typer.Typer()
@@ -177,13 +176,13 @@ def _refusal(refused: RefusedError) -> str:
 
 
 @contextmanager
-def _bar() -> Iterator[tuple[Callable[[Plan], None], Callable[[TableCount], None]]]:
+def _bar() -> Iterator[tuple[Callable[[Foreseen], None], Callable[[TableCount], None]]]:
     """Show on a terminal how many rows are gone of how many; what makes it slow is said before the first one goes."""
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as bar:
         task = bar.add_task("rows", total=None)
 
-        def planned(plan: Plan) -> None:
+        def planned(plan: Foreseen) -> None:
             for one in plan.slow:
                 slow = (
                     f"{one.table}: the foreign key {one.name} has no index, so each row deleted from {one.to} scans it"

@@ -12,6 +12,7 @@ from ..datamap.names import literal, reported
 from ..datamap.ownership import about, relation
 from ..events.platform import HeldRows
 from ..events.vocabulary import TableCount
+from .going import free
 from .right import RefusedError
 from .scope import covered, persons
 from .whose import goes
@@ -58,23 +59,12 @@ async def keep(work: Work, known: tuple[Reference, ...]) -> Kept:
     return Kept(rows, await _by_hold(work), rows - seeds)
 
 
-def leaves(map: DataMap, table: Table, holds: Covers, alias: str = "t") -> str:  # noqa: A002
-    """Give the condition for the rows of the customer ``$1`` that go; where there are *holds*, after ``keep``."""
-    which = goes(map, table, alias)
-    return f"({which}) and {_free(map, table, holds, alias)} and {LISTED.format(alias=alias)}" if holds else which
-
-
-def stays(alias: str = "t") -> str:
-    """Give the condition for the rows that ``keep`` has listed."""
-    return f"not {LISTED.format(alias=alias)}"
-
-
 def loose(map: DataMap, table: Table, holds: Covers, known: tuple[Reference, ...]) -> str:  # noqa: A002
     """Give the condition for rows ``t`` of the customer ``$1`` that no hold covers and none of its other rows needs.
 
     It needs no list, and finds all that goes if the tables are emptied children first; of a ring it finds some.
     """
-    clauses = [f"({goes(map, table)})", _free(map, table, holds, "t")]
+    clauses = [f"({goes(map, table)})", free(map, table, holds, "t")]
     for one in known:
         if one.to == table.name:
             itself = " and (r.tableoid, r.ctid) <> (t.tableoid, t.ctid)" if one.table == one.to else ""
@@ -82,10 +72,6 @@ def loose(map: DataMap, table: Table, holds: Covers, known: tuple[Reference, ...
             needs = f"{one.holds('r', 't')}{itself}" if one.columns else "true"
             clauses.append(f"not exists (select from {relation(one.table)} as r where ({child}) and {needs})")
     return " and ".join(clauses)
-
-
-def _free(map: DataMap, table: Table, holds: Covers, alias: str) -> str:  # noqa: A002
-    return f"({covered(map, table, holds, alias)}) is not true"
 
 
 def _held(work: Work, table: Table, place: int) -> str:
@@ -194,8 +180,6 @@ ALL_NEEDED = """
        and exists (select from pg_temp.offramp_kept k where k.place = {child_place} and k.turn = {turn})
     on conflict do nothing
 """
-
-LISTED = "not exists (select from pg_temp.offramp_kept k where k.part = {alias}.tableoid and k.at = {alias}.ctid)"
 
 ANY = "select exists (select from {relation} as t where {which})"
 

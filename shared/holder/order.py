@@ -7,7 +7,7 @@ from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING
 
 from ..datamap.ownership import relation
-from .kept import leaves
+from .going import leaves
 from .noted_objects import noting, returned
 from .whose import goes
 

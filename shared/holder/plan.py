@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from ..datamap.fingerprint import settle
 from ..datamap.ownership import relation
-from .kept import keep, leaves
+from .going import leaves
+from .kept import keep
 from .order import Group, grouped
 from .references import Reference, entangled, references
 from .right import RefusedError, check_system

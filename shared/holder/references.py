@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..datamap.ownership import quoted, relation
-from .kept import leaves
+from .going import leaves
 from .scope import persons
 from .whose import goes, is_way, steps, steps_to_persons
 

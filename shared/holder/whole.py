@@ -13,7 +13,8 @@ from ..datamap.ownership import relation
 from ..events.platform import Erased, ErasedInPart
 from ..events.vocabulary import TableCount, TableFingerprint
 from .account import account, written
-from .kept import Kept, as_counts, keep, stays
+from .going import stays
+from .kept import Kept, as_counts, keep
 from .order import Group, delete_all, grouped
 from .plan import check_entangled
 from .references import references

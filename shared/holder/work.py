@@ -6,7 +6,7 @@ from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import asyncpg
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..clock import Clock
     from ..datamap.live import Connection
     from ..datamap.model import DataMap
-    from .plan import Plan
+    from .references import Reference
     from .referred_store import Store
     from .right import Right
     from .scope import Covers
@@ -33,7 +33,20 @@ if TYPE_CHECKING:
     # Told as rows go: the table, and how many.
     Progress = Callable[[TableCount], None]
     # Told before the first row goes: what there is, and what will make it slow.
-    Planned = Callable[["Plan"], None]
+    Planned = Callable[["Foreseen"], None]
+
+
+class Foreseen(Protocol):
+    """What a plan tells of a deletion."""
+
+    @property
+    def rows(self) -> Counter[str]:
+        """Give how many rows each table is to lose."""
+
+    @property
+    def slow(self) -> tuple[Reference, ...]:
+        """Give the foreign keys without an index that it has to look for in whole tables."""
+
 
 # What passes when it is done again from a fresh snapshot: a writer came between, or another order of locks.
 RACES = (

@@ -17,7 +17,7 @@ import asyncpg
 
 from services.exporter.archive.build import ArchiveReport, Order, Sources, build
 from services.exporter.archive.sink import FileSink
-from services.exporter.formats import FORMATS
+from services.exporter.formats.registry import FORMATS
 from shared.datamap.model import DataMap, parse
 from shared.objects import ObjectStore
 from shared.settings import Settings

@@ -14,7 +14,7 @@ from services.exporter.archive.descriptor import TableFile
 from services.exporter.archive.faults import ArchiveError, RowsDisagreeError, UnreadError
 from services.exporter.archive.media import Tally
 from services.exporter.archive.snapshot import Shown
-from services.exporter.formats import FORMATS
+from services.exporter.formats.registry import FORMATS
 from shared.datamap.model import parse
 
 SCHOOL = parse(MAP.replace("BUCKET", "uploads").encode(), "map.yaml")

@@ -16,9 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from services.exporter.archive.snapshot import snapshot
-from services.exporter.formats import FORMATS, Format
 from services.exporter.formats.csv import CsvRecords
+from services.exporter.formats.format import Format
 from services.exporter.formats.jsonlines import Lines
+from services.exporter.formats.registry import FORMATS
 
 HOSTILE = (Path(__file__).parent / "zoo.sql").read_text()
 MAP_ENTRY = "  zoo: {category: user, owner: {column: customer_id}}\n  copy_of_zoo: {exempt: a copy}\n  settings:"

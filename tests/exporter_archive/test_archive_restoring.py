@@ -20,7 +20,7 @@ from services.exporter.archive.faults import NotReadBackError
 from services.exporter.archive.proof import KeptFile, Proven, Scratch, prove
 from services.exporter.archive.restoring import Dump, Restorable, ScratchAwayError, restore
 from services.exporter.archive.sink import FileSink
-from services.exporter.formats import FORMATS, WHOLE
+from services.exporter.formats.registry import FORMATS, WHOLE
 from shared.errors import OperatorError
 from shared.fates import DATABASE_OUTAGES
 from shared.settings import Settings

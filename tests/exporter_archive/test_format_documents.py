@@ -15,7 +15,7 @@ from archive_school import School
 
 from services.exporter.archive.build import build
 from services.exporter.archive.sink import FileSink
-from services.exporter.formats import FORMATS, WHOLE
+from services.exporter.formats.registry import FORMATS, WHOLE
 
 TREE = """
     create table "an ""odd"" one" (id integer primary key, note_id uuid references notes, said json);

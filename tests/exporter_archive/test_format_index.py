@@ -16,7 +16,7 @@ from archive_school import School
 
 from services.exporter.archive.build import build
 from services.exporter.archive.sink import FileSink
-from services.exporter.formats import ALL
+from services.exporter.formats.registry import ALL
 
 
 class Page(HTMLParser):

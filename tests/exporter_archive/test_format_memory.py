@@ -12,7 +12,7 @@ from services.exporter.archive.archive import GATHERED
 from services.exporter.archive.build import build
 from services.exporter.archive.sink import FileSink
 from services.exporter.archive.zipstream import HELD
-from services.exporter.formats import WHOLE
+from services.exporter.formats.registry import WHOLE
 
 STREAMED = tuple(WHOLE[name] for name in ("sql", "xml", "xlsx", "documents"))
 # A workbook is a ZIP in the ZIP, so what an entry holds back, and the pieces under way, are there twice.

@@ -16,9 +16,9 @@ from pypdf import PdfReader
 
 from services.exporter.archive.build import build
 from services.exporter.archive.sink import FileSink
-from services.exporter.formats import WHOLE
 from services.exporter.formats.papers import Paper
 from services.exporter.formats.pdf import render
+from services.exporter.formats.registry import WHOLE
 
 TABLES = """
     create table certificates (serial text primary key, user_id bigint not null references users, given date);

@@ -22,7 +22,7 @@ from services.exporter.archive.faults import RowsDisagreeError
 from services.exporter.archive.sink import FileSink
 from services.exporter.archive.snapshot import Shown
 from services.exporter.archive.source import Source
-from services.exporter.formats import WHOLE
+from services.exporter.formats.registry import WHOLE
 
 FOLDER = Path(__file__).parent
 TABLES = ("zoo", "hostile")

@@ -15,7 +15,7 @@ from archive_school import School, database_of_its_own, run
 
 from services.exporter.archive.build import build
 from services.exporter.archive.sink import FileSink
-from services.exporter.formats import WHOLE
+from services.exporter.formats.registry import WHOLE
 from shared.postgres_tool import postgres_tool
 from shared.settings import Settings
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from services.exporter.formats import Counter
+from services.exporter.formats.format import Counter
 from shared.signing.signer import Signer
 from shared.verify.archive import SECOND_SIGNATURE, SIGNATURE
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import cast, get_args
 
-from services.exporter.formats import ALL, Format, Whole
+from services.exporter.formats.format import Format
+from services.exporter.formats.registry import ALL
+from services.exporter.formats.whole import Whole
 from shared.datamap.document import Category
 
 from .faults import UnknownError

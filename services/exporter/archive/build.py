@@ -8,7 +8,9 @@ from contextlib import aclosing, closing
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from services.exporter.formats import ALL, FORMATS, Format, Whole
+from services.exporter.formats.format import Format
+from services.exporter.formats.registry import ALL, FORMATS
+from services.exporter.formats.whole import Whole
 from shared.datamap.columns import ForeignKey
 from shared.datamap.document import Category
 from shared.datamap.model import Bucket, DataMap, Table
@@ -229,7 +231,7 @@ class _Build:
     async def _together(self, source: Source) -> None:
         for whole in self._order.formats:
             if isinstance(whole, Whole):
-                files = Files(self._archive, self._names, whole, self._passed)
+                files = Files(self._archive, self._names, whole.name, whole.folder, self._passed)
                 records = await whole.write(source, files)
                 self._listed += files.listed
                 self._size += files.size

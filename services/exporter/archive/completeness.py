@@ -9,7 +9,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from services.exporter.formats import Format
+from services.exporter.formats.format import Format
 from shared.datamap.model import Bucket, DataMap, Table
 from shared.datamap.referring import referring
 from shared.events.vocabulary import iso

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from services.exporter.formats import Format
+from services.exporter.formats.format import Format
 from shared.datamap.columns import ForeignKey
 from shared.events.vocabulary import iso
 

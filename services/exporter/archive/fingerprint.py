@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .witness import Connection
+    from shared.datamap.live import Connection
 
 
 def fingerprint(values: Sequence[str]) -> str:

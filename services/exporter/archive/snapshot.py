@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import asyncpg
 
-from services.exporter.formats import Format
+from services.exporter.formats.format import Format
 from shared.datamap import live
 from shared.datamap.columns import ForeignKey, LiveColumn, value_of
 from shared.datamap.meaning import shown

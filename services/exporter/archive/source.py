@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from services.exporter.formats import RAW, Counter, Whole
+from services.exporter.formats.format import RAW, Counter
 from shared.datamap.columns import ForeignKey
 from shared.datamap.model import DataMap
 
@@ -38,12 +38,20 @@ class Source:
 
 
 class Files:
-    """Where one whole format writes to: files below its own folder; *told* hears of stage, records and bytes."""
+    """Where one whole *format* writes to: files below its own *folder*; *told* hears of stage, records and bytes."""
 
-    def __init__(self, archive: Archive, names: SafeNames, whole: Whole, told: Callable[[str, int, int], None]) -> None:
+    def __init__(
+        self,
+        archive: Archive,
+        names: SafeNames,
+        format: str,  # noqa: A002 - the domain's word
+        folder: str,
+        told: Callable[[str, int, int], None],
+    ) -> None:
         self._archive = archive
         self._names = names
-        self._whole = whole
+        self._format = format
+        self._folder = folder
         self._told = told
         self.listed: list[Listed] = []
         self.size = 0
@@ -62,18 +70,17 @@ class Files:
 
         *listed*: the page names it; where there are many, name their folder by ``lists``.
         """
-        whole = self._whole
-        name = f"data/{self._names.path(whole.folder, path)}"
+        name = f"data/{self._names.path(self._folder, path)}"
 
         def passed(file: File) -> None:
-            self._told(f"{path} {whole.name}", file.records, self.size + file.size)
+            self._told(f"{path} {self._format}", file.records, self.size + file.size)
 
         async with self._archive.file(name, counter=counter, packed=packed, passed=passed) as file:
             yield file
         self.size += file.size
         if listed:
-            self.listed.append(Listed(whole.name, name, table))
+            self.listed.append(Listed(self._format, name, table))
 
     def lists(self, folder: str, table: str) -> None:
         """Let the page name the *folder* that holds many files of *table*."""
-        self.listed.append(Listed(self._whole.name, f"data/{self._whole.folder}/{folder}", table))
+        self.listed.append(Listed(self._format, f"data/{self._folder}/{folder}", table))

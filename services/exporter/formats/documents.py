@@ -6,7 +6,6 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shared.datamap.owners import ByPath, Hop, Owner
@@ -14,6 +13,7 @@ from shared.datamap.ownership import quoted
 
 from .jsonlines import on_one_line
 from .jsonschema import schema
+from .node import Node
 from .whole import Whole
 
 if TYPE_CHECKING:
@@ -23,16 +23,6 @@ if TYPE_CHECKING:
 # A list longer than this (in bytes) goes on in a further part of the document: that bounds a line, and the memory.
 PAGE = 1 << 20
 _COUNTS = re.compile(rb'^\{"rows":(\{[^}]*\})', re.MULTILINE)
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """A table in the tree: its rows lie in the row of the parent whose *key* their *column* names."""
-
-    shown: Shown
-    column: str
-    key: str
-    children: tuple[Node, ...]
 
 
 class Documents(Whole):

@@ -8,6 +8,8 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
+from services.exporter.archive.nested import Nested
+
 from .papers import Paper, each_paper
 from .whole import Whole
 from .xml import FORBIDDEN
@@ -32,9 +34,6 @@ class Docx(Whole):
 
 
 async def _reports(source: Source, shown: Shown, files: Files) -> int:
-    # The archive knows its formats, so it can be named only once both are there.
-    from services.exporter.archive.nested import Nested  # noqa: PLC0415
-
     folder = f"{shown.table.category}/{shown.table.name}"
 
     async def receive(paper: Paper) -> None:

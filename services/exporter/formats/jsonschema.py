@@ -13,7 +13,7 @@ from .format import bare
 if TYPE_CHECKING:
     from services.exporter.archive.snapshot import Shown
 
-    from .documents import Node
+    from .node import Node
 
 Schema = dict[str, Any]
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape, quoteattr
 
+from services.exporter.archive.nested import Nested
 from shared.datamap.columns import LiveColumn, value_of
 from shared.events.vocabulary import iso
 
@@ -18,7 +19,6 @@ from .xml import concat
 
 if TYPE_CHECKING:
     from services.exporter.archive.archive import File
-    from services.exporter.archive.nested import Nested
     from services.exporter.archive.snapshot import Shown
     from services.exporter.archive.source import Files, Source
 
@@ -57,9 +57,6 @@ class Xlsx(Whole):
 
 
 async def _workbook(source: Source, tables: Sequence[Shown], file: File) -> dict[str, int]:
-    # The archive knows its formats, so it can be named only once both are there.
-    from services.exporter.archive.nested import Nested  # noqa: PLC0415
-
     with closing(Nested(file, source.moment)) as book:
         sheets = _Sheets(book)
         for shown in tables:

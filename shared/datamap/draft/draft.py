@@ -9,7 +9,8 @@ from ...errors import OperatorError
 from .. import live
 from ..declared import BySchema
 from ..names import canonical, parts
-from .proposal import Kind, Wanted, propose, written
+from .proposal import propose, written
+from .seen import Kind, Wanted
 from .values import keys_of
 from .writing import write
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..live import Connection
-    from .proposal import Seen
+    from .seen import Seen
 
 
 @dataclass(frozen=True, slots=True)

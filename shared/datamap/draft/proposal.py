@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from ..names import PUBLIC, named, parts
 from ..secrets import secret_name
 from .naming import category, common_prefix, names_a_person
 from .pairs import pairs
 from .references import SURE_ENOUGH, candidates, declared, guessed
+from .seen import Seen, Wanted
 from .values import epochs, keys_of, secrets, sizes
 from .ways import Way, ways
 
@@ -21,32 +21,10 @@ if TYPE_CHECKING:
     from .references import Reference
     from .values import Size
 
-Kind = Literal["rows", "schema", "database"]
 # Where all rows are one customer's anyway, a weaker guess about a person is no question.
 WORTH_ASKING = 0.45
 DERIVED = "a materialised view: its rows are copies and can't be deleted; exempt it if it is refreshed after deletions"
 _TYPES = {"text", "uuid", "integer", "bigint", "smallint", "numeric", "character varying", "character", "citext"}
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What is to be drafted: *root* is the table of customers by rows, the table of people otherwise (or ``None``)."""
-
-    kind: Kind
-    root: str | None
-    key: str | None
-    persons: str | None
-    schema: str | None = None
-
-    def short(self, name: str) -> str:
-        """Write a table's name without the schema that each customer has its own of."""
-        schema, table = parts(name)
-        return named(PUBLIC, table) if schema == self.schema else name
-
-    @property
-    def line(self) -> str:
-        """Say which word of the map the ways stand under."""
-        return "owner" if self.kind == "rows" else "person"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +37,6 @@ class Proposed:
     sure: float
     undecided: str | None
     size: Size
-
-
-@dataclass
-class Seen:
-    """What was found out about the database."""
-
-    schema: Schema
-    wanted: Wanted
-    sizes: dict[str, Size]
-    references: list[Reference] = field(default_factory=list)
-    ways: dict[str, Way] = field(default_factory=dict)
 
 
 async def propose(
