@@ -214,7 +214,7 @@ def _told_again(
     state: Known, known: ContractState, terms: Terms, event: NoticeReceived, now: datetime, policy: NoticePolicy
 ) -> Decision[State]:
     """Let the same notice by a second channel count from its earlier receipt; it has its answer already."""
-    sooner = None if flaw(terms, event, policy) else earlier_receipt(known, event, now)
+    sooner = None if flaw(terms, event, policy) else earlier_receipt(known, terms, event, now, policy)
     if sooner is None:
         return Ignored("the notice was answered already")
     notice, _ = judged(terms, sooner, policy)

@@ -26,7 +26,8 @@ Name = Literal[
 Rule = Literal[
     "P1", "P2", "P12", "contract", "art. 25(2)(a)", "art. 25(2)(c)", "art. 25(2)(d)", "art. 25(4)", "art. 25(5)"
 ]
-Standing = Literal["running", "leaving", "ended"]
+# "ending": another service named a day that is still to come.
+Standing = Literal["running", "leaving", "ending", "ended"]
 Inputs = Mapping[str, str | int | None]
 
 

@@ -150,7 +150,7 @@ def test_it_does_not_matter_when_the_contract_was_heard_of(row: Row) -> None:
 def test_a_row_is_explained_as_the_table_says(row: Row) -> None:
     """The explanation of a contract under notice tells the table's dates, and of another its deadline."""
     work = noticed(row, at(row["period_start"], row["zone"]) - timedelta(days=60))
-    (explained,) = explain(work.state, POLICY).contracts
+    (explained,) = explain(work.state, POLICY, work.now).contracts
     # Of a late notice the period that was missed comes before the one it stands for.
     told = {one.name: one.value for one in reversed(explained.dates)}
 

@@ -164,7 +164,8 @@ SITUATIONS: tuple[Callable[[], Casework], ...] = (
 
 def told(situation: Callable[[], Casework]) -> str:
     """Write what the command prints, with the inputs of each date beneath it."""
-    dates = explain(situation().state, POLICY.model_copy(update={"version": "2026-11"}))
+    work = situation()
+    dates = explain(work.state, POLICY.model_copy(update={"version": "2026-11"}), work.now)
     machine = msgspec.to_builtins(dates)
     lines = [f"# {situation.__doc__}", *_lines(dates), "", "inputs"]
     for one in machine["contracts"]:

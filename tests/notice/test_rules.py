@@ -67,7 +67,7 @@ def test_a_case_keeps_its_rules() -> None:
         "c1": date(2026, 8, 7),
         "c2": date(2026, 7, 18),
     }
-    assert [one.rules for one in explain(work.state, work.domain.policy).contracts] == ["2026-11", "2027-01"]
+    assert [one.rules for one in explain(work.state, work.domain.policy, work.now).contracts] == ["2026-11", "2027-01"]
 
 
 def test_a_version_that_is_gone() -> None:
