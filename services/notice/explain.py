@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 
 from msgspec.structs import replace
@@ -14,7 +14,7 @@ from shared.events.vocabulary import iso
 
 from .announcements import announce, next_moment
 from .calendar import Terms, counting_day, end_of, last_day_for_notice, period_at
-from .contract import ends_at, final_end, goes_on
+from .contract import ends_at, goes_on
 from .explained import ContractDates, CustomerDates, Explained, Inputs, Refused, Standing
 from .grounds.dates import Dates
 from .grounds.table import dates
@@ -72,9 +72,14 @@ def _laws(contracts: tuple[ContractDates, ...], policy: NoticePolicy) -> dict[st
     return {
         CLAUSES[law]: text
         for contract in contracts
-        for law, text in (policy.rules_of(contract.rules).laws.items() if contract.rules else ())
+        for law, text in (_texts(contract.rules, policy).items() if contract.rules else ())
         if any(one.rule == CLAUSES[law] for one in contract.dates) and law != "contract"
     }
+
+
+def _texts(rules: str, policy: NoticePolicy) -> Mapping[str, str]:
+    """Give the clauses' texts as *rules* have them; a clause that they didn't know yet as those in force do."""
+    return {**policy.in_force.laws, **policy.rules_of(rules).laws}
 
 
 def _running(known: Running, _: NoticePolicy) -> Iterator[Explained]:
@@ -95,6 +100,8 @@ def _leaving(known: Leaving, policy: NoticePolicy) -> Iterator[Explained]:
     for other in known.standby:
         yield _in_reserve(other, known.notice)
     late = "the notice or its contract was heard of"
+    if any(one.heard_at == known.terminates_at for one in known.notice.completions):
+        late = "that the switch was complete was heard of"
     yield from _end(known.terms.zone, known.last_day, known.terminates_at, late)
 
 
@@ -229,7 +236,8 @@ def _announcements(customer_id: str, known: ContractState, policy: NoticePolicy,
     """Walk through the plan with the functions that carry it out, so that what is explained is what happens."""
     if _standing(known, now) == "ended":
         return
-    walked, end = replace(known, told=Told()), final_end(known) or ends_at(known)
+    walked = replace(known, told=Told())
+    end = known.ending.terminated_at if isinstance(known, Ended) else ends_at(known)
     moment = next_moment(walked, _LONG_AGO, policy)
     while moment is not None and (end is None or moment < end):
         follows, events = announce(customer_id, walked, moment, policy)

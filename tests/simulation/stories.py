@@ -26,6 +26,7 @@ from shared.events.platform import (
     NoticeWithdrawn,
     OfTables,
     OpenEnded,
+    SwitchCompleted,
     TransitionProlonged,
     UntilFurtherNotice,
     Vouched,
@@ -276,6 +277,25 @@ def switches(rng: Random, story: Story, end: float) -> None:
     story.works_until = day + 25
 
 
+def completes(rng: Random, story: Story, end: float) -> None:
+    """Switch, and be done: too early while the notice still runs, in the transition, or when it is over."""
+    _contract(rng, story, 400, renews=True)
+    day = rng.uniform(1, end - 30)
+    notice = _notice(rng, story, day, ground=rng.choice(GROUNDS[:2]))
+    done = day + rng.uniform(25, 65)
+    story.at(
+        done + rng.choice([0, 0.01, 2.0]),
+        SwitchCompleted(
+            customer_id=story.customer_id,
+            contract_id=f"{story.customer_id}-main",
+            notice_id=notice,
+            completed_at=moment(done),
+            confirmed_by="contact:1",
+        ),
+    )
+    story.works_until = day + 25
+
+
 def moved(rng: Random, story: Story, end: float) -> None:
     """Have the period shortened or prolonged after the notice."""
     _contract(rng, story, end, renews=True)
@@ -295,7 +315,7 @@ def told_twice(rng: Random, story: Story, end: float) -> None:
 
 PLOTS: tuple[Callable[[Random, Story, float], None], ...] = (
     leaves, leaves_renewing, late, stays, held, held_for_good, breach, withdrawn, comes_back,
-    breach_to_come, until_further_notice, late_for_a_month, switches, moved, told_twice,
+    breach_to_come, until_further_notice, late_for_a_month, switches, completes, moved, told_twice,
 )  # fmt: skip
 
 
