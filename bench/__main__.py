@@ -15,6 +15,8 @@ BENCHES = {
     "event_path": 1.0,
     "relay": 1.0,
     "storm": 0.1,
+    "reminders": 0.1,
+    "late_notices": 0.3,
     "latency": 1.0,
     "export": 0.3,
     "formats": 0.1,

@@ -49,25 +49,32 @@ BEFORE = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 def prepared() -> tuple[object, object]:
     """Give two kinds of case that are due at MIDNIGHT: a contract that ends, and a date to be told."""
-    ending = _contract(date(2025, 11, 1), date(2026, 10, 31))
+    ending = contract(date(2025, 11, 1), date(2026, 10, 31))
     # The last day for its notice is the day after, and that is told a day before; what was to be told earlier was.
-    told = _contract(date(2025, 12, 3), date(2026, 12, 2))
+    told = contract(date(2025, 12, 3), date(2026, 12, 2))
     return grown(MIDNIGHT, BEFORE, ending, _notice(BEFORE)), grown(MIDNIGHT, BEFORE, told)
 
 
 def grown(until: datetime, since: datetime, *events: Event) -> object:
-    """Let a case hear *events* at *since*, carry out whatever is due before *until*, and give its state."""
+    """Give the state of a case that is due at *until*, and heard *events* at *since*."""
+    case = walked(until, since, *events)
+    due = wakes_at(domain(POLICY), case)
+    assert due == until, due
+    return case.state
+
+
+def walked(until: datetime, since: datetime, *events: Event) -> Case[Any]:
+    """Let a case hear *events* at *since*, and carry out whatever is due before *until*."""
     notice = domain(POLICY)
     case: Case[Any] = Case(notice.initial)
     for number, event in enumerate(events):
         case = arrive(notice, case, fact(event, number), since).case
     while (due := wakes_at(notice, case)) is not None and due < until:
         case = wake(notice, case, CUSTOMER, due).case
-    assert due == until, due
-    return case.state
+    return case
 
 
-def _contract(start: date, end: date) -> ContractRegistered:
+def contract(start: date, end: date) -> ContractRegistered:
     return ContractRegistered(
         customer_id=CUSTOMER,
         contract_id="k",
@@ -86,18 +93,16 @@ def _notice(at: datetime) -> NoticeReceived:
     return NoticeReceived(customer_id=CUSTOMER, contract_id="k", notice_id="n", channel="email", received_at=at)
 
 
-async def fill(dsn: str, count: int) -> datetime:
-    """Make *count* cases, half of each kind, and tell when they are due."""
-    ending, told = map(_text, prepared())
+async def fill(dsn: str, count: int, even: str, odd: str, name: str = "c") -> None:
+    """Make *count* cases, half of each kind, of customers c1 (or of that *name*), c2 and on."""
     connection = await asyncpg.connect(dsn)
-    await connection.execute(_FILL, ending, told, MIDNIGHT, count, timeout=600)
+    await connection.execute(_FILL, even, odd, count, name, timeout=600)
     await connection.execute("vacuum analyze cases", timeout=600)
     await connection.execute("checkpoint", timeout=600)
     await connection.close()
-    return MIDNIGHT
 
 
-def _text(state: object) -> str:
+def text_of(state: object) -> str:
     codec: StateCodec[Any] = StateCodec(domain(POLICY).states)
     return codec.dump(state)
 
@@ -116,12 +121,12 @@ async def product(starting: Starting, dsn: str, midnight: str) -> dict[str, Any]
         return {"seconds": perf_counter() - begun}
 
 
-async def floor(starting: Starting, dsn: str, midnight: str) -> dict[str, Any]:
+async def floor(starting: Starting, dsn: str, midnight: str, statement: str = "storm") -> dict[str, Any]:
     """Move and owe them all by one statement."""
     connection = await asyncpg.connect(dsn)
     await starting()
     begun = perf_counter()
-    await connection.execute(_FLOOR, datetime.fromisoformat(midnight), timeout=600)
+    await connection.execute(_FLOORS[statement], datetime.fromisoformat(midnight), timeout=600)
     took = perf_counter() - begun
     await connection.close()
     return {"seconds": took}
@@ -131,8 +136,8 @@ async def answered_meanwhile(cases: int) -> tuple[float, float]:
     """Let *cases* contracts end at once under two real workers; p99 of other customers' answers, and the seconds."""
     day = system_clock().astimezone(ZoneInfo(ZONE)).date()
     midnight, since = first_moment(day, ZONE), system_clock() - timedelta(days=100)
-    contract = _contract(day - timedelta(days=365), day - timedelta(days=1))
-    text = _text(grown(midnight, since, contract, _notice(since)))
+    ending = contract(day - timedelta(days=365), day - timedelta(days=1))
+    text = text_of(grown(midnight, since, ending, _notice(since)))
     async with AsyncExitStack() as stack:
         prefix, dsn = await stack.enter_async_context(stage())
         homes = [stack.enter_context(TemporaryDirectory()) for _ in range(2)]
@@ -192,9 +197,9 @@ async def run(scale: float = 0.1) -> list[Row]:
 async def woken(target: str, cases: int, workers: int) -> tuple[float, float]:
     """Wake *cases* with *workers*; cases per second from the word "go" to the last commit, and the peak of memory."""
     async with database() as dsn:
-        midnight = await fill(dsn, cases)
-        _, answers = await timed(f"{__name__}:{target}", workers, dsn=dsn, midnight=midnight.isoformat())
-        await check(dsn, cases, midnight)
+        await fill(dsn, cases, *map(text_of, prepared()))
+        _, answers = await timed(f"{__name__}:{target}", workers, dsn=dsn, midnight=MIDNIGHT.isoformat())
+        await check(dsn, cases, MIDNIGHT)
     took = max(one.figures["seconds"] for one in answers)
     return cases / took, max(one.memory_mib for one in answers)
 
@@ -208,7 +213,7 @@ async def check(dsn: str, cases: int, midnight: datetime) -> None:
 
 async def woken_by_jobs(jobs: int) -> float:
     async with database() as dsn:
-        await fill(dsn, jobs)
+        await fill(dsn, jobs, *map(text_of, prepared()))
         answer = await alone("bench.procrastinate_peer:work", dsn=dsn, jobs=jobs)
     return jobs / float(answer.figures["seconds"])
 
@@ -216,9 +221,10 @@ async def woken_by_jobs(jobs: int) -> float:
 _FILL = """
 -- fill
 insert into cases (customer_id, key_hash, revision, wakes_at, state)
-select 'c' || n, hashint8(n) & 2147483647, 1, $3,
-       replace(case when n % 2 = 0 then $1::text else $2 end, 'CUSTOMER', 'c' || n)::jsonb
-  from generate_series(1::bigint, $4) as n
+select customer, hashint8(n) & 2147483647, 1, (state ->> 'wakes_at')::timestamptz, state
+  from generate_series(1::bigint, $3) as n, lateral (select $4::text || n) as named (customer),
+       lateral (select case when n % 2 = 0 then $1::text else $2 end) as kind (text),
+       lateral (select replace(text, 'CUSTOMER', customer)::jsonb) as made (state)
 """
 _STORM = """
 -- storm: of customers that nobody else asks about
@@ -241,3 +247,20 @@ select key_hash % 4, gen_random_uuid(), 'ContractTerminated', customer_id, 'Cont
            || '"terminated_at":"2026-10-31T23:00:00Z","time_zone":"Europe/Stockholm"}}', 'UTF8'), $1
   from woken
 """
+_FLOOR_OF_REMINDERS = """
+-- floor of reminders: as the machine writes it, but nobody decided it
+with woken as (
+    update cases set state = jsonb_set(state, '{contracts,0,told,ids}',
+                                       state #> '{contracts,0,told,ids}' || '"k:notice_deadline:2026-11-02:1"'),
+                     revision = revision + 1, wakes_at = '2026-11-03T00:00:00+01', stuck = null
+     where wakes_at <= $1 returning customer_id, key_hash)
+insert into outbox (lane, id, aggregatetype, aggregateid, type, payload, owed_at)
+select key_hash % 4, gen_random_uuid(), 'DeadlineApproaching', customer_id, 'DeadlineApproaching',
+       convert_to('{"specversion":"1.0","id":"00000000-0000-8000-8000-000000000000","source":"/offramp/notice",'
+           || '"type":"DeadlineApproaching","subject":"' || customer_id || '","time":"2026-11-01T00:00:00Z",'
+           || '"datacontenttype":"application/json","dataschema":"urn:offramp:DeadlineApproaching:v2","data":'
+           || '{"customer_id":"' || customer_id || '","announcement_id":"k:notice_deadline:2026-11-02:1",'
+           || '"deadline":"notice_deadline","due_at":"2026-11-02T23:00:00Z"}}', 'UTF8'), $1
+  from woken
+"""
+_FLOORS = {"storm": _FLOOR, "reminders": _FLOOR_OF_REMINDERS}

@@ -54,7 +54,7 @@ def _read(customer: str) -> tuple[CustomerDates, int]:
     except casebook.UnreadableDatabaseError as error:
         raise OperatorError(f"notice: its database {error}. Check OFFRAMP_NOTICE_DSN or OFFRAMP_POSTGRES.") from error
     state = None if found is None else found["state"]
-    dates = explain(Unknown() if state is None else msgspec.convert(state, States), policy)
+    dates = explain(Unknown() if state is None else msgspec.convert(state, States), policy, choose_clock()())
     if found is None or not dates.contracts:
         raise OperatorError(
             f"notice knows no contract of {customer}: check the id; `offramp case show {customer}` shows what waits."

@@ -155,7 +155,13 @@ def terminates_at(notice: Notice, reckoned: Dates, terms: Terms, since: datetime
     """
     over = max(first_moment_after(reckoned.last_day, terms.zone), since)
     would_end = notice.ground == "non_renewal" and not goes_on(terms)
-    return over if would_end else max(over, notice.heard_at)
+    return over if would_end else max(over, _heard_at(notice, reckoned, terms))
+
+
+def _heard_at(notice: Notice, reckoned: Dates, terms: Terms) -> datetime:
+    """Tell since when it was known that *notice* leads to this end: since a completion was heard of, if it is that."""
+    known = (one for one in notice.completions if counting_day(one.completed_at, terms.zone) == reckoned.completed)
+    return min((max(one.heard_at, notice.heard_at) for one in known), default=notice.heard_at)
 
 
 def _going(facts: Facts, now: datetime, policy: NoticePolicy) -> Running | Leaving:

@@ -17,10 +17,11 @@ from shared.events.platform import (
     CustomerInformed,
     NoticeReceived,
     NoticeWithdrawn,
+    SwitchCompleted,
     TransitionProlonged,
 )
 
-from . import prolonging, withdrawing
+from . import completing, prolonging, withdrawing
 from .announcements import announce, changes, informed, next_moment, told_by_answer
 from .calendar import Terms, period_at
 from .contract import at_end, facts_of, notices_of, overs_of, standing, still_unknown, with_over
@@ -128,6 +129,17 @@ def transition_prolonged(
     return Decided(_with(state, follows, now, policy), events)
 
 
+def switch_completed(state: Known, event: SwitchCompleted, now: datetime, policy: NoticePolicy) -> Decision[State]:
+    """Let a switch that has succeeded end the contract before its transition does (EU Data Act, art. 25(2)(c)(i))."""
+    known, answer = _find(state, event.contract_id), _answer(state, event.contract_id, event.notice_id)
+    if known is None or known.terms is None or answer is None or answer.reason in FLAWS:
+        return Premature("the notice is not known yet", now + policy.unknown_notice_wait)
+    follows, answers = completing.completed(known, known.terms, event, now, policy)
+    if follows is known and not answers:
+        return Ignored("known to be complete")
+    return _changed(state, follows, now, policy, answers)
+
+
 def contract_terminated(
     state: Known, event: ContractTerminated, now: datetime, policy: NoticePolicy
 ) -> Decision[State]:
@@ -158,6 +170,7 @@ REACTIONS: dict[type[Event], Reaction] = {
     NoticeReceived: notice_received,
     NoticeWithdrawn: notice_withdrawn,
     TransitionProlonged: transition_prolonged,
+    SwitchCompleted: switch_completed,
     ContractTerminated: contract_terminated,
     CustomerInformed: customer_informed,
 }
@@ -184,6 +197,8 @@ def overdue(state: Known, event: Event, policy: NoticePolicy) -> Decision[State]
         return Decided(state, (withdrawing.unheard(event),))
     if isinstance(event, TransitionProlonged):
         return Decided(state, (prolonging.unheard(event),))
+    if isinstance(event, SwitchCompleted):
+        return Decided(state, (completing.unheard(event),))
     return Ignored("nothing was waited for")
 
 
@@ -214,7 +229,7 @@ def _told_again(
     state: Known, known: ContractState, terms: Terms, event: NoticeReceived, now: datetime, policy: NoticePolicy
 ) -> Decision[State]:
     """Let the same notice by a second channel count from its earlier receipt; it has its answer already."""
-    sooner = None if flaw(terms, event, policy) else earlier_receipt(known, event, now)
+    sooner = None if flaw(terms, event, policy) else earlier_receipt(known, terms, event, now, policy)
     if sooner is None:
         return Ignored("the notice was answered already")
     notice, _ = judged(terms, sooner, policy)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 
 from msgspec.structs import replace
@@ -14,7 +14,7 @@ from shared.events.vocabulary import iso
 
 from .announcements import announce, next_moment
 from .calendar import Terms, counting_day, end_of, last_day_for_notice, period_at
-from .contract import ends_at, final_end, goes_on
+from .contract import ends_at, goes_on
 from .explained import ContractDates, CustomerDates, Explained, Inputs, Refused, Standing
 from .grounds.dates import Dates
 from .grounds.table import dates
@@ -31,27 +31,32 @@ _GROUNDS = {
     "on_premises": "to move on premises",
     "erasure": "to have everything erased",
 }
-_STANDINGS: dict[type[ContractState], Standing] = {Running: "running", Leaving: "leaving", Ended: "ended"}
 
 
-def explain(state: States, policy: NoticePolicy) -> CustomerDates:
-    """Explain each date of each contract in *state*, and each refusal."""
+def explain(state: States, policy: NoticePolicy, now: datetime) -> CustomerDates:
+    """Explain each date of each contract in *state*, and each refusal, as things stand *now*."""
     if isinstance(state, Unknown):
         return CustomerDates(None, policy.version, ())
-    contracts = tuple(_contract(state, known, policy) for known in state.contracts)
+    contracts = tuple(_contract(state, known, policy, now) for known in state.contracts)
     refused = tuple(_refused(state, policy))
     return CustomerDates(state.customer_id, policy.version, contracts, refused, _laws(contracts, policy))
 
 
-def _contract(state: Known, known: ContractState, policy: NoticePolicy) -> ContractDates:
+def _contract(state: Known, known: ContractState, policy: NoticePolicy, now: datetime) -> ContractDates:
     terms = known.terms
     found = {Running: _running, Leaving: _leaving, Ended: _ended}[type(known)](known, policy)  # type: ignore[operator]
-    explained = (*found, *_announcements(state.customer_id, known, policy))
+    explained = (*found, *_announcements(state.customer_id, known, policy, now))
     prolonged = isinstance(known, Running) and goes_on(known.terms)
     zone = known.ending.zone if isinstance(known, Ended) else known.terms.zone
     notice = None if isinstance(known, Running) else known.notice
     rules = notice.rules if notice is not None else terms.rules if terms is not None else None
-    return ContractDates(contract_id_of(known), _STANDINGS[type(known)], prolonged, zone, explained, rules)
+    return ContractDates(contract_id_of(known), _standing(known, now), prolonged, zone, explained, rules)
+
+
+def _standing(known: ContractState, now: datetime) -> Standing:
+    if isinstance(known, Ended):
+        return "ended" if known.ending.terminated_at <= now else "ending"
+    return "leaving" if isinstance(known, Leaving) else "running"
 
 
 def _refused(state: Known, policy: NoticePolicy) -> Iterator[Refused]:
@@ -67,9 +72,14 @@ def _laws(contracts: tuple[ContractDates, ...], policy: NoticePolicy) -> dict[st
     return {
         CLAUSES[law]: text
         for contract in contracts
-        for law, text in (policy.rules_of(contract.rules).laws.items() if contract.rules else ())
+        for law, text in (_texts(contract.rules, policy).items() if contract.rules else ())
         if any(one.rule == CLAUSES[law] for one in contract.dates) and law != "contract"
     }
+
+
+def _texts(rules: str, policy: NoticePolicy) -> Mapping[str, str]:
+    """Give the clauses' texts as *rules* have them; a clause that they didn't know yet as those in force do."""
+    return {**policy.in_force.laws, **policy.rules_of(rules).laws}
 
 
 def _running(known: Running, _: NoticePolicy) -> Iterator[Explained]:
@@ -90,6 +100,8 @@ def _leaving(known: Leaving, policy: NoticePolicy) -> Iterator[Explained]:
     for other in known.standby:
         yield _in_reserve(other, known.notice)
     late = "the notice or its contract was heard of"
+    if any(one.heard_at == known.terminates_at for one in known.notice.completions):
+        late = "that the switch was complete was heard of"
     yield from _end(known.terms.zone, known.last_day, known.terminates_at, late)
 
 
@@ -220,23 +232,22 @@ def _decided(ending: Ending, basis: str) -> Iterator[Explained]:
     )
 
 
-def _announcements(customer_id: str, known: ContractState, policy: NoticePolicy) -> Iterator[Explained]:
+def _announcements(customer_id: str, known: ContractState, policy: NoticePolicy, now: datetime) -> Iterator[Explained]:
     """Walk through the plan with the functions that carry it out, so that what is explained is what happens."""
-    if isinstance(known, Ended):
+    if _standing(known, now) == "ended":
         return
-    walked, end = replace(known, told=Told()), final_end(known) or ends_at(known)
+    walked = replace(known, told=Told())
+    end = known.ending.terminated_at if isinstance(known, Ended) else ends_at(known)
     moment = next_moment(walked, _LONG_AGO, policy)
     while moment is not None and (end is None or moment < end):
         follows, events = announce(customer_id, walked, moment, policy)
-        if isinstance(follows, Ended):
-            return
         walked = follows
         yield from (_announcement(one, moment, known) for one in events if isinstance(one, DeadlineApproaching))
         moment = next_moment(walked, moment, policy)
 
 
-def _announcement(event: DeadlineApproaching, moment: datetime, known: Running | Leaving) -> Explained:
-    zone = known.terms.zone
+def _announcement(event: DeadlineApproaching, moment: datetime, known: ContractState) -> Explained:
+    zone = known.ending.zone if isinstance(known, Ended) else known.terms.zone
     last = local_day(event.due_at - _INSTANT, zone)
     ahead, told = (last - local_day(moment, zone)).days, event.announcement_id in known.told.ids
     because = (

@@ -24,9 +24,19 @@ Name = Literal[
 ]
 # The clause of the policy or of the EU Data Act, or the contract where it is the contract that says so.
 Rule = Literal[
-    "P1", "P2", "P12", "contract", "art. 25(2)(a)", "art. 25(2)(c)", "art. 25(2)(d)", "art. 25(4)", "art. 25(5)"
+    "P1",
+    "P2",
+    "P12",
+    "contract",
+    "art. 25(2)(a)",
+    "art. 25(2)(c)",
+    "art. 25(2)(c)(i)",
+    "art. 25(2)(d)",
+    "art. 25(4)",
+    "art. 25(5)",
 ]
-Standing = Literal["running", "leaving", "ended"]
+# "ending": another service named a day that is still to come.
+Standing = Literal["running", "leaving", "ending", "ended"]
 Inputs = Mapping[str, str | int | None]
 
 

@@ -15,6 +15,9 @@ from .explained import ContractDates, CustomerDates, Explained
 _ENTRIES = UUID("5d2a4f6e-1f0b-4c3e-9a57-3f6f0c1b8e21")
 _PRODUCT = "-//Offramp//Contract dates//EN"
 
+# Why a deadline is pointless for a contract without a notice.
+_GONE = {"ended": "The contract is over.", "ending": "The contract ends before that."}
+
 _Kind: TypeAlias = Literal["notice_deadline", "period_end"]
 
 
@@ -50,7 +53,7 @@ def _notice_deadline(dates: CustomerDates, contract: ContractDates) -> Event | N
     reasons = [last.because, *([until.because] if until else [])]
     if last.applies:
         return _entry(dates, contract, "notice_deadline", STATUS.CONFIRMED, title, last, reasons)
-    gone = "Notice was given." if contract.find("notice") else "The contract is over."
+    gone = "Notice was given." if contract.find("notice") else _GONE[contract.standing]
     return _entry(dates, contract, "notice_deadline", STATUS.CANCELLED, f"Cancelled: {title}", last, [gone, *reasons])
 
 

@@ -11,7 +11,7 @@ from shared.events.notice import NoticeAccepted, NoticeRejected
 from shared.events.platform import NoticeReceived
 
 from .calendar import Terms
-from .contract import facts_of, final_end, notices_of, over_until, standing
+from .contract import facts_of, final_end, notices_of, over_until, standing, terminates_at
 from .grounds.dates import Dates
 from .grounds.table import dates
 from .policy import NoticePolicy
@@ -50,13 +50,22 @@ def with_notice(
     return standing(facts_of(known, terms, known.since or now, (*others, notice)), now, policy)
 
 
-def earlier_receipt(known: ContractState, event: NoticeReceived, now: datetime) -> Notice | None:
-    """Give the notice that *event* tells again with an earlier receipt than was known; None if it does nothing new."""
+def earlier_receipt(
+    known: ContractState, terms: Terms, event: NoticeReceived, now: datetime, policy: NoticePolicy
+) -> Notice | None:
+    """Give the notice that *event* tells again with an earlier receipt than was known; None if it does nothing new.
+
+    Where it would have ended the contract before now, it does so now: nobody knew of it. What was over is left.
+    """
     told = next((one for one in notices_of(known) if one.notice_id == event.notice_id), None)
     received_at = min(event.received_at, now)
     if told is None or received_at >= told.received_at:
         return None
-    return replace(told, received_at=received_at, ground=event.ground)
+    sooner, since = replace(told, received_at=received_at, ground=event.ground), known.since or now
+    before, after = (terminates_at(one, dates(terms, one, policy), terms, since) for one in (told, sooner))
+    if after >= now:
+        return sooner
+    return None if before < now else replace(sooner, heard_at=now)
 
 
 def objection(

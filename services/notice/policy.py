@@ -35,6 +35,9 @@ class NoticePolicy(PolicyPart):
         known = info.data.get("rule_sets", {rules: None})
         if rules not in known:
             raise ValueError(f"there is no rule set {rules}, only {', '.join(known) or 'none at all'}")
+        lacking = known[rules].lacking() if rules in info.data.get("rule_sets", ()) else ()
+        if lacking:
+            raise ValueError(f"rule set {rules} lacks {', '.join(lacking)}")
         return rules
 
     @cached_property

@@ -15,10 +15,10 @@ from .announcements import told_by_answer
 from .calendar import Terms, counting_day
 from .contract import final_end, notices_of
 from .grounds.switching import Refusal, Weighed, clock_of, counting, last_day_by_provider, weighed
-from .grounds.table import WITH_TRANSITION
+from .grounds.table import WITH_TRANSITION, completed_on
 from .judging import with_notice
 from .policy import NoticePolicy
-from .states import ContractState, Ended, Prolongation
+from .states import ContractState, Ended, Prolongation, Running
 
 Reason: TypeAlias = Literal["unknown_notice", "no_transition"] | Refusal
 # Of those that don't count. Each side may once, so there is little that any of them could change.
@@ -38,8 +38,12 @@ def prolonged(
     one = Prolongation(event.prolongation_id, event.by.kind, event.until, made_on)
     clock, received = clock_of(policy.rules_of(notice.rules)), counting_day(notice.received_at, terms.zone)
     found = weighed(terms, received, (*notice.prolongations, one), clock)
-    follows = with_notice(known, terms, replace(notice, prolongations=_kept(found)), now, policy)
-    if isinstance(follows, Ended) and follows.ending.terminated_at <= now:
+    prolonged = replace(notice, prolongations=_kept(found))
+    follows = with_notice(known, terms, prolonged, now, policy)
+    if isinstance(follows, Running):
+        return follows, (_refused(event, "no_transition"),)
+    over = isinstance(follows, Ended) and follows.ending.terminated_at <= now
+    if over or completed_on(terms, prolonged, policy) is not None:
         return follows, (_refused(event, "too_late"),)
     reason = next(each.refusal for each in found if each.prolongation is one)
     if reason is not None:

@@ -21,6 +21,7 @@ CLAUSES: Mapping[str, Rule] = {
     "p2": "P2",
     "art_25_2_a": "art. 25(2)(a)",
     "art_25_2_c": "art. 25(2)(c)",
+    "art_25_2_c_i": "art. 25(2)(c)(i)",
     "art_25_2_d": "art. 25(2)(d)",
     "art_25_4": "art. 25(4)",
     "art_25_5": "art. 25(5)",
@@ -38,6 +39,9 @@ def reckoned(step: Step, terms: Terms, rules: RuleSet, *, applies: bool) -> Expl
     because = f"{counted(step.count, unit)} {way} {day(step.start)}: {day(step.result)}{left_out}"
     if step.rule in _PROLONGED_BY:
         because = f"{_PROLONGED_BY[step.rule]} prolonged it from {day(step.start)} to {day(step.result)}"
+    if step.rule == "art_25_2_c_i":
+        early = f"{counted(step.count, 'day')} before the transition's last day, {day(step.start)}"
+        because = f"the switch was reported complete on {day(step.result)}, {early}: the contract ends with that day"
     return Explained(step.figure, step.result, CLAUSES[step.rule], because, _inputs(step, terms), applies)
 
 

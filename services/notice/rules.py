@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Self, get_args
+from typing import Annotated, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from shared.events.notice import NoticeRejected, ProlongationRejected, WithdrawalRejected
+from shared.events.notice import CompletionRejected, NoticeRejected, ProlongationRejected, WithdrawalRejected
 from shared.events.vocabulary import Code, Country, Language
 from shared.policy import Ahead, PolicyError
 
@@ -40,7 +40,7 @@ class AnnounceBefore(_Data):
 
 
 class RuleSet(_Data):
-    """One version of the rules; every text that a reckoning or a refusal refers to is there."""
+    """One version of the rules. Of one in force, no text is lacking; an older one has those that it needed then."""
 
     country: Country
     holidays: dict[Country, tuple[Code, ...]]
@@ -50,15 +50,13 @@ class RuleSet(_Data):
     laws: dict[Code, Sentence]
     sentences: dict[Language, dict[Code, Sentence]]
 
-    @model_validator(mode="after")
-    def _complete(self) -> Self:
+    def lacking(self) -> list[str]:
+        """Name each text that a reckoning or a refusal may refer to and that isn't there, by its path."""
         lacking = [f"laws.{law}" for law in _LAWS if law not in self.laws]
         for language in (FALLBACK, *self.sentences):
             said = self.sentences.get(language, {})
             lacking += [f"sentences.{language}.{reason}" for reason in REASONS if reason not in said]
-        if lacking:
-            raise ValueError(f"lacks {', '.join(lacking)}")
-        return self
+        return lacking
 
     def categories(self, country: str) -> tuple[str, ...]:
         """Tell which of a country's holidays aren't working days."""
@@ -89,8 +87,7 @@ def _reasons(model: type[BaseModel]) -> tuple[str, ...]:
     return get_args(model.model_fields["reason"].annotation)
 
 
-REASONS: tuple[str, ...] = tuple(
-    dict.fromkeys((*_reasons(NoticeRejected), *_reasons(WithdrawalRejected), *_reasons(ProlongationRejected)))
-)
+_REFUSALS = (NoticeRejected, WithdrawalRejected, ProlongationRejected, CompletionRejected)
+REASONS: tuple[str, ...] = tuple(dict.fromkeys(reason for one in _REFUSALS for reason in _reasons(one)))
 # The clauses that the steps of a reckoning name.
-_LAWS = ("contract", "p1", "p2", "art_25_2_a", "art_25_2_c", "art_25_2_d", "art_25_4", "art_25_5")
+_LAWS = ("contract", "p1", "p2", "art_25_2_a", "art_25_2_c", "art_25_2_c_i", "art_25_2_d", "art_25_4", "art_25_5")

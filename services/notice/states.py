@@ -24,6 +24,13 @@ class Prolongation(Struct, frozen=True):
     made_on: date
 
 
+class Completion(Struct, frozen=True):
+    """That the switch had succeeded at *completed_at*, as was heard at *heard_at*."""
+
+    completed_at: datetime
+    heard_at: datetime
+
+
 class Notice(Struct, frozen=True, omit_defaults=True):
     """A notice that has no fault in itself, judged by the rule set *rules* when it was read, at *heard_at*.
 
@@ -37,6 +44,7 @@ class Notice(Struct, frozen=True, omit_defaults=True):
     ground: Ground = "non_renewal"
     in_time: bool = False
     prolongations: tuple[Prolongation, ...] = ()
+    completions: tuple[Completion, ...] = ()
 
 
 class Promise(Struct, frozen=True, omit_defaults=True):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from .event import Event, Instruction
 from .exporter import ExportDeleted, ExportFailed, ExportReady, ExportRefused
 from .notice import (
+    CompletionAccepted,
+    CompletionRejected,
     ContractTerminated,
     DeadlineApproaching,
     NoticeAccepted,
@@ -27,6 +29,7 @@ from .platform import (
     LegalHoldReleased,
     NoticeReceived,
     NoticeWithdrawn,
+    SwitchCompleted,
     TransferAgreed,
     TransitionProlonged,
     WindowChanged,
@@ -46,12 +49,12 @@ from .retention import (
 # fmt: off
 EVENTS: dict[str, type[Event]] = {event.type(): event for event in (
     # from other platform services and support tooling
-    ContractRegistered, NoticeReceived, NoticeWithdrawn, TransitionProlonged, ExportRequested, ExportConfirmed,
-    TransferAgreed, WindowChanged, EarlyDeletionRequested, LegalHoldPlaced, LegalHoldReleased, DeletionApproved,
-    DeletionAcknowledged, CustomerInformed,
+    ContractRegistered, NoticeReceived, NoticeWithdrawn, TransitionProlonged, SwitchCompleted, ExportRequested,
+    ExportConfirmed, TransferAgreed, WindowChanged, EarlyDeletionRequested, LegalHoldPlaced, LegalHoldReleased,
+    DeletionApproved, DeletionAcknowledged, CustomerInformed,
     # notice
     NoticeAccepted, NoticeRejected, WithdrawalAccepted, WithdrawalRejected, ProlongationAccepted, ProlongationRejected,
-    ContractTerminated, DeadlineApproaching,
+    CompletionAccepted, CompletionRejected, ContractTerminated, DeadlineApproaching,
     # exporter
     ExportReady, ExportRefused, ExportFailed, ExportDeleted,
     # retention

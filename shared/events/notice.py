@@ -124,6 +124,30 @@ class ProlongationRejected(Event):
     at_most: Day | None = None
 
 
+class CompletionAccepted(Event):
+    """The switch is complete: service goes on to the end of *ends_on*, the day of its completion, and no further."""
+
+    owner: ClassVar[str] = "notice"
+
+    contract_id: ContractId
+    notice_id: Ref
+    completed_at: Moment
+    ends_on: Day
+    terminates_at: Moment
+
+
+class CompletionRejected(Event):
+    """The contract doesn't end by this report, for *reason*; *possible_from*: the first day of the transition."""
+
+    owner: ClassVar[str] = "notice"
+
+    contract_id: ContractId
+    notice_id: Ref
+    completed_at: Moment
+    reason: Literal["unknown_notice", "no_switch", "not_confirmed", "too_early", "contract_ended"]
+    possible_from: Day | None = None
+
+
 Basis: TypeAlias = Literal["notice", "switch", "on_premises", "erasure", "expiry", "breach", "bankruptcy", "other"]
 
 

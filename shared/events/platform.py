@@ -173,6 +173,18 @@ class TransitionProlonged(Event):
     prolonged_at: Moment
 
 
+class SwitchCompleted(Event):
+    """The switch that *notice_id* asked for has succeeded, which ends the contract (EU Data Act, art. 25(2)(c)(i)).
+
+    *confirmed_by*: an opaque reference to whoever said so for the customer; only one who may give notice can.
+    """
+
+    contract_id: ContractId
+    notice_id: Ref
+    completed_at: Moment
+    confirmed_by: Ref
+
+
 class ExportRequested(Event):
     """The customer asks for its data (P3); asked again under another *request_id*, it is served again.
 

@@ -21,6 +21,7 @@ from shared.events.platform import (
     NoticeReceived,
     NoticeWithdrawn,
     OpenEnded,
+    SwitchCompleted,
     TransitionProlonged,
     UntilFurtherNotice,
     Vouched,
@@ -85,6 +86,12 @@ def prolongation(by: str, until: date, prolonged_at: datetime, name: str = "p1")
         until=until,
         prolonged_at=prolonged_at,
     )
+
+
+def completion(completed_at: str, confirmed_by: str = "contact:1", **changes: Any) -> SwitchCompleted:
+    """Report that the switch after the notice n1 has succeeded."""
+    values: dict[str, Any] = {"customer_id": "acme", "contract_id": "c1", "notice_id": "n1"}
+    return SwitchCompleted(**{**values, **changes}, completed_at=at(completed_at), confirmed_by=confirmed_by)
 
 
 def withdrawal(withdrawn_at: str, notice_id: str = "n1") -> NoticeWithdrawn:

@@ -15,9 +15,9 @@ import pytest
 
 from services.notice.explain import explain
 from shared.events.notice import ContractTerminated, NoticeAccepted, NoticeRejected, Step
-from shared.events.platform import CalendarDays, TransitionProlonged, WorkingDays
+from shared.events.platform import CalendarDays, SwitchCompleted, TransitionProlonged, WorkingDays
 from tests.casework import Casework, at
-from tests.notice.language import POLICY, casework, contract, notice, prolongation
+from tests.notice.language import POLICY, casework, completion, contract, notice, prolongation
 
 Row = dict[str, str]
 INSTANT = timedelta(microseconds=1)
@@ -65,6 +65,12 @@ def prolongations(row: Row) -> Iterator[TransitionProlonged]:
         yield prolongation(by, date.fromisoformat(until), moment, f"p{number}")
 
 
+def completions(row: Row) -> Iterator[SwitchCompleted]:
+    if row["completed"]:
+        moment = datetime.fromisoformat(row["completed"]).replace(tzinfo=ZoneInfo(row["zone"])).astimezone(UTC)
+        yield completion("2026-01-01T00:00").model_copy(update={"completed_at": moment})
+
+
 def noticed(row: Row, known_at: datetime) -> Casework:
     """Give a case that knew its contract at *known_at* and heard the row's notice, and what followed, in its time."""
     work = casework(known_at)
@@ -75,6 +81,9 @@ def noticed(row: Row, known_at: datetime) -> Casework:
     for prolonged in prolongations(row):
         work.until(prolonged.prolonged_at)
         work.tell(prolonged)
+    for completed in completions(row):
+        work.until(completed.completed_at)
+        work.tell(completed)
     return work
 
 
@@ -112,7 +121,7 @@ def test_a_row_is_answered_as_the_table_says(row: Row) -> None:
         accepted = work.one(NoticeAccepted)
         assert all(adds_up(step) for step in accepted.because)
         assert str(accepted.last_day_for_notice) == row["last_day_for_notice"]
-        if not row["prolonged"]:
+        if not row["prolonged"] and not row["completed"]:
             assert str(accepted.period_end) == row["ends_on"]
             assert accepted.terminates_at == datetime.fromisoformat(row["over_at_utc"])
             assert str(accepted.because[-1].result) in (row["ends_on"], row["last_day_for_notice"])
@@ -150,7 +159,7 @@ def test_it_does_not_matter_when_the_contract_was_heard_of(row: Row) -> None:
 def test_a_row_is_explained_as_the_table_says(row: Row) -> None:
     """The explanation of a contract under notice tells the table's dates, and of another its deadline."""
     work = noticed(row, at(row["period_start"], row["zone"]) - timedelta(days=60))
-    (explained,) = explain(work.state, POLICY).contracts
+    (explained,) = explain(work.state, POLICY, work.now).contracts
     # Of a late notice the period that was missed comes before the one it stands for.
     told = {one.name: one.value for one in reversed(explained.dates)}
 

@@ -25,7 +25,7 @@ from shared.events.platform import OpenEnded, WorkingDays
 from shared.postgres import PostgresProcess
 from shared.settlement import Arrival
 from tests.casework import Casework, at
-from tests.notice.language import POLICY, breach, casework, contract, notice, prolongation, withdrawal
+from tests.notice.language import POLICY, START, breach, casework, contract, notice, prolongation, withdrawal
 from tests.notice.test_notice_properties import FIRST, histories
 
 YEAR = {"period_start": date(2026, 7, 1), "period_end": date(2027, 6, 30)}
@@ -33,7 +33,7 @@ YEAR = {"period_start": date(2026, 7, 1), "period_end": date(2027, 6, 30)}
 
 def dates(work: Casework) -> ContractDates:
     """Explain the only contract of a case."""
-    (only,) = explain(work.state, POLICY).contracts
+    (only,) = explain(work.state, POLICY, work.now).contracts
     return only
 
 
@@ -184,6 +184,22 @@ def test_ended_by_another_service() -> None:
     assert not found(work, "last_day_for_notice").applies
 
 
+def test_an_end_by_another_service_that_is_still_to_come() -> None:
+    """Until the day that another service named a contract isn't ended but ending, and its announcements are told."""
+    work = casework()
+    work.tell(contract(months=12), breach("2026-08-01T00:00", date(2026, 7, 31)))
+    plan = [(one.inputs["announcement_id"], one.value) for one in dates(work).dates if one.name == "announcement"]
+    assert dates(work).standing == "ending"
+    assert found(work, "terminates_at").value == at("2026-08-01T00:00")
+    assert len(plan) == 4
+
+    work.until(at("2026-08-01T00:00"))
+
+    assert dates(work).standing == "ended"
+    made = [(one.announcement_id, at_) for at_, one in work.published if isinstance(one, DeadlineApproaching)]
+    assert made == [(name, max(value, START)) for name, value in plan]
+
+
 def test_ended_by_another_service_with_its_period() -> None:
     """An end at the very end of a period is explained by that period, and not by the next."""
     work = casework(at("2026-12-31T23:00"))
@@ -240,7 +256,7 @@ def test_announcements_are_those_that_are_made() -> None:
 
 def test_nothing_is_known() -> None:
     """A customer never heard of has no dates."""
-    assert explain(Unknown(), POLICY) == CustomerDates(None, POLICY.version, ())
+    assert explain(Unknown(), POLICY, START) == CustomerDates(None, POLICY.version, ())
 
 
 def test_an_end_with_the_deadline() -> None:
@@ -266,7 +282,7 @@ def test_every_prefix_can_be_explained(history: list[tuple[Event, int]]) -> None
     for event, hours in history:
         work.until(work.now + timedelta(hours=hours))
         work.tell(event)
-        explained = {one.contract_id: one for one in explain(work.state, POLICY).contracts}
+        explained = {one.contract_id: one for one in explain(work.state, POLICY, work.now).contracts}
         for known in getattr(work.state, "contracts", ()):
             assert _agrees(known, explained)
 
@@ -404,7 +420,7 @@ def test_refused_notices_are_listed(language: str) -> None:
     work = casework(at("2026-12-10T00:00"))
     work.tell(contract(months=12, language=language))
     work.tell(notice("2026-12-03T12:00"), notice(notice_id="n2", channel="phone"), notice("2026-12-04T12:00", "n3"))
-    refused = explain(work.state, POLICY).refused
+    refused = explain(work.state, POLICY, work.now).refused
 
     assert [(one.notice_id, one.reason) for one in refused] == [
         ("n1", "late"), ("n2", "not_in_writing"), ("n3", "already_given"),

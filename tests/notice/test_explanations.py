@@ -16,7 +16,7 @@ from services.notice.explain import explain
 from shared.events.notice import DeadlineApproaching
 from shared.events.platform import Appointed, CustomerInformed, WorkingDays
 from tests.casework import Casework, at
-from tests.notice.language import POLICY, breach, casework, contract, notice, prolongation, withdrawal
+from tests.notice.language import POLICY, breach, casework, completion, contract, notice, prolongation, withdrawal
 
 BOOK = Path(__file__).parent / "explanations.txt"
 
@@ -99,6 +99,16 @@ def switched() -> Casework:
     return work
 
 
+def completed() -> Casework:
+    """A switch that had succeeded before its transition was over, of which was heard two days later; and another."""
+    work = casework(at("2026-06-08T12:00"))
+    work.tell(contract(months=12), notice("2026-06-08T12:00", ground="switch"))
+    work.tell(contract(contract_id="c2", months=12), notice("2026-06-08T12:00", contract_id="c2", ground="switch"))
+    work.until(at("2026-07-20T15:00"))
+    work.tell(completion("2026-07-18T11:00"), completion("2026-07-20T14:00", contract_id="c2"))
+    return work
+
+
 def erased() -> Casework:
     """Erasure alone, of a contract with a longer notice than the law allows, and moved on premises by another."""
     work = casework(at("2026-12-31T12:00"))
@@ -158,13 +168,14 @@ def taken_back() -> Casework:
 
 SITUATIONS: tuple[Callable[[], Casework], ...] = (
     renewed, not_renewed, late, late_by_a_day, read_late, open_ended, open_afterwards, open_by_now, switched,
-    overtaken, moved_away, erased, broken, expired, taken_back,
+    overtaken, completed, moved_away, erased, broken, expired, taken_back,
 )  # fmt: skip
 
 
 def told(situation: Callable[[], Casework]) -> str:
     """Write what the command prints, with the inputs of each date beneath it."""
-    dates = explain(situation().state, POLICY.model_copy(update={"version": "2026-11"}))
+    work = situation()
+    dates = explain(work.state, POLICY.model_copy(update={"version": "2026-12"}), work.now)
     machine = msgspec.to_builtins(dates)
     lines = [f"# {situation.__doc__}", *_lines(dates), "", "inputs"]
     for one in machine["contracts"]:

@@ -19,7 +19,7 @@ Entry = dict[str, str]
 
 def written(work: Casework) -> bytes:
     """Write the feed as the command does: the case's revision grows with every decision."""
-    return feed(explain(work.state, POLICY), work.case.revision, work.now)
+    return feed(explain(work.state, POLICY, work.now), work.case.revision, work.now)
 
 
 def entries(calendar: bytes) -> list[Any]:
@@ -253,12 +253,18 @@ def test_a_switch_cancels_the_deadline() -> None:
 
 
 def test_why_a_deadline_is_cancelled() -> None:
-    """The entry says whether notice was given or the contract is over."""
-    given, over = casework(at("2026-06-08T12:00")), casework(at("2026-06-08T12:00"))
+    """The entry says whether notice was given or the contract is over, or will be before that day."""
+    given, over, ending = (casework(at("2026-06-08T12:00")) for _ in range(3))
     given.tell(contract(months=12), notice("2026-06-08T12:00", ground="switch"))
     over.tell(contract(months=12), breach("2026-06-08T12:00", date(2026, 6, 8)))
 
-    for work, why in ((given, "Notice was given."), (over, "The contract is over.")):
+    ending.tell(contract(months=12), breach("2026-07-01T00:00", date(2026, 6, 30)))
+
+    for work, why in (
+        (given, "Notice was given."),
+        (over, "The contract is over."),
+        (ending, "The contract ends before that."),
+    ):
         (cancelled,) = [one for one in entries(written(work)) if str(one["STATUS"]) == "CANCELLED"]
         assert str(cancelled["DESCRIPTION"]).splitlines()[0] == why
 

@@ -117,6 +117,29 @@ def test_one_notice_by_two_channels(*, earlier_first: bool) -> None:
     assert work.one(ContractTerminated).period_end == date(2026, 12, 31)
 
 
+def test_an_earlier_receipt_that_is_heard_of_after_the_period() -> None:
+    """A letter that was in time, and was read when the contract had gone on, ends it then and not in the past."""
+    work = casework(at("2026-12-10T12:00"))
+    work.tell(contract(months=12), notice("2026-12-10T12:00"))
+    work.until(at("2027-01-15T12:00"))
+    work.tell(notice("2026-11-30T12:00", channel="letter"))
+    work.until(work.now)
+
+    assert work.one(ContractTerminated).terminated_at == at("2027-01-15T12:00")
+
+
+@pytest.mark.parametrize("received_at", ["2026-11-20T12:00", "2026-10-20T12:00"])
+def test_an_earlier_receipt_that_is_heard_of_after_an_outage(received_at: str) -> None:
+    """A letter that is read when the end that was known has come puts it off no more than it lays it into the past."""
+    work = casework(at("2026-11-28T12:00"))
+    work.tell(contract(period_end=date(2026, 11, 30), months=1), notice("2026-11-28T12:00"))
+    work.now = at("2027-01-15T12:00")
+    work.tell(notice(received_at, channel="letter"))
+    work.until(work.now)
+
+    assert work.one(ContractTerminated).terminated_at == at("2026-12-31T00:00")
+
+
 def test_a_call_and_then_a_letter() -> None:
     """A notice that was refused for its form counts when it comes in a good one."""
     work = casework(at("2026-10-10T00:00"))

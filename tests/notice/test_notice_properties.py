@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -30,6 +31,7 @@ from shared.events.platform import (
     NoticeReceived,
     NoticeWithdrawn,
     OpenEnded,
+    SwitchCompleted,
     TransitionProlonged,
     UntilFurtherNotice,
     Vouched,
@@ -113,6 +115,14 @@ prolongations = st.builds(
 withdrawals = st.builds(
     NoticeWithdrawn, customer_id=st.just("acme"), contract_id=contract_ids, notice_id=ids, withdrawn_at=moments
 )
+completions = st.builds(
+    SwitchCompleted,
+    customer_id=st.just("acme"),
+    contract_id=contract_ids,
+    notice_id=ids,
+    completed_at=moments,
+    confirmed_by=st.just("contact:1"),
+)
 endings = st.builds(
     ContractTerminated,
     customer_id=st.just("acme"),
@@ -123,8 +133,36 @@ endings = st.builds(
     time_zone=st.just("Europe/Stockholm"),
 )
 histories = st.lists(
-    st.tuples(st.one_of(contracts, notices, withdrawals, prolongations, endings), st.integers(0, 24 * 90)), max_size=14
+    st.tuples(st.one_of(contracts, notices, withdrawals, prolongations, completions, endings), st.integers(0, 24 * 90)),
+    max_size=14,
 )
+
+
+STOCKHOLM = ZoneInfo("Europe/Stockholm")
+
+
+@st.composite
+def switches(draw: st.DrawFn) -> list[tuple[Event, int]]:
+    """Draw a contract that is left by a switch, and reports of its completion among all else but ends by others."""
+    contract = contracts.map(
+        lambda one: one.model_copy(
+            update={
+                "contract_id": "c1", "revision": 1, "time_zone": "Europe/Stockholm", "period_end": date(2029, 12, 31),
+                "renewal": AutomaticRenewal(months=12), "notice": CalendarDays(days=30),
+            }
+        )
+    )  # fmt: skip
+    given = notices.map(
+        lambda one: one.model_copy(
+            update={"contract_id": "c1", "notice_id": "n2", "channel": "email", "ground": "switch"}
+        )
+    )
+    told = st.one_of(completions, completions, prolongations).map(
+        lambda one: one.model_copy(update={"contract_id": "c1", "notice_id": "n2"})
+    )
+    apart = st.integers(0, 24 * 30)
+    later = draw(st.lists(st.tuples(told, apart), max_size=6))
+    return [(draw(contract), 0), (draw(given), draw(apart)), *later]
 
 
 def live(history: list[tuple[Event, int]]) -> Casework:
@@ -144,6 +182,30 @@ def test_never_before_the_end(history: list[tuple[Event, int]]) -> None:
         if isinstance(event, ContractTerminated):
             assert event.terminated_at >= first_moment_after(event.period_end, event.time_zone)
             assert moment >= event.terminated_at
+
+
+@given(switches())
+def test_no_transition_ends_early_unless_it_was_complete(history: list[tuple[Event, int]]) -> None:
+    """A switch ends with its notice, the whole transition and what prolongs it, or with a day on which it was complete.
+
+    That day lies after the notice, and the contract isn't over before it is, nor before it was reported (P2).
+    """
+    work, heard_at = live(history), FIRST + timedelta(days=30)
+    given_notice = next(event for event, _ in history if isinstance(event, NoticeReceived))
+    reports: list[tuple[date, datetime]] = []
+    for event, hours in history:
+        if isinstance(event, SwitchCompleted):
+            reports.append((min(event.completed_at, heard_at).astimezone(STOCKHOLM).date(), heard_at))
+        heard_at += timedelta(hours=hours)
+    received = min(given_notice.received_at, FIRST + timedelta(days=30)).astimezone(STOCKHOLM).date()
+
+    for over in work.all(ContractTerminated):
+        notice_ends = received + timedelta(days=30)
+        early = [at for day, at in reports if day == over.period_end]
+        assert over.period_end > notice_ends
+        assert early or over.period_end >= notice_ends + timedelta(days=30)
+        if over.period_end < notice_ends + timedelta(days=30):
+            assert over.terminated_at >= min(early)
 
 
 @given(histories)
@@ -225,7 +287,7 @@ def shuffled(draw: st.DrawFn) -> tuple[list[Event], list[Event]]:
     """
     same = contracts_under(renewal=st.just(draw(renewals)), notice=st.just(draw(rules)))
     registered = draw(st.lists(same, min_size=1, max_size=4, unique_by=lambda one: (one.contract_id, one.revision)))
-    others = st.one_of(notices, withdrawals, prolongations, endings)
+    others = st.one_of(notices, withdrawals, prolongations, completions, endings)
     said = [one for one in draw(st.lists(others, max_size=8, unique_by=_identity)) if _is_past(one)]
     events = [*registered, *said]
     assume(all(_alike(one, registered) for one in events if isinstance(one, NoticeReceived)))
@@ -234,12 +296,12 @@ def shuffled(draw: st.DrawFn) -> tuple[list[Event], list[Event]]:
 
 def _is_past(event: Event) -> bool:
     """Tell whether it was said before it is read; only an end that somebody decided on may be still to come."""
-    said_at = (getattr(event, name, FIRST) for name in ("received_at", "withdrawn_at", "prolonged_at"))
+    said_at = (getattr(event, name, FIRST) for name in ("received_at", "withdrawn_at", "prolonged_at", "completed_at"))
     return max(said_at) < READ_AT
 
 
 def _identity(event: Event) -> tuple[object, ...]:
-    names = ("contract_id", "notice_id", "prolongation_id", "channel", "withdrawn_at", "terminated_at")
+    names = ("contract_id", "notice_id", "prolongation_id", "channel", "withdrawn_at", "completed_at", "terminated_at")
     return (event.type(), *(getattr(event, name, None) for name in names))
 
 

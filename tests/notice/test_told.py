@@ -179,7 +179,7 @@ def test_evidence_is_explained() -> None:
     work = under_notice()
     work.until(at("2026-12-26T00:00"))
     work.tell(informed(told(work)[0][0], "bounced"))
-    (one,) = explain(work.state, POLICY).contracts
+    (one,) = explain(work.state, POLICY, work.now).contracts
 
     assert any("told, and bounced on 2026-11-01T07:00:00Z by email" in date_.because for date_ in one.dates)
 

@@ -17,6 +17,7 @@ from shared.events.platform import (
     CustomerInformed,
     NoticeReceived,
     NoticeWithdrawn,
+    SwitchCompleted,
     TransitionProlonged,
 )
 from tests.casework import Casework
@@ -118,6 +119,7 @@ def test_what_the_service_reads() -> None:
         NoticeReceived,
         NoticeWithdrawn,
         TransitionProlonged,
+        SwitchCompleted,
         ContractTerminated,
         CustomerInformed,
     }

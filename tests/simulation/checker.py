@@ -16,6 +16,8 @@ from shared.events.envelope import Record, Unreadable, read
 from shared.events.event import Event
 from shared.events.exporter import ExportFailed, ExportReady, ExportRefused
 from shared.events.notice import (
+    CompletionAccepted,
+    CompletionRejected,
     ContractTerminated,
     DeadlineApproaching,
     NoticeAccepted,
@@ -33,6 +35,7 @@ from shared.events.platform import (
     LegalHoldPlaced,
     LegalHoldReleased,
     NoticeReceived,
+    SwitchCompleted,
     TransitionProlonged,
 )
 from shared.events.retention import AccountClosed, DeletionRequested
@@ -46,6 +49,8 @@ if TYPE_CHECKING:
 
 _SKEW = timedelta(minutes=1)
 WINDOW_DAYS = 90
+# Of a switch: the notice of every contract here, and with the transition after it.
+_NOTICE, _SWITCHING = 30, 60
 
 
 class ViolationError(AssertionError):
@@ -176,6 +181,7 @@ class Checker:
                     f"{event.customer_id}: terminated before its period's end",
                 )
                 self.must(at <= now + _SKEW, f"{event.customer_id}: terminated in the future")
+                self._whole_transition(event)
                 self._evidence(event)
             case DeadlineApproaching():
                 self._announced(event)
@@ -183,10 +189,24 @@ class Checker:
                 self._answered(f"withdrawal of {asked}")
             case ProlongationAccepted(prolongation_id=asked) | ProlongationRejected(prolongation_id=asked):
                 self._answered(asked)
+            case CompletionAccepted(notice_id=asked) | CompletionRejected(notice_id=asked):
+                self._answered(f"completion of {asked}")
             case DeletionRequested():
                 self._command(event, database)
             case AccountClosed():
                 self._closing(event)
+
+    def _whole_transition(self, event: ContractTerminated) -> None:
+        """Whoever switches has notice and transition, sixty days, unless it was reported complete then."""
+        if event.basis not in ("switch", "on_premises"):
+            return
+        zone, who = ZoneInfo(event.time_zone), event.customer_id
+        heard = [one.event for one in self.published[NoticeReceived].values() if one.event.customer_id == who]
+        told = [one.event for one in self.published[SwitchCompleted].values() if one.event.customer_id == who]
+        begun = min(one.received_at.astimezone(zone).date() for one in heard)  # type: ignore[attr-defined]
+        done = {one.completed_at.astimezone(zone).date() for one in told}  # type: ignore[attr-defined]
+        lasted = (event.period_end - begun).days
+        self.must(lasted >= _SWITCHING or (event.period_end in done and lasted > _NOTICE), f"{who}: {lasted} days")
 
     def _answered(self, asked: str) -> None:
         self.answers[asked] += 1
@@ -339,6 +359,9 @@ class Checker:
             for fact in self.published[kind].values():
                 asked = getattr(fact.event, name)
                 ensure(self.answers[asked] == 1, f"{asked}: {self.answers[asked]} answers")
+        for fact in self.published[SwitchCompleted].values():
+            asked = f"completion of {fact.event.notice_id}"  # type: ignore[attr-defined]
+            ensure(self.answers[asked] == 1, f"{asked}: {self.answers[asked]} answers")
 
     def _counted(self) -> None:
         expected = Counter(

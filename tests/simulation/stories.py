@@ -26,6 +26,7 @@ from shared.events.platform import (
     NoticeWithdrawn,
     OfTables,
     OpenEnded,
+    SwitchCompleted,
     TransitionProlonged,
     UntilFurtherNotice,
     Vouched,
@@ -70,17 +71,19 @@ def _contract(
     start: float = -300,
     renewal: AutomaticRenewal | UntilFurtherNotice | OpenEnded | None = None,
     heard: float | None = None,
+    name: str = "main",
+    zone: str | None = None,
 ) -> None:
     first = rng.uniform(0, 1) if revision == 1 else start
     story.at(
         first if heard is None else heard,
         ContractRegistered(
             customer_id=story.customer_id,
-            contract_id=f"{story.customer_id}-main",
+            contract_id=f"{story.customer_id}-{name}",
             revision=revision,
             period_start=moment(start).date(),
             period_end=None if end is None else moment(end).date(),
-            time_zone=rng.choice(ZONES) if revision == 1 else _zone(story),
+            time_zone=zone or (rng.choice(ZONES) if revision == 1 else _zone(story)),
             renewal=renewal or (AutomaticRenewal(months=12) if renews else NoRenewal()),
             notice=CalendarDays(days=30),
             notice_channels=CHANNELS,
@@ -100,12 +103,13 @@ def _notice(
     contract: str = "main",
     notice_id: str = "n1",
     ground: Ground = "non_renewal",
+    channels: tuple[str, ...] = CHANNELS,
 ) -> str:
     heard = NoticeReceived(
         customer_id=story.customer_id,
         contract_id=f"{story.customer_id}-{contract}",
         notice_id=f"{story.customer_id}-{notice_id}",
-        channel=rng.choice(CHANNELS),
+        channel=rng.choice(channels),
         received_at=moment(day),
         ground=ground,
     )
@@ -276,12 +280,31 @@ def switches(rng: Random, story: Story, end: float) -> None:
     story.works_until = day + 25
 
 
+def completes(rng: Random, story: Story, end: float) -> None:
+    """Switch, and be done: too early while the notice still runs, in the transition, or when it is over."""
+    _contract(rng, story, 400, renews=True)
+    day = rng.uniform(1, end - 30)
+    notice = _notice(rng, story, day, ground=rng.choice(GROUNDS[:2]))
+    done = day + rng.uniform(25, 65)
+    story.at(
+        done + rng.choice([0, 0.01, 2.0]),
+        SwitchCompleted(
+            customer_id=story.customer_id,
+            contract_id=f"{story.customer_id}-main",
+            notice_id=notice,
+            completed_at=moment(done),
+            confirmed_by="contact:1",
+        ),
+    )
+    story.works_until = day + 25
+
+
 def moved(rng: Random, story: Story, end: float) -> None:
-    """Have the period shortened or prolonged after the notice."""
+    """Have the period shortened, prolonged or moved to another time zone after the notice."""
     _contract(rng, story, end, renews=True)
     _notice(rng, story, rng.uniform(0, end - 34))
     heard = rng.uniform(end - 34, end - 2)
-    _contract(rng, story, end + rng.uniform(-1, 20), renews=True, revision=2, heard=heard)
+    _contract(rng, story, end + rng.uniform(-1, 20), renews=True, revision=2, heard=heard, zone=rng.choice(ZONES))
     story.works_until = end - 3
 
 
@@ -293,9 +316,33 @@ def told_twice(rng: Random, story: Story, end: float) -> None:
         _notice(rng, story, day + rng.uniform(0, 5))
 
 
+def two_contracts(rng: Random, story: Story, end: float) -> None:
+    """Let one of two contracts run out, and keep the other, or leave that one too, later."""
+    _contract(rng, story, end - rng.uniform(0, 30), renews=False, name="first")
+    leaves_all = rng.random() < 0.5
+    _contract(rng, story, end if leaves_all else 400, renews=not leaves_all)
+    _notice(rng, story, rng.uniform(0, end - 32), contract="first")
+    story.fate = "closed" if leaves_all else "untouched"
+
+
+def says_it_wrong(rng: Random, story: Story, end: float) -> None:
+    """Give notice by telephone, or by a channel that the contract doesn't know: the contract goes on."""
+    _contract(rng, story, end, renews=True)
+    _notice(rng, story, rng.uniform(0, end - 32), channels=("phone", "fax"))
+    story.fate = "untouched"
+
+
+def says_it_again(rng: Random, story: Story, end: float) -> None:
+    """Give a second notice under another name, which changes nothing."""
+    _contract(rng, story, end, renews=True)
+    for number in range(2):
+        _notice(rng, story, rng.uniform(0, end - 40), notice_id=f"n{number}")
+
+
 PLOTS: tuple[Callable[[Random, Story, float], None], ...] = (
     leaves, leaves_renewing, late, stays, held, held_for_good, breach, withdrawn, comes_back,
-    breach_to_come, until_further_notice, late_for_a_month, switches, moved, told_twice,
+    breach_to_come, until_further_notice, late_for_a_month, switches, completes, moved, told_twice,
+    two_contracts, says_it_wrong, says_it_again,
 )  # fmt: skip
 
 

@@ -17,12 +17,14 @@ class Dates(Struct, frozen=True):
 
     *last_day*: the last of the contract's service. *last_day_for_notice*: the last day on which a notice ends it with
     the period in which this one was received; *late* if it was received after that. *steps*: how they were reckoned.
+    *completed*: the day with which a switch was complete, before its transition's end.
     """
 
     last_day: date
     last_day_for_notice: date
     steps: tuple[Step, ...]
     late: bool = False
+    completed: date | None = None
 
 
 def not_before(first: date, found: Dates) -> Dates:

@@ -13,7 +13,7 @@ from ..calendar import Terms, end_of, later, period_on
 from ..rules import RuleSet, Switching
 from ..states import Prolongation
 from ..workdays import Rule, after
-from .dates import Dates, counted_on, months_on, not_before
+from .dates import Dates, counted_back, counted_on, months_on, not_before
 
 Refusal: TypeAlias = Literal["too_late", "too_long", "no_longer", "already_prolonged"]
 
@@ -41,9 +41,21 @@ def clock_of(rules: RuleSet) -> Clock:
     return Clock(switching.notice_months, Rule(switching.transition_days), switching.prolonged_months, within)
 
 
+class Done(NamedTuple):
+    """The days *on* which a switch was complete, and on which that was heard."""
+
+    on: date
+    heard: date
+
+
 @lru_cache(maxsize=16384)
-def switch(terms: Terms, received: date, prolongations: tuple[Prolongation, ...], clock: Clock) -> Dates:
-    """Reckon the days of a switch or a move on premises: notice, then a transition in which service goes on."""
+def switch(
+    terms: Terms, received: date, prolongations: tuple[Prolongation, ...], done: tuple[Done, ...], clock: Clock
+) -> Dates:
+    """Reckon the days of a switch or a move on premises: notice, then a transition in which service goes on.
+
+    The transition ends before its time with the day on which the switch is complete (art. 25(2)(c)(i)).
+    """
     noticed = _noticed(terms, received, clock)
     begins = noticed.last_day
     ends = after(clock.transition, begins)
@@ -52,7 +64,27 @@ def switch(terms: Terms, received: date, prolongations: tuple[Prolongation, ...]
         law = "art_25_4" if one.by == "provider" else "art_25_5"
         steps.append(counted_on("transition_ends", law, ends, Rule((one.until - ends).days), one.until))
         ends = one.until
-    return Dates(ends, noticed.last_day_for_notice, steps=tuple(steps))
+    completed = _completed(done, begins, ends)
+    if completed is not None:
+        early = Rule((ends - completed).days)
+        steps.append(counted_back("last_day", "art_25_2_c_i", ends, early, completed))
+    return Dates(completed or ends, noticed.last_day_for_notice, steps=tuple(steps), completed=completed)
+
+
+def _completed(done: tuple[Done, ...], begins: date, ends: date) -> date | None:
+    """Give the day that counts: in the transition, which comes after the notice, and heard of before its end.
+
+    Of several the latest, in favour of whoever still works on that day.
+    """
+    return max((one.on for one in done if begins < one.on and one.heard <= ends), default=None)
+
+
+def transition_of(
+    terms: Terms, received: date, prolongations: tuple[Prolongation, ...], clock: Clock
+) -> tuple[date, date]:
+    """Give the last day of the notice, after which the transition begins, and the last that the transition may have."""
+    reckoned = switch(terms, received, prolongations, (), clock)
+    return _noticed(terms, received, clock).last_day, reckoned.last_day
 
 
 @lru_cache(maxsize=16384)
