@@ -108,7 +108,8 @@ def start(contender: str, dsn: str, *arguments: str) -> subprocess.Popen[bytes]:
 def ended(process: subprocess.Popen[bytes]) -> tuple[dict[str, Any], float]:
     """Wait for a contender; its output and its peak memory in MiB."""
     assert process.stdout
-    output = process.stdout.read()
+    with process.stdout as answer:
+        output = answer.read()
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     assert process.returncode == 0, process.args
