@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from msgspec.structs import replace
 
 from shared import contracts, holds
-from shared.decision import Decided, Decision, Domain, Ignored, Input, Outcome, Overdue, Premature, Woke
+from shared.decision import Decided, Decision, Domain, Ignored, Input, Outcome, Overdue, Woke
 from shared.events.event import Event
 from shared.events.exporter import ExportReady
 from shared.events.notice import ContractTerminated
@@ -25,10 +25,10 @@ from shared.events.platform import (
     WindowChanged,
 )
 from shared.events.retention import DeletionCompleted, EarlyDeletionRefused
-from shared.windowchanges import change_of, early_of
+from shared.windowchanges import change_of
 
 from . import course
-from .early import early_accepted, early_objection, transferred
+from .early import early_answer
 from .expiry import upgraded
 from .holders import Trouble, answered, outcomes, stalled_event, told, with_holders
 from .holding import freed, hold_placed, hold_released
@@ -36,7 +36,7 @@ from .journal import noted
 from .policy import RetentionPolicy
 from .proof import maps, objection, seen, unread
 from .right import informed, total
-from .standing import awaits_answers, changed, under, with_known
+from .standing import awaits_answers, changed, cut_short, under, with_known
 from .states import (
     Approval,
     Awaiting,
@@ -45,7 +45,6 @@ from .states import (
     Confirmed,
     Deleting,
     Informed,
-    InWindow,
     Keeping,
     Load,
     Ready,
@@ -109,9 +108,7 @@ def _react(state: State, event: Event | Outcome, now: datetime, policy: Retentio
 def _after_the_hold(state: State, event: Event | Outcome, now: datetime, policy: RetentionPolicy) -> Decision[State]:
     """Let go on what a hold kept that has come to its end; *event* was read before the waking that would have."""
     first = freed(state, state.known, now, policy)
-    then = _react(first.state if isinstance(first, Decided) else state, event, now, policy)
-    if not isinstance(first, Decided) or isinstance(then, Premature):
-        return then
+    then = _react(first.state, event, now, policy)
     if not isinstance(then, Decided):
         return first
     return Decided(then.state, (*first.events, *then.events), (*first.tasks, *then.tasks))
@@ -165,7 +162,7 @@ def deletion_approved(state: State, event: DeletionApproved, now: datetime, poli
     news = _approval(event)
     if news in state.known.approvals:
         return Ignored("known")
-    if not isinstance(state, Awaiting | Stalled) or event.deletion_id != _deletion_id(state):
+    if not isinstance(state, Awaiting | Stalled) or event.deletion_id != course.deletion_id(state.known, state.window):
         return Ignored("no such deletion waits for it")
     if event.approved_by == event.requested_by or event.rows < _rows(state):
         trouble = Trouble("not_approved")
@@ -173,8 +170,7 @@ def deletion_approved(state: State, event: DeletionApproved, now: datetime, poli
     known = replace(state.known, approvals=(*state.known.approvals, news))
     if isinstance(state, Awaiting):
         return Decided(replace(state, known=known, wakes_at=now))
-    retry_at = now if state.reason in event.in_spite_of and state.retry_at is not None else state.retry_at
-    return Decided(replace(state, known=known, retry_at=retry_at))
+    return Decided(replace(state, known=known, retry_at=now if state.reason in event.in_spite_of else state.retry_at))
 
 
 def export_ready(state: State, event: ExportReady, now: datetime, policy: RetentionPolicy) -> Decision[State]:
@@ -193,18 +189,10 @@ def early_deletion_requested(
     if event.request_id in state.known.early_asked:
         return Ignored("answered already")
     known = replace(state.known, early_asked=(*state.known.early_asked, event.request_id))
-    confirmed = transferred(known, event.export_id)
-    reason = early_objection(state, confirmed, now)
-    if reason is not None or confirmed is None or not isinstance(state, InWindow):
-        refusal = EarlyDeletionRefused(
-            customer_id=event.customer_id, request_id=event.request_id, reason=reason or "not_confirmed"
-        )
-        return Decided(with_known(state, known, now, policy), (refusal,))
-    accepted = early_accepted(event, confirmed, state.window, now, policy)
-    news = changed(replace(state, known=known), early_of(accepted), now, policy)
-    if not isinstance(news, Decided):
-        return news
-    return Decided(news.state, (accepted, *news.events), news.tasks)
+    answer = early_answer(state, event, now, policy)
+    if isinstance(answer, EarlyDeletionRefused):
+        return Decided(with_known(state, known, now, policy), (answer,))
+    return cut_short(replace(state, known=known), answer, now, policy)
 
 
 def customer_informed(state: State, event: CustomerInformed, now: datetime, policy: RetentionPolicy) -> Decision[State]:
@@ -289,7 +277,7 @@ def proof_failed(state: State, event: ProofOutcome, now: datetime, policy: Reten
     """Tell an operator that a step of the proof failed, and try it again later."""
     if not isinstance(state, _FAILS_AT[type(event)]) or not _awaited(state, event):
         return Ignored("no such step is awaited")
-    if not isinstance(state, Surveying) and _held_up(state, now):
+    if _held_up(state, now):
         return Ignored("a hold keeps it; the step is made again when that is over")
     return course.stall(state, "check_failed", (), now, policy)
 
@@ -318,11 +306,6 @@ def _approval(event: DeletionApproved) -> Approval:
     )
 
 
-def _deletion_id(state: Awaiting | Stalled) -> str:
-    deletion = state.deletion if isinstance(state, Stalled) else None
-    return deletion.deletion_id if deletion is not None else course.deletion_id(state.known, state.window)
-
-
 def _rows(state: Awaiting | Stalled) -> int:
     """Count what there was when it was surveyed."""
     if isinstance(state, Awaiting):
@@ -340,7 +323,7 @@ def _proves(state: Checking | Certifying, event: ProofOutcome, now: datetime) ->
     return _awaited(state, event) and not _held_up(state, now)
 
 
-def _held_up(state: Checking | Certifying, now: datetime) -> bool:
+def _held_up(state: Surveying | Checking | Certifying, now: datetime) -> bool:
     """Tell whether a hold keeps the step from counting: one of a part lets it be checked what that part is."""
     known = state.known.holds
     return holds.held(known, now) if isinstance(state, Certifying) else holds.all_held(known, now)
@@ -355,9 +338,11 @@ def _stamped(given: Input, decision: Decision[State], now: datetime, policy: Ret
     if changes:
         state = with_known(state, state.known, now, policy)
     known = state.known
-    known = replace(known, journal=noted(known.journal, now, _named(given), _kind(state), map(_named, events)))
-    if known.decided_at is None or known.decided_at < now:
-        known = replace(known, decided_at=now)
+    known = replace(
+        known,
+        journal=noted(known.journal, now, _named(given), _kind(state), map(_named, events)),
+        decided_at=max(known.decided_at or now, now),
+    )
     return Decided(replace(state, known=known), events, decision.tasks)
 
 

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 from shared.days import first_moment_after, local_day
 from shared.events.platform import EarlyDeletionRequested
-from shared.events.retention import EarlyDeletionAccepted
+from shared.events.retention import EarlyDeletionAccepted, EarlyDeletionRefused
 from shared.holds import all_held
 from shared.window import Window
 
@@ -26,16 +26,25 @@ def transferred(known: Known, export_id: str) -> Confirmed | None:
     return next(matching, None)
 
 
-def early_objection(state: State, confirmed: Confirmed | None, now: datetime) -> Objection | None:
-    """Tell why the window stays as it is."""
+def early_answer(
+    state: State, event: EarlyDeletionRequested, now: datetime, policy: RetentionPolicy
+) -> EarlyDeletionAccepted | EarlyDeletionRefused:
+    """Tell from when on the data goes, or why the window stays as it is."""
     if not isinstance(state, InWindow) or now >= state.window.closes_at:
-        return "not_in_window"
+        return _refused(event, "not_in_window")
+    confirmed = transferred(state.known, event.export_id)
     if confirmed is None:
-        return "not_confirmed"
-    return "held" if all_held(state.known.holds, now) else None
+        return _refused(event, "not_confirmed")
+    if all_held(state.known.holds, now):
+        return _refused(event, "held")
+    return _accepted(event, confirmed, state.window, now, policy)
 
 
-def early_accepted(
+def _refused(event: EarlyDeletionRequested, reason: Objection) -> EarlyDeletionRefused:
+    return EarlyDeletionRefused(customer_id=event.customer_id, request_id=event.request_id, reason=reason)
+
+
+def _accepted(
     event: EarlyDeletionRequested, confirmed: Confirmed, window: Window, now: datetime, policy: RetentionPolicy
 ) -> EarlyDeletionAccepted:
     """Close the window as soon as every warning of the deletion can still be given, and never later than before."""

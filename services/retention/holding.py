@@ -80,7 +80,7 @@ def _while_deleting(
     return Decided(with_known(state, known, now, policy), (answer,))
 
 
-def freed(state: State, known: Known, now: datetime, policy: RetentionPolicy) -> Decision[State]:
+def freed(state: State, known: Known, now: datetime, policy: RetentionPolicy) -> Decided[State]:
     """Go on with less held: what was in flight when a hold was placed is looked at again."""
     if isinstance(state, Held) and not holds.all_held(known.holds, now):
         return course.survey(known, state.window, policy)
@@ -94,7 +94,7 @@ def freed(state: State, known: Known, now: datetime, policy: RetentionPolicy) ->
     return _proved_again(state, known, now, policy)
 
 
-def _proved_again(state: State, known: Known, now: datetime, policy: RetentionPolicy) -> Decision[State]:
+def _proved_again(state: State, known: Known, now: datetime, policy: RetentionPolicy) -> Decided[State]:
     """Make the step of the proof again that a hold kept from counting."""
     if isinstance(state, Checking) or (isinstance(state, Keeping) and not holds.held(known.holds, now)):
         return course.check(known, state.deletion, now, policy)

@@ -9,7 +9,8 @@ from msgspec.structs import replace
 
 from shared import contracts
 from shared.decision import Decided, Decision, Ignored
-from shared.windowchanges import Change, taken
+from shared.events.retention import EarlyDeletionAccepted
+from shared.windowchanges import Change, early_of, taken
 
 from . import course
 from .holders import Trouble, stalled_event
@@ -47,7 +48,14 @@ def changed(state: State, change: Change, now: datetime, policy: RetentionPolicy
     return _under_window(state, replace(state.known, changes=news), now, policy)
 
 
-def _under_window(state: State, known: Known, now: datetime, policy: RetentionPolicy) -> Decision[State]:
+def cut_short(state: State, accepted: EarlyDeletionAccepted, now: datetime, policy: RetentionPolicy) -> Decided[State]:
+    """Go on under a window that closes as soon as was *accepted* (P10)."""
+    changes = taken(state.known.changes, early_of(accepted)) or state.known.changes
+    news = _under_window(state, replace(state.known, changes=changes), now, policy)
+    return Decided(news.state, (accepted,))
+
+
+def _under_window(state: State, known: Known, now: datetime, policy: RetentionPolicy) -> Decided[State]:
     """Go on with what is *known* now; if the right to delete is gone, nothing goes on as if it weren't."""
     if isinstance(state, Unknown | Serving):
         return course.from_contracts(known, now, policy)
@@ -55,15 +63,18 @@ def _under_window(state: State, known: Known, now: datetime, policy: RetentionPo
     out = commanded(state)
     if window == before or (out and window is not None and window.closes_at <= now and not waits(state)):
         return Decided(with_known(state, known, now, policy))
-    if isinstance(state, Closed) and window is not None and window.opens_at == before.opens_at:
+    if out:
+        return _lost_the_right(state, known, now, policy)
+    if window is None or window.opens_at != before.opens_at:
+        return course.from_contracts(known, now, policy)
+    if isinstance(state, Closed):
         # What is gone can't be kept for longer.
         return Decided(with_known(state, known, now, policy))
-    if not out:
-        return course.from_contracts(known, now, policy)
-    return _lost_the_right(state, known, now, policy)
+    # The same window, changed: its days are those that it began with, whatever the policy says by now.
+    return Decided(in_window(known, window, now, policy))
 
 
-def _lost_the_right(state: Any, known: Known, now: datetime, policy: RetentionPolicy) -> Decision[State]:
+def _lost_the_right(state: Any, known: Known, now: datetime, policy: RetentionPolicy) -> Decided[State]:
     """Tell an operator that a contract goes on though commands are out; with it over again, all begins anew."""
     deletion = state.deletion
     names = tuple(holder.name for holder in deletion.holders if holder.status != "erased")
