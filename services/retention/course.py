@@ -11,7 +11,7 @@ from shared.days import first_moment
 from shared.decision import Decided
 from shared.events.event import Event
 from shared.events.retention import AccountClosed, RetentionExpired, StallReason
-from shared.holds import Hold, Holds, all_held, in_force
+from shared.holds import all_held, in_force
 from shared.window import Window
 
 from .expiry import expiring
@@ -47,14 +47,14 @@ from .telling import in_window, warned_late
 Decision: TypeAlias = Decided[State]
 
 
-def from_contracts(known: Known, now: datetime, policy: RetentionPolicy, events: tuple[Event, ...] = ()) -> Decision:
+def from_contracts(known: Known, now: datetime, policy: RetentionPolicy) -> Decision:
     """Begin where the contracts say: unknown, serving, or in a window that is counted by the policy of today."""
     fresh = replace(known, window_days=policy.window_days, policy_version=policy.version)
-    window = window_under(fresh, fresh.contracts, policy)
+    window = window_under(fresh)
     if window is not None:
-        return Decided(in_window(fresh, window, now, policy), events)
+        return Decided(in_window(fresh, window, now, policy))
     known = replace(known, window_days=0, policy_version="")
-    return Decided(Serving(known) if known.contracts else Unknown(known), events)
+    return Decided(Serving(known) if known.contracts else Unknown(known))
 
 
 def announced(state: InWindow, now: datetime, policy: RetentionPolicy) -> Decision:
@@ -92,6 +92,8 @@ def considered(state: Surveying | Awaiting, now: datetime, policy: RetentionPoli
     known, window, load = state.known, state.window, state.load
     if load is None or not state.seen:
         raise NoRightToDeleteError("what there is wasn't read")
+    if window_under(known) != window:
+        raise NoRightToDeleteError("a contract goes on, or the window is another one")
     missing = lacking(
         known,
         window,
@@ -137,7 +139,7 @@ def _warned(
 
 def chase(known: Known, deletion: Deletion, now: datetime, policy: RetentionPolicy) -> Decision:
     """Go after the holders; the only place where a command is given, so the right to is looked at again here."""
-    insist(known, deletion.window, now, policy)
+    insist(known, deletion.window, now)
     deletion, events = chased(known, deletion, now, policy)
     return with_answers(known, deletion, now, policy, events)
 
@@ -219,34 +221,27 @@ def closed(state: Certifying, event: Certified, now: datetime, policy: Retention
 def reviewed(state: Held | Keeping, now: datetime, policy: RetentionPolicy) -> Decision:
     """Tell whoever answers for the holds that they have to be looked at again."""
     window = window_of_state(state)
-    due = tuple(hold for hold in _to_review(state) if first_moment(*_review(hold, window)) <= now)
-    names = tuple(hold.hold_id for hold in due)
-    known = replace(state.known, reviewed=(*state.known.reviewed, *map(_reviewed, due)))
-    trouble = Trouble("hold_review", holds=names)
+    due = {hold_id: day for hold_id, day in _to_review(state) if first_moment(day, window.zone) <= now}
+    reviewed = tuple(_reviewed(hold_id, day) for hold_id, day in due.items())
+    known = replace(state.known, reviewed=(*state.known.reviewed, *reviewed))
+    trouble = Trouble("hold_review", holds=tuple(due))
     event = stalled_event(known, deletion_id(known, window), trouble, 1, policy)
     return Decided(replace(state, known=known), (event,))
 
 
 def review_due(state: Held | Keeping) -> datetime | None:
     """Tell when the next hold has to be looked at again."""
-    window = window_of_state(state)
-    return min((first_moment(*_review(hold, window)) for hold in _to_review(state)), default=None)
+    zone = window_of_state(state).zone
+    return min((first_moment(day, zone) for _, day in _to_review(state)), default=None)
 
 
-def _to_review(state: Held | Keeping) -> Holds:
-    return tuple(
-        hold
-        for hold in state.known.holds
-        if hold.active and hold.review_on is not None and _reviewed(hold) not in state.known.reviewed
-    )
+def _to_review(state: Held | Keeping) -> tuple[tuple[str, date], ...]:
+    due = ((hold.hold_id, hold.review_on) for hold in state.known.holds if hold.active)
+    return tuple((name, day) for name, day in due if day and _reviewed(name, day) not in state.known.reviewed)
 
 
-def _review(hold: Hold, window: Window) -> tuple[date, str]:
-    return hold.review_on or window.last_day, window.zone
-
-
-def _reviewed(hold: Hold) -> str:
-    return f"{hold.hold_id}:{hold.review_on}"
+def _reviewed(hold_id: str, review_on: date) -> str:
+    return f"{hold_id}:{review_on}"
 
 
 def stall(
@@ -273,7 +268,7 @@ def again(state: Stalled, now: datetime, policy: RetentionPolicy) -> Decision:
         return survey(state.known, state.window, policy)
     if state.step == "answers":
         return chase(state.known, state.deletion, now, policy)
-    if state.step == "certify" and state.checked_at is not None:
+    if state.checked_at is not None:
         return certificate(state.known, state.deletion, state.after, state.checked_at, policy=policy)
     if state.reason == "residue":
         return chase(state.known, all_again(state.deletion, now), now, policy)

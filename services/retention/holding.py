@@ -41,7 +41,7 @@ def hold_placed(state: State, event: LegalHoldPlaced, now: datetime, policy: Ret
     if event.hold_id not in {hold.hold_id for hold in holds.in_force(news, now)}:
         return Decided(with_known(state, known, now, policy))
     if isinstance(state, Closed):
-        return Decided(with_known(state, known, now, policy), (hold_too_late(event.hold_id, state, now),))
+        return Decided(replace(state, known=known), (hold_too_late(event.hold_id, state, now),))
     if holds.all_held(news, now) and _uncommanded(state):
         return Decided(Held(known, state.window))
     if any(hold.hold_id == event.hold_id for hold in holds.in_force(state.known.holds, now)):
@@ -77,7 +77,7 @@ def _while_deleting(
     answer = hold_answered(hold_id, known.customer_id, deletion, now)
     if answer.unanswered:
         known = replace(known, unanswered=(*known.unanswered, hold_id))
-    return Decided(with_known(state, known, now, policy), (answer,))
+    return Decided(replace(state, known=known), (answer,))
 
 
 def freed(state: State, known: Known, now: datetime, policy: RetentionPolicy) -> Decided[State]:
@@ -100,7 +100,7 @@ def _proved_again(state: State, known: Known, now: datetime, policy: RetentionPo
         return course.check(known, state.deletion, now, policy)
     if isinstance(state, Certifying) and not holds.held(known.holds, now):
         return course.certificate(known, state.deletion, state.after, state.checked_at, policy=policy)
-    return Decided(with_known(state, known, now, policy))
+    return Decided(replace(state, known=known))
 
 
 def _deletion(state: State) -> Deletion | None:

@@ -59,7 +59,7 @@ def _under_window(state: State, known: Known, now: datetime, policy: RetentionPo
     """Go on with what is *known* now; if the right to delete is gone, nothing goes on as if it weren't."""
     if isinstance(state, Unknown | Serving):
         return course.from_contracts(known, now, policy)
-    window, before = window_under(known, known.contracts, policy), window_of_state(state)
+    window, before = window_under(known), window_of_state(state)
     out = commanded(state)
     if window == before or (out and window is not None and window.closes_at <= now and not waits(state)):
         return Decided(with_known(state, known, now, policy))
@@ -69,7 +69,7 @@ def _under_window(state: State, known: Known, now: datetime, policy: RetentionPo
         return course.from_contracts(known, now, policy)
     if isinstance(state, Closed):
         # What is gone can't be kept for longer.
-        return Decided(with_known(state, known, now, policy))
+        return Decided(replace(state, known=known))
     # The same window, changed: its days are those that it began with, whatever the policy says by now.
     return Decided(in_window(known, window, now, policy))
 
@@ -80,8 +80,8 @@ def _lost_the_right(state: Any, known: Known, now: datetime, policy: RetentionPo
     names = tuple(holder.name for holder in deletion.holders if holder.status != "erased")
     event = stalled_event(known, deletion.deletion_id, Trouble("contract_active", names), 1, policy)
     events = () if waits(state) else (event,)
-    if window_under(known, known.contracts, policy) is not None:
-        return course.from_contracts(known, now, policy, events)
+    if window_under(known) is not None:
+        return Decided(course.from_contracts(known, now, policy).state, events)
     return Decided(Stalled(known, deletion.window, "contract", "contract_active", names, deletion), events)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from services.retention.declared import load_retention_policy
 from services.retention.domain import domain
-from services.retention.policy import RetentionPolicy
+from services.retention.policy import Escalation, RetentionPolicy
 from services.retention.tasks import (
     Certified,
     Certify,
@@ -45,6 +45,10 @@ from tests.casework import Casework, at
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 POLICY = load_retention_policy(DEPLOY / "policy.yaml", DEPLOY / "holders.yaml")
+# Whoever is told for the second time is the lead.
+SOON_TO_THE_LEAD = POLICY.model_copy(
+    update={"escalation": (Escalation(after=1, to="operators"), Escalation(after=2, to="lead"))}
+)
 HOLDERS = tuple(holder.name for holder in POLICY.holders)
 OVER = at("2027-01-01T00:00")
 # Termination on 1 January, 90 full days after that day: to the end of 1 April.

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from services.retention.states import Certifying, Stalled, Surveying
+from services.retention.policy import RetentionPolicy
+from services.retention.states import Awaiting, Certifying, Stalled, Surveying
 from services.retention.tasks import Survey, SurveyFailed
 from shared.decision import Outcome, Task
 from shared.events.platform import DeletionApproved, OfTables
@@ -16,6 +17,9 @@ from tests.retention.language import (
     CLOSES,
     DELETION,
     HOLDERS,
+    OVER,
+    POLICY,
+    SOON_TO_THE_LEAD,
     casework,
     contract,
     deleting,
@@ -30,9 +34,9 @@ from tests.retention.language import (
 from tests.retention.test_nothing_new import approval
 
 
-def too_few() -> Casework:
+def too_few(policy: RetentionPolicy = POLICY) -> Casework:
     """Carry a customer to where a holder says that it deleted less than there was."""
-    work = deleting()
+    work = deleting(policy)
     work.tell(erased(HOLDERS[0], rows=9), *[erased(name) for name in HOLDERS[1:]])
     work.perform(performed)
     assert isinstance(work.state, Stalled)
@@ -67,7 +71,7 @@ def test_something_else_is_approved() -> None:
 @pytest.mark.parametrize(("rows", "by"), [(29, "staff-2"), (30, "staff-1")])
 def test_not_by_who_does_not_know(rows: int, by: str) -> None:
     """Whoever knows of fewer rows than were surveyed, or asked for it, approves nothing; operators are told once."""
-    work = too_few()
+    work = too_few(SOON_TO_THE_LEAD)
     before = work.state
     work.tell(counts(rows, by))
 
@@ -99,6 +103,23 @@ def test_approved_while_nothing_is_read(each: int, *, goes: bool) -> None:
     work.until(work.now + timedelta(days=3))
 
     assert bool(work.all(DeletionRequested)) == goes
+
+
+def test_approved_without_a_date() -> None:
+    """Who was never told of a deletion, and may be deleted all the same, waits for what else is missing."""
+    work = casework()
+    work.tell(contract(), terminated(), hold(OVER))
+    work.until(CLOSES)
+    work.tell(release(CLOSES))
+    attempt = work.state.known.attempts
+    work.ordered.clear()
+    work.tell(SurveyFailed(customer_id="acme", deletion_id=DELETION, attempt=attempt, reason="unreachable"))
+    work.tell(approval())
+    work.until(work.state.retry_at)
+    work.perform(lambda task: surveyed(task, due=1000) if isinstance(task, Survey) else performed(task))
+
+    assert isinstance(work.state, Awaiting)
+    assert work.all(DeletionStalled)[-1].missing == ("blast_radius",)
 
 
 def test_a_part_that_is_held_keeps_the_end_away() -> None:

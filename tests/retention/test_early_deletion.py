@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from services.retention.domain import decide
 from services.retention.states import InWindow
+from shared.decision import Ignored
 from shared.events.exporter import ExportReady
 from shared.events.notice import DeadlineApproaching
 from shared.events.platform import EarlyDeletionRequested, ExportConfirmed
@@ -24,6 +26,7 @@ from tests.retention.language import (
     CLOSES,
     DAY,
     OVER,
+    POLICY,
     answers_of,
     casework,
     contract,
@@ -123,6 +126,41 @@ def test_answered_once() -> None:
 
     assert len(work.all(EarlyDeletionRefused)) == 1
     assert work.one(EarlyDeletionAccepted).request_id == "q-2"
+    for request_id in ("q-1", "q-2"):
+        known = decide(work.state, asked(request_id=request_id), work.now, POLICY)
+        assert known == Ignored("answered already")
+
+
+def test_of_two_exports() -> None:
+    """Each export is confirmed by its own checksum, the second one as well as the first."""
+    work = in_the_window(casework())
+    second = {"export_id": "e-2", "sha256": "3" * 64}
+    work.tell(ready(), ready().model_copy(update=second), confirmed().model_copy(update=second), asked("e-2"))
+
+    assert work.one(EarlyDeletionAccepted).sha256 == "3" * 64
+
+
+def test_asked_for_at_the_close() -> None:
+    """At the very moment of the close, before anybody woke, there is nothing left to cut short."""
+    work = in_the_window(casework())
+    work.tell(ready(), confirmed())
+    work.until(CLOSES - timedelta(seconds=1))
+    work.now = CLOSES
+    work.tell(asked())
+
+    assert work.one(EarlyDeletionRefused).reason == "not_in_window"
+
+
+@pytest.mark.parametrize("over", [False, True])
+def test_a_hold_with_an_end(*, over: bool) -> None:
+    """A hold with an end of its own stands against it up to then."""
+    work = in_the_window(casework())
+    ends_at = work.now + DAY
+    work.tell(ready(), confirmed(), hold(OVER, ends_at=ends_at))
+    work.until(ends_at if over else ends_at - timedelta(seconds=1))
+    work.tell(asked())
+
+    assert bool(work.all(EarlyDeletionAccepted)) == over
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

@@ -93,6 +93,8 @@ def test_nothing_leads_to_the_end_but_that() -> None:
             assert before is Closed or steps_with(AccountClosed).count(step)
         if after is Certifying:
             assert before in (Certifying, Checking, Stalled)
+            if isinstance(step.before, Stalled):
+                assert step.before.step == "certify"
 
 
 def test_a_hold_always_wins() -> None:

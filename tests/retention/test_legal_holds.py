@@ -24,6 +24,7 @@ from tests.retention.language import (
     DAY,
     HOLDERS,
     OVER,
+    SOON_TO_THE_LEAD,
     answers_of,
     casework,
     contract,
@@ -173,6 +174,16 @@ def test_a_review_is_due() -> None:
     assert isinstance(work.state, Held)
 
 
+def test_of_two_holds_one_is_reviewed() -> None:
+    """Only the hold whose day it is is named, to whom it has to be told first."""
+    work = casework(SOON_TO_THE_LEAD)
+    work.tell(contract(), terminated(), hold(OVER, review_on=date(2027, 6, 1)), hold(OVER, "h2"))
+    work.until(CLOSES + 200 * DAY)
+
+    told = work.one(DeletionStalled)
+    assert (told.holds, told.escalate_to) == (("h1",), "operators")
+
+
 def test_a_hold_that_comes_while_a_deletion_runs() -> None:
     """It is told at once what it saved and what was gone, and once more when the silent have spoken."""
     work = deleting()
@@ -187,7 +198,82 @@ def test_a_hold_that_comes_while_a_deletion_runs() -> None:
     last = work.all(LegalHoldAnswered)[-1]
     assert (last.saved, last.unanswered) == ((HOLDERS[2],), ())
     assert [one.holder for one in last.too_late] == list(HOLDERS[:2])
+    work.tell(release(CLOSES))
+    work.until(CLOSES + DAY)
+    work.tell(*[erased(name) for name in HOLDERS[1:]])
     assert len(work.all(LegalHoldAnswered)) == 2
+
+
+def test_who_is_late_has_not_said() -> None:
+    """Of a holder that is late with its answer nobody can say yet what a hold came too late for."""
+    work = deleting()
+    work.tell(*[erased(name, rows=0) for name in HOLDERS[:2]])
+    work.until(work.all(DeletionRequested)[2].respond_by)
+    work.tell(hold(work.now))
+
+    told = work.one(LegalHoldAnswered)
+    # Nothing of it was there is an answer too: nothing is left that could be saved.
+    assert (told.saved, told.unanswered) == ((), HOLDERS[2:])
+    assert [(one.holder, one.deleted[0].rows) for one in told.too_late] == [(name, 0) for name in HOLDERS[:2]]
+
+
+def test_a_hold_that_comes_and_goes() -> None:
+    """A hold that is over before anybody refused because of it leaves the deletion as it was, and it goes on."""
+    work = deleting()
+    work.tell(hold(CLOSES), release(CLOSES))
+    assert isinstance(work.state, Deleting)
+    work.tell(*answers_of(work))
+    work.perform(performed)
+
+    assert isinstance(work.state, Closed)
+
+
+def test_a_release_of_nothing() -> None:
+    """The release of a hold that held nothing has no step made again."""
+    work = deleting()
+    work.tell(*answers_of(work))
+    ordered = len(work.ordered)
+    work.tell(release(CLOSES, "h9"))
+
+    assert len(work.ordered) == ordered
+
+
+@pytest.mark.parametrize("released", [False, True])
+def test_a_hold_does_not_make_a_failed_check_good(*, released: bool) -> None:
+    """When a check found something left, a hold that comes and goes makes no certificate: it is checked again."""
+    work = deleting()
+    work.tell(*answers_of(work))
+    _, task = work.ordered.pop(0)
+    work.tell(performed(task).model_copy(update={"readings": readings(own=1)}))
+    due = work.state.retry_at
+    ends_at = None if released else CLOSES + timedelta(hours=1)
+    work.tell(hold(CLOSES, ends_at=ends_at))
+    if released:
+        work.tell(release(CLOSES))
+    else:
+        work.until(CLOSES + timedelta(hours=1))
+
+    assert isinstance(work.state, Stalled)
+    assert (work.state.reason, work.state.retry_at) == ("residue", due)
+    assert [one.hold_id for one in work.state.known.holds] == ["h1"]
+    assert not work.ordered
+    work.until(due)
+    # Nobody says whose rows are left, so everybody deletes again.
+    assert [event.holder for event in work.all(DeletionRequested)[3:]] == list(HOLDERS)
+
+
+def test_an_end_while_certifying() -> None:
+    """The certificate too is made again when a hold that kept it has come to its end."""
+    work = deleting()
+    work.tell(*answers_of(work))
+    work.tell(performed(work.ordered.pop(0)[1]))
+    work.tell(hold(CLOSES, ends_at=CLOSES + DAY))
+    work.perform(performed)
+    assert not work.all(AccountClosed)
+    work.until(CLOSES + DAY)
+    work.perform(performed)
+
+    assert work.one(AccountClosed)
 
 
 def test_a_hold_that_comes_after_the_end() -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime, timedelta
 
 import pytest
 
-from services.retention.states import Checking, Closed, Deleting, Held, Keeping, Stalled
-from services.retention.tasks import Check
+from services.retention.states import Certifying, Checking, Closed, Deleting, Held, Keeping, Stalled
+from services.retention.tasks import Certify, Check, CheckFailed
 from shared.decision import Outcome, Task
 from shared.events.event import Event
 from shared.events.platform import DeletionApproved, Everything, OfCategories, OfTables
@@ -285,6 +285,10 @@ def test_what_another_holder_has() -> None:
     told = {one.holder: [keep.scope.tables for keep in one.keep] for one in work.all(DeletionRequested)}  # type: ignore[union-attr]
     assert told == {DATABASE: [("users",), ("users",)], **{name: [("courses",)] for name in HOLDERS[1:]}}
     assert {one.holds for one in work.all(DeletionRequested)} == {("h1", "h2")}
+    # The check looks for the same there.
+    work.tell(erased_in_part(DATABASE), *[erased(name) for name in HOLDERS[1:]])
+    (check,) = [task for _, task in work.ordered if isinstance(task, Check)]
+    assert {one.holder: [keep.scope.tables for keep in one.keep] for one in check.held} == told  # type: ignore[union-attr]
 
 
 def test_a_late_hold_is_told_what_is_kept() -> None:
@@ -301,17 +305,54 @@ def test_a_late_hold_is_told_what_is_kept() -> None:
     assert [one.holder for one in last.too_late] == list(HOLDERS)
 
 
-def test_nothing_of_it_was_there() -> None:
+@pytest.mark.parametrize("ends_at", [None, CLOSES + DAY])
+def test_nothing_of_it_was_there(ends_at: datetime | None) -> None:
     """A hold of which no holder has anything keeps the account open all the same; then it is checked once more."""
-    work = commanded()
+    work = commanded(ends_at=ends_at)
     work.tell(*answers_of(work))
     work.perform(performed)
     assert isinstance(work.state, Keeping)
-    work.tell(release(work.now))
+    if ends_at:
+        work.until(ends_at)
+    else:
+        work.tell(release(work.now))
     assert isinstance(work.state, Checking)
     work.perform(performed)
 
     assert work.one(AccountClosed)
+
+
+def test_a_check_that_is_made_again() -> None:
+    """A check that failed is made again with what is held then, by holds with an end too."""
+    work = answered(commanded(ends_at=CLOSES + 100 * DAY))
+    _, task = work.ordered.pop(0)
+    assert isinstance(task, Check)
+    failed = CheckFailed(customer_id="acme", deletion_id=DELETION, attempt=task.attempt, reason="unreachable")
+    work.tell(failed)
+    work.until(CLOSES + 8 * DAY)
+    again_ordered = work.ordered[0][1]
+
+    assert isinstance(again_ordered, Check)
+    assert (again_ordered.held, again_ordered.attempt) == (task.held, task.attempt + 1)
+
+
+def test_two_holds_of_parts_while_certifying() -> None:
+    """While the certificate waits for a hold of a part, the end of another one doesn't have it made."""
+    work = casework()
+    work.tell(contract(), terminated())
+    work.until(CLOSES)
+    work.perform(performed)
+    work.tell(*answers_of(work))
+    work.tell(performed(work.ordered.pop(0)[1]))
+    work.ordered.clear()
+    work.tell(hold(CLOSES, scope=USERS), hold(CLOSES, "h2", scope=USERS, ends_at=CLOSES + timedelta(hours=1)))
+    work.until(CLOSES + timedelta(hours=1))
+    assert not work.ordered
+    assert isinstance(work.state, Certifying)
+    assert [one.hold_id for one in work.state.known.holds] == ["h1", "h2"]
+    work.tell(release(work.now))
+
+    assert [type(one) for _, one in work.ordered] == [Certify]
 
 
 def test_its_review() -> None:

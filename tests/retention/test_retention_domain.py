@@ -178,6 +178,7 @@ def test_registered_anew_after_commands(answers: int) -> None:
         HOLDERS[answers:],
     )
     assert not work.all(AccountClosed)
+    assert (work.state.reason, work.state.deletion.deletion_id) == ("contract_active", DELETION)
     work.tell(terminated("c2", at("2027-12-01T00:00"), period_end=date(2027, 11, 30)))
     work.until(at("2028-03-01T00:00"))
     work.perform(performed)
@@ -475,16 +476,17 @@ def test_clock_went_back_after_the_close() -> None:
 
 
 @pytest.mark.parametrize(
-    "spoilt",
+    ("spoilt", "reason"),
     [
-        pytest.param(lambda known: replace(known, holds=held_by_all()), id="held"),
-        pytest.param(lambda known: replace(known, contracts=()), id="no contract is known"),
-        pytest.param(lambda known: replace(known, window_days=120), id="another window"),
-        pytest.param(lambda known: replace(known, customer_id=""), id="nobody's"),
-        pytest.param(lambda known: replace(known, decided_at=CLOSES + DAY), id="the clock went back"),
+        (lambda known: replace(known, holds=held_by_all()), "a legal hold keeps everything"),
+        (lambda known: replace(known, contracts=()), "a contract goes on"),
+        (lambda known: replace(known, window_days=120), "the window is open"),
+        (lambda known: replace(known, window_days=0), "a contract goes on"),
+        (lambda known: replace(known, customer_id=""), "whose case it is, or by which policy, isn't known"),
+        (lambda known: replace(known, decided_at=CLOSES + timedelta(minutes=1) + MOMENT), "the clock went back"),
     ],
 )
-def test_no_right_no_command(spoilt: Callable[[Known], Known]) -> None:
+def test_no_right_no_command(spoilt: Callable[[Known], Known], reason: str) -> None:
     """Even a state that is wrong gives no command without the right to: what is missing or strange is none."""
     work = casework()
     work.tell(contract(), terminated())
@@ -493,8 +495,41 @@ def test_no_right_no_command(spoilt: Callable[[Known], Known]) -> None:
     state = work.state
     assert isinstance(considered(state, CLOSES, POLICY).state, Deleting)
 
+    with pytest.raises(NoRightToDeleteError, match=f"^{reason}$"):
+        insist(spoilt(state.known), state.window, CLOSES)
     with pytest.raises(NoRightToDeleteError):
         considered(replace(state, known=spoilt(state.known)), CLOSES, POLICY)
+
+
+def test_by_no_policy() -> None:
+    """A case that was counted by nobody knows which policy has no right either."""
+    work = casework()
+    work.tell(contract(), terminated())
+    work.until(CLOSES)
+
+    with pytest.raises(NoRightToDeleteError, match=r"^whose case it is, or by which policy, isn't known$"):
+        insist(replace(work.state.known, policy_version=""), work.state.window, CLOSES)
+
+
+def test_clocks_differ() -> None:
+    """A clock that is a minute behind another one is no clock that went back."""
+    work = casework()
+    work.tell(contract(), terminated())
+    work.until(CLOSES)
+
+    insist(replace(work.state.known, decided_at=CLOSES + timedelta(minutes=1)), work.state.window, CLOSES)
+
+
+@pytest.mark.parametrize("days", [0, 89, 91])
+def test_another_window(days: int) -> None:
+    """The first command is given only for the very window that follows from what is known."""
+    work = casework()
+    work.tell(contract(), terminated())
+    work.until(CLOSES)
+    work.tell(performed(work.ordered.pop(0)[1]))
+
+    with pytest.raises(NoRightToDeleteError, match=r"^a contract goes on, or the window is another one$"):
+        considered(replace(work.state, known=replace(work.state.known, window_days=days)), CLOSES + 9 * DAY, POLICY)
 
 
 @pytest.mark.parametrize("spoilt", [{"seen": ()}, {"load": None}])
@@ -505,7 +540,7 @@ def test_nothing_read_no_command(spoilt: dict[str, Any]) -> None:
     work.until(CLOSES)
     work.tell(performed(work.ordered.pop(0)[1]))
 
-    with pytest.raises(NoRightToDeleteError):
+    with pytest.raises(NoRightToDeleteError, match=r"^what there is wasn't read$"):
         considered(replace(work.state, **spoilt), CLOSES, POLICY)
 
 
@@ -516,8 +551,8 @@ def test_no_command_before_the_close() -> None:
     work.until(CLOSES)
     work.tell(performed(work.ordered.pop(0)[1]))
 
-    with pytest.raises(NoRightToDeleteError):
-        insist(work.state.known, work.state.window, CLOSES - MOMENT, POLICY)
+    with pytest.raises(NoRightToDeleteError, match=r"^the window is open$"):
+        insist(work.state.known, work.state.window, CLOSES - MOMENT)
     assert isinstance(considered(work.state, CLOSES - MOMENT, POLICY).state, Awaiting)
 
 

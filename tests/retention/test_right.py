@@ -49,6 +49,11 @@ def _surveyed(task: Task, **survey: Any) -> Outcome:
     return surveyed(task, **survey) if isinstance(task, Survey) else performed(task)
 
 
+def one_has(rows: int) -> Any:
+    """Read so many rows at the first holder, and none at the others."""
+    return (*readings(HOLDERS[:1], own=rows), *readings(HOLDERS[1:]))
+
+
 def approved(work: Casework, *in_spite_of: Any, rows: int = 30, by: str = "staff-2") -> None:
     """Let a second person decide, and what follows happen."""
     work.tell(approval(work, *in_spite_of, rows=rows, by=by))
@@ -153,6 +158,7 @@ def test_blast_radius(survey: dict[str, Any], missing: str) -> None:
     assert (told.reason, told.missing, told.escalate_to) == (missing, (missing,), "operators")
     rows = sum(one.rows for holder in told.counts for one in holder.deleted)
     assert [one.holder for one in told.counts] == list(HOLDERS)
+    assert told.customers_due == survey.get("due", 1)
     approved(work, missing, rows=rows - 1)
     assert work.all(DeletionStalled)[-1].reason == "not_approved"
     approved(work, missing, rows=rows, by="staff-1")
@@ -173,6 +179,10 @@ def test_blast_radius(survey: dict[str, Any], missing: str) -> None:
         {"readings": readings(HOLDERS, own=16_000_000)},
         {"readings": readings(HOLDERS, own=16_000), "usual_rows": 1},
         {"readings": readings(HOLDERS, own=30_000), "usual_rows": 200_000},
+        # To the last row.
+        {"readings": one_has(50_000_000), "usual_rows": None},
+        {"readings": one_has(100_000), "usual_rows": 1},
+        {"readings": one_has(100_050), "usual_rows": 2001},
     ],
 )
 def test_within_the_radius(survey: dict[str, Any]) -> None:
@@ -180,6 +190,25 @@ def test_within_the_radius(survey: dict[str, Any]) -> None:
     work = at_the_close(casework(), **survey)
 
     assert len(work.all(DeletionRequested)) == 3
+
+
+def test_all_that_is_missing() -> None:
+    """Whoever decides hears of everything that is missing at once."""
+    work = at_the_close(casework(), due=1000, readings=readings(HOLDERS, own=20_000_000))
+
+    assert work.one(DeletionStalled).missing == ("blast_radius", "size")
+
+
+def test_a_warning_that_is_not_delivered() -> None:
+    """Who was warned late and wasn't reached waits for operators: they are told on the day, and again a day later."""
+    work = unreached(now=CLOSES + 10 * DAY)
+    work.tell(contract(), terminated())
+    work.until(work.now)
+    work.perform(performed)
+    due = work.all(DeadlineApproaching)[0].due_at
+    work.until(due + DAY)
+
+    assert work.when(DeletionStalled) == [due, due + DAY]
 
 
 def test_nobody_decides() -> None:
