@@ -9,7 +9,7 @@ import pytest
 from services.retention.domain import decide
 from services.retention.policy import HolderPolicy, RetentionPolicy
 from services.retention.states import Certifying, Checking, Closed, Stalled
-from services.retention.tasks import Check, Survey
+from services.retention.tasks import Certify, CertifyFailed, Check, Survey
 from shared.decision import Ignored, Outcome, Task
 from shared.events.event import Event
 from shared.events.platform import DeletionAcknowledged, DeletionApproved, Erased, NotErased
@@ -205,3 +205,20 @@ def test_what_the_survey_was_read_by() -> None:
         HOLDERS[1]: None,
         HOLDERS[2]: None,
     }
+
+
+def test_a_certificate_that_fails() -> None:
+    """It is made again from the very readings that proved the deletion."""
+    work = deleting()
+    work.tell(*answers_of(work))
+    work.tell(performed(work.ordered.pop(0)[1]))
+    _, first = work.ordered.pop(0)
+    assert isinstance(first, Certify)
+    ids = {"customer_id": "acme", "deletion_id": DELETION, "attempt": first.attempt}
+    work.tell(CertifyFailed(**ids, reason="no_key"))
+    work.until(work.state.retry_at)
+    _, second = work.ordered.pop(0)
+
+    assert isinstance(second, Certify)
+    assert (second.after, second.checked_at, second.attempt) == (first.after, first.checked_at, first.attempt + 1)
+    assert len(first.after) == len(HOLDERS)

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from services.retention.domain import decide, wakes_at
+from services.retention.domain import decide
 from services.retention.states import (
     Awaiting,
     Closed,
@@ -18,7 +18,7 @@ from services.retention.states import (
     Surveying,
     Unknown,
 )
-from services.retention.tasks import Certify, CertifyFailed, Survey
+from services.retention.tasks import Survey
 from shared.decision import Ignored
 from shared.events.platform import WindowChanged
 from shared.events.retention import AccountClosed, DeletionRequested, DeletionStalled, RetentionExpired
@@ -37,7 +37,6 @@ from tests.retention.language import (
     deleting,
     erased,
     hold,
-    informed,
     performed,
     surveyed,
     terminated,
@@ -174,36 +173,3 @@ def test_a_contract_while_deleting() -> None:
     )
 
     assert decide(work.state, longer, work.now, POLICY) == Ignored("the deletion is under way")
-
-
-def test_a_clock_that_is_behind() -> None:
-    """With a clock that is half a minute behind another one nothing is commanded before the close all the same."""
-    work = casework()
-    work.tell(contract(), terminated())
-    work.until(CLOSES)
-    work.now = CLOSES - timedelta(seconds=30)
-    work.tell(performed(work.ordered.pop(0)[1]))
-
-    assert wakes_at(work.state) == CLOSES
-
-
-def test_the_first_that_is_heard() -> None:
-    """Of a customer never heard of, an announcement of another service says nothing either."""
-    assert decide(Unknown(), informed("n-1", OVER), OVER, POLICY) == Ignored("another service's announcement")
-
-
-def test_a_certificate_that_fails() -> None:
-    """It is made again from the very readings that proved the deletion."""
-    work = deleting()
-    work.tell(*answers_of(work))
-    work.tell(performed(work.ordered.pop(0)[1]))
-    _, first = work.ordered.pop(0)
-    assert isinstance(first, Certify)
-    ids = {"customer_id": "acme", "deletion_id": DELETION, "attempt": first.attempt}
-    work.tell(CertifyFailed(**ids, reason="no_key"))
-    work.until(work.state.retry_at)
-    _, second = work.ordered.pop(0)
-
-    assert isinstance(second, Certify)
-    assert (second.after, second.checked_at, second.attempt) == (first.after, first.checked_at, first.attempt + 1)
-    assert len(first.after) == len(HOLDERS)

@@ -286,6 +286,8 @@ def test_a_hold_that_comes_after_the_end() -> None:
     told = work.one(LegalHoldAnswered)
     assert (told.saved, [one.holder for one in told.too_late]) == ((), list(HOLDERS))
     assert isinstance(work.state, Closed)
+    work.tell(hold(CLOSES))
+    assert work.one(LegalHoldAnswered)
 
 
 def test_a_hold_read_after_its_end() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from services.retention.domain import decide, domain
-from services.retention.states import Certifying, Checking, Serving, Stalled, Surveying
+from services.retention.states import Certifying, Checking, Serving, Stalled, Surveying, Unknown
 from services.retention.tasks import (
     Certify,
     CertifyFailed,
@@ -240,3 +240,8 @@ def test_the_service_as_the_machine_runs_it() -> None:
         "LegalHoldReleased",
         "WindowChanged",
     }
+
+
+def test_the_first_that_is_heard() -> None:
+    """Of a customer never heard of, an announcement of another service says nothing either."""
+    assert decide(Unknown(), informed("n-1", OVER), OVER, POLICY) == Ignored("another service's announcement")

@@ -649,3 +649,14 @@ def test_nothing_is_due_under_a_hold() -> None:
     work.tell(hold(CLOSES))
 
     assert wakes_at(work.state) is None
+
+
+def test_a_clock_that_is_behind() -> None:
+    """With a clock that is half a minute behind another one nothing is commanded before the close all the same."""
+    work = casework()
+    work.tell(contract(), terminated())
+    work.until(CLOSES)
+    work.now = CLOSES - timedelta(seconds=30)
+    work.tell(performed(work.ordered.pop(0)[1]))
+
+    assert wakes_at(work.state) == CLOSES
