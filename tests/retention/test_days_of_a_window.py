@@ -173,3 +173,18 @@ def test_a_contract_while_deleting() -> None:
     )
 
     assert decide(work.state, longer, work.now, POLICY) == Ignored("the deletion is under way")
+
+
+def test_a_contract_that_was_over_long_ago() -> None:
+    """A contract that stopped a deletion and turns out to have ended long ago keeps nobody: all begins anew."""
+    work = deleting()
+    work.tell(contract("c2", period_end=date(2027, 12, 31)))
+    assert isinstance(work.state, Stalled)
+    work.tell(terminated("c2", OVER + timedelta(hours=1), period_end=date(2027, 12, 31)))
+    work.until(work.now)
+    work.perform(performed)
+    work.until(work.now + 3 * DAY)
+    work.tell(*answers_of(work))
+    work.perform(performed)
+
+    assert isinstance(work.state, Closed)
