@@ -80,4 +80,17 @@ async def test_bounded(service: asyncpg.Connection[asyncpg.Record], postgres: st
         "insert into due_deletions select 'd-' || n, 'c-' || n, $1, 1 from generate_series(1, 1000) as n", NOW
     )
 
-    assert 25 < (await Dues(postgres, most=25).count(survey("x"), 1, NOW)).due < 100
+    assert (await Dues(postgres, most=25).count(survey("x"), 1, NOW)).due == 26
+
+
+async def test_customers_are_counted_now_and_then(service: asyncpg.Connection[asyncpg.Record], postgres: str) -> None:
+    """How many customers there are is counted once a minute, and again when the clock went back."""
+    dues = Dues(postgres, most=25)
+    counted = []
+    for seconds in (0, 0, 59, 60, 119, 30):
+        counted.append((await dues.count(survey("a"), 1, NOW + timedelta(seconds=seconds))).customers)
+        await service.execute(
+            'insert into cases (customer_id, key_hash, state) values ($1, 1, \'{"kind": "serving"}\')', uuid4().hex
+        )
+
+    assert counted == [0, 0, 0, 3, 3, 5]
