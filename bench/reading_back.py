@@ -63,7 +63,9 @@ def sha256sum(archive: Archive) -> Run:
 
 def verify(archive: Archive) -> Run:
     """Check the archive as it was handed over, packed: every digest, and every row counted."""
-    return offramp("verify", str(archive.file))[0]
+    # 3: whole, but nobody signed it.
+    program = str(Path(sys.executable).with_name("offramp"))
+    return measured(["sh", "-c", f"{shlex.join([program, 'verify', str(archive.file)])}; test $? -eq 3"])[0]
 
 
 async def restored(archive: Archive) -> Run:

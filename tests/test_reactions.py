@@ -24,6 +24,8 @@ FOR_OTHERS = {
     "WithdrawalRejected": "support and the mailer tell the customer why (P12)",
     "ProlongationAccepted": "support and the mailer tell both sides the new end of the transition (P12)",
     "ProlongationRejected": "support and the mailer tell whoever asked why (P12)",
+    "CompletionAccepted": "support and the mailer tell both sides on which day the contract is over (P12)",
+    "CompletionRejected": "support and the mailer tell whoever reported it why (P12)",
     "DeadlineApproaching": "the mailer tells the customer, and answers with CustomerInformed (P12)",
     "ExportRefused": "support and the mailer tell the customer why (P3)",
     "ExportFailed": "support and operators see to it (P3)",
