@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from services.notice.domain import decide
 from services.notice.explain import explain
+from shared.decision import Ignored
 from shared.events.notice import (
     CompletionAccepted,
     CompletionRejected,
@@ -109,6 +111,8 @@ def test_a_second_report_is_no_news() -> None:
 
     assert len(work.published) == before
     assert ended(work) == (date(2026, 7, 20), at("2026-07-21T00:00"))
+    again = decide(work.state, completion("2026-07-20T14:00"), work.now, POLICY)
+    assert again == Ignored("known to be complete")
 
 
 def test_heard_of_days_later() -> None:

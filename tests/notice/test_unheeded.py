@@ -21,7 +21,17 @@ from shared.events.platform import (
     TransitionProlonged,
 )
 from tests.casework import Casework
-from tests.notice.language import POLICY, START, breach, casework, contract, notice, prolongation, withdrawal
+from tests.notice.language import (
+    POLICY,
+    START,
+    breach,
+    casework,
+    completion,
+    contract,
+    notice,
+    prolongation,
+    withdrawal,
+)
 
 LONGER = prolongation("customer", date(2026, 9, 30), START)
 
@@ -70,6 +80,11 @@ def test_a_notice_answered_as_unknown_is_answered_for_good() -> None:
     ("heard", "event", "waits"),
     [
         ([], notice(), Premature("the contract is not known yet", START + POLICY.unknown_contract_wait)),
+        (
+            [],
+            completion("2026-07-20T14:00"),
+            Premature("the notice is not known yet", START + POLICY.unknown_notice_wait),
+        ),
         (
             [],
             withdrawal("2026-06-01T09:00"),
