@@ -12,20 +12,14 @@ from shared.events.exporter import ExportDeleted
 from shared.events.platform import DeletionAcknowledged, NotErased
 from shared.events.platform import Erased as ErasedAnswer
 from shared.holds import Hold, in_force
-from shared.window import Window, window_of
-from shared.windowchanges import applied
 
+from .counting import window_under
 from .policy import ExporterPolicy
-from .states import Deleting, Erased, Keeping, Known, State
+from .states import Deleting, Erased, Keeping, State
 from .tasks import ArchiveCopy, ArchivesDeleted, DeleteArchives
 
 Refusal: TypeAlias = Literal["held", "window_open", "contract_active", "not_declared", "clock", "failed"]
 Decision: TypeAlias = Decided[State]
-
-
-def window_under(known: Known, policy: ExporterPolicy) -> Window | None:
-    """Tell the window as it is now; None while a contract goes on."""
-    return applied(window_of(known.contracts, policy.window_days), known.changes)
 
 
 def objection(state: Deleting, now: datetime, policy: ExporterPolicy) -> Refusal | None:

@@ -25,7 +25,8 @@ from shared.identity import derived
 from shared.window import Window
 from shared.windowchanges import Changes, change_of, early_of, taken
 
-from .deletion import erased, go_on, objection, refused, window_under
+from .counting import expired, expired_at, under_contracts, window_under
+from .deletion import erased, go_on, objection, refused
 from .policy import ExporterPolicy
 from .states import Building, Copy, Deleting, Erased, Keeping, Known, State
 from .tasks import ArchiveBuilt, ArchivesDeleted, BuildArchive, BuildFailed, DeleteArchives, DeleteFailed
@@ -111,7 +112,7 @@ def export_requested(state: State, event: ExportRequested, now: datetime, policy
         return Premature("the window is not open yet", now + policy.not_open_wait)
     # What we hold in our hands was made by now, whatever its sender's clock says.
     made_at = min(event.requested_at, now)
-    if isinstance(state, Deleting) or made_at >= window.closes_at or _expired(state.known, window):
+    if isinstance(state, Deleting) or made_at >= window.closes_at or expired(state.known, window):
         return _refuse(state, event, "window_closed", window)
     return _serve(state, event, window)
 
@@ -206,7 +207,7 @@ def build_failed(state: State, event: BuildFailed, now: datetime, policy: Export
     if not isinstance(state, Keeping):
         failed = (_failed(building, event.customer_id, "deletion_requested"),)
         return _also(go_on(_under_way(state, known), now, policy), failed)
-    if building.attempt >= policy.attempts or _expired_at(known, building.until):
+    if building.attempt >= policy.attempts or expired_at(known, building.until):
         return Decided(Keeping(known), (_failed(building, event.customer_id, event.reason),))
     return _build(known, replace(building, attempt=building.attempt + 1))
 
@@ -247,7 +248,7 @@ def overdue(state: State, event: Event, now: datetime, policy: ExporterPolicy) -
 
 def _under(state: State, news: contracts.Contracts, now: datetime, policy: ExporterPolicy) -> Decision[State]:
     """Go on under changed contracts; a customer that comes back is served again."""
-    known = replace(state.known, contracts=news)
+    known = under_contracts(state.known, news, policy)
     window = window_under(known, policy)
     if isinstance(state, Erased) and (window is None or now < window.closes_at):
         return Decided(Keeping(known))
@@ -273,15 +274,6 @@ def _changes(state: State, news: Changes | None) -> Decision[State]:
     if news is None:
         return Ignored("known")
     return Decided(_with(state, replace(state.known, changes=news)))
-
-
-def _expired(known: Known, window: Window) -> bool:
-    """Tell whether retention has said that *window* is over; it may have been cut short, and that not read yet."""
-    return _expired_at(known, window.closes_at) or known.expired_from == window.opens_at
-
-
-def _expired_at(known: Known, closes_at: datetime) -> bool:
-    return known.expired_at is not None and known.expired_at >= closes_at
 
 
 def _serve(state: State, event: ExportRequested, window: Window) -> Decision[State]:

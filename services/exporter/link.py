@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.errors import OperatorError
-from shared.window import window_of
 
+from .counting import expired, window_under
+from .policy import ExporterPolicy
 from .states import Copy, Keeping, State
 
 # Of S3's signatures: no link lives longer, but another can be had on any day of the window.
@@ -27,16 +28,15 @@ class Grant:
     expires_at: datetime
 
 
-def grant(state: State, export_id: str | None, now: datetime, window_days: int) -> Grant:
+def grant(state: State, export_id: str | None, now: datetime, policy: ExporterPolicy) -> Grant:
     """Say which archive may be fetched, and until when: the window's end, or S3's longest if that is sooner.
 
     Without *export_id* it is the newest. Raises NoLinkError, with the date where there is one.
     """
-    window = window_of(state.known.contracts, window_days)
+    window = window_under(state.known, policy)
     if window is None or now < window.opens_at:
         raise NoLinkError("The window is not open: a contract goes on, or none is known. Archives are given inside it.")
-    expired = state.known.expired_at
-    if not isinstance(state, Keeping) or now >= window.closes_at or (expired and expired >= window.closes_at):
+    if not isinstance(state, Keeping) or now >= window.closes_at or expired(state.known, window):
         raise NoLinkError(f"The window closed with {window.last_day}: archives are deleted, and no longer given.")
     return Grant(_chosen(state.known.archives, export_id), min(window.closes_at, now + LONGEST))
 

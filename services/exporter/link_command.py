@@ -39,7 +39,7 @@ def link(
 async def _link(customer: str, export_id: str | None) -> tuple[Grant, str]:
     settings, now = read_settings(), system_clock()
     policy = load_policy(policy_file(), "exporter", ExporterPolicy)
-    given = grant(await _state_of(settings.dsn("exporter"), customer), export_id, now, policy.window_days)
+    given = grant(await _state_of(settings.dsn("exporter"), customer), export_id, now, policy)
     bucket, _, key = given.archive.place.removeprefix("s3://").partition("/")
     async with ObjectStore(settings.s3) as store:
         # A link to what is gone would look as good as any other.

@@ -40,6 +40,7 @@ class Known(Struct, frozen=True):
     *asked*: the requests that were taken on or answered. *expired_at*: the latest window's end that retention told, and
     *expired_from* the termination from which it was counted.
     *attempts*: how many deletions were ordered, so that the outcome of an earlier one is told apart.
+    *window_days*: by which the window under way is counted, whatever the policy says by now; 0 if it was never kept.
     """
 
     customer_id: str = ""
@@ -52,6 +53,7 @@ class Known(Struct, frozen=True):
     building: tuple[Building, ...] = ()
     archives: tuple[Copy, ...] = ()
     attempts: int = 0
+    window_days: int = 0
 
 
 class Keeping(Struct, frozen=True, tag_field="kind", tag="keeping"):

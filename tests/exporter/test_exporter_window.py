@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 import pytest
 
+from services.exporter.domain import domain
 from services.exporter.states import Keeping
 from services.exporter.tasks import BuildArchive
+from shared.decision import Domain
 from shared.events.exporter import ExportReady, ExportRefused
 from shared.events.platform import DeletionAcknowledged, LegalHoldPlaced, NotErased, WindowChanged
 from shared.events.retention import EarlyDeletionAccepted, RetentionExpired
 from tests.casework import at
-from tests.exporter.language import CLOSES, OVER, built, command, contract, in_window, request, terminated
+from tests.exporter.language import CLOSES, OVER, POLICY, built, command, contract, in_window, request, terminated
 
 EARLY = at("2027-02-18T00:00")
 
@@ -112,3 +115,37 @@ def test_a_hold_that_has_ended() -> None:
     work.tell(placed, command())
 
     assert not isinstance(work.state, Keeping)
+
+
+def under(policy_days: int) -> Domain[Any, Any]:
+    """Give the service under a policy with other days."""
+    return domain(POLICY.model_copy(update={"window_days": policy_days}))
+
+
+def test_the_window_keeps_the_days_that_it_opened_with() -> None:
+    """A shorter policy since takes no day from a customer whose 90 days run, whatever is heard of its contracts."""
+    work = in_window()
+    work.domain = under(30)
+    work.tell(contract().model_copy(update={"revision": 2}), terminated("c1"))
+    work.until(at("2027-03-31T12:00"))
+    work.tell(request(work.now), command())
+
+    assert isinstance(work.ordered[0][1], BuildArchive)
+    answer = work.one(DeletionAcknowledged).outcome
+    assert isinstance(answer, NotErased)
+    assert answer.reason == "window_open"
+
+
+@pytest.mark.parametrize("back", [True, False])
+def test_a_window_that_opens_later_has_the_days_of_its_policy(*, back: bool) -> None:
+    """Who comes back and leaves again, or turns out to have left later, is counted by the policy of that moment."""
+    work = in_window()
+    work.domain = under(30)
+    ended = terminated("c2", at("2027-02-01T00:00")).model_copy(update={"period_end": date(2027, 1, 31)})
+    if back:
+        work.tell(contract("c2", date(2027, 1, 31)))
+    work.tell(ended)
+    work.until(at("2027-03-04T00:00"))
+    work.tell(request(work.now))
+
+    assert work.one(ExportRefused).closed_on == date(2027, 3, 3)
