@@ -305,3 +305,21 @@ def test_a_notice_of_a_time_that_is_over(event: Any, reason: str) -> None:
 
     answers = [*work.all(CompletionRejected), *work.all(ProlongationRejected)]
     assert [one.reason for one in answers] == [reason]
+
+
+def test_a_switch_that_was_taken_back_is_not_completed() -> None:
+    """Its notice had an answer and is kept no longer: whoever reports it is told that nobody switches."""
+    work = switching()
+    work.tell(withdrawal("2026-07-20T14:00"), completion("2026-07-20T14:30"))
+
+    assert work.one(CompletionRejected).reason == "no_switch"
+
+
+def test_reported_in_the_moment_in_which_the_contract_is_over() -> None:
+    """From that moment on there is nothing left to end."""
+    work = switching()
+    work.tell(breach("2026-07-25T00:00"))
+    work.until(at("2026-07-25T00:00"))
+    work.tell(completion("2026-07-24T14:00"))
+
+    assert work.one(CompletionRejected).reason == "contract_ended"
