@@ -137,6 +137,7 @@ async def others(source: str, contender: str | None) -> float:
         assert working.stdout
         await asyncio.to_thread(working.stdout.readline)
         if contender is None:
+            # Nothing goes on: what is measured is the others alone, for about as long as a deletion takes.
             await asyncio.sleep(5)
         else:
             await asyncio.to_thread(lambda: ended(start(contender, dsn)))

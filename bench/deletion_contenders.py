@@ -85,6 +85,7 @@ async def others(dsn: str) -> dict[str, Any]:
             await connection.fetch("select * from enrolments where user_id = $1", user)
             await connection.execute("update users set name = name || '' where id = $1", user)
         times.append(perf_counter() - began)
+        # Users think; without a pause they would be the load.
         await asyncio.sleep(0.002)
     return {"p99": quantiles(times, n=100)[98]}
 
@@ -124,14 +125,14 @@ async def _searched(connection: Any) -> None:
 
 
 async def django(dsn: str) -> dict[str, Any]:
-    from bench.django_peer import delete  # noqa: PLC0415
+    from bench.django_peer import delete  # noqa: PLC0415 - only the environment of the benchmarks has it
 
     # In a thread: Django refuses to wait for a database where an event loop runs.
     return await asyncio.to_thread(delete, dsn)
 
 
 async def sqlalchemy(dsn: str) -> dict[str, Any]:
-    from bench.sqlalchemy_peer import delete  # noqa: PLC0415
+    from bench.sqlalchemy_peer import delete  # noqa: PLC0415 - only the environment of the benchmarks has it
 
     return delete(dsn)
 

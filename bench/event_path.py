@@ -34,6 +34,7 @@ from .rows import Row
 
 EVENTS, CUSTOMERS = 300_000, 50_000
 ROUNDS = 3
+# Neither Kafka nor Postgres gives word: seconds between two looks.
 _LOOK = 0.02
 
 
@@ -67,7 +68,7 @@ class Recorded(PostgresProcess[Any]):
             self.script.append((id(asyncio.current_task()), statements))
 
 
-class HoldBack(ConsumerRebalanceListener):  # type: ignore[misc]
+class HoldBack(ConsumerRebalanceListener):  # type: ignore[misc] - aiokafka has no types
     """Fetch nothing before the clock runs: the consumer's first turn lets go of what is paused."""
 
     def __init__(self, kafka: AIOKafkaConsumer) -> None:

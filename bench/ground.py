@@ -67,6 +67,7 @@ async def _known(names: Sequence[str]) -> None:
         admin = AIOKafkaAdminClient(bootstrap_servers=read_settings().kafka)
         await admin.start()
         while not all(_led(one) for one in await admin.describe_topics(list(names))):
+            # The broker gives no word of it.
             await asyncio.sleep(0.05)
         await admin.close()
 

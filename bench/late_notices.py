@@ -35,6 +35,7 @@ NOTICES = 100_000
 ROUNDS = 3
 # Other customers' notices a second meanwhile, for as long as the burst takes at so many a second.
 RATE, PACE = 20, 8_000
+# The worker gives no word: seconds between two looks.
 _LOOK = 0.1
 
 

@@ -39,6 +39,7 @@ from .rows import Row
 # Events a second, and for how many seconds in each of the rounds.
 RATES = {1: 10.0, 100: 5.0, 1000: 5.0}
 ROUNDS = 3
+# The worker gives no word: seconds between two looks.
 _LOOK = 0.05
 
 
@@ -119,6 +120,7 @@ async def measured(
     hearing = asyncio.create_task(hear())
     begun = perf_counter()
     for number in range(count):
+        # The rate is what is set.
         await asyncio.sleep(max(begun + number / rate - perf_counter(), 0))
         sent[_customer(start + number).encode()] = perf_counter()
         await send(sender, start + number)

@@ -39,6 +39,7 @@ ROUNDS = 3
 JOBS = 3_000
 # Other customers' notices a second meanwhile, for as long as it takes at so many cases a second.
 RATE, PACE = 20, 8_000
+# The worker gives no word: seconds between two looks.
 _LOOK = 0.2
 ZONE = "Europe/Stockholm"
 MIDNIGHT = first_moment(date(2026, 11, 1), ZONE)

@@ -19,6 +19,7 @@ async def follow(dsn: str, show: Callable[[str, int, int | None], None]) -> None
             reached = await connection.fetchval(REACHED)
             if reached:
                 show(*json.loads(reached))
+            # The progress is a column: it is looked at, nobody rings.
             await asyncio.sleep(_EVERY)
     finally:
         await connection.close()

@@ -52,6 +52,7 @@ async def ready(name: str, port: int, process: asyncio.subprocess.Process, logs:
             while not await asyncio.to_thread(_says_ready, port):
                 if process.returncode is not None:
                     raise OperatorError(f"{name} ended at once; see {logs / name}.log")
+                # A service that starts gives no word but on its page.
                 await asyncio.sleep(0.1)
     except TimeoutError:
         raise OperatorError(f"{name} was not ready after {_PATIENCE:.0f} s; see {logs / name}.log") from None

@@ -173,6 +173,7 @@ class Story:
             self.now = min(self.now + ONE_DAY, moment)
             self.ground.move_to(self.now)
             self.at(self.now)
+            # So that people can follow the days.
             await asyncio.sleep(DAY_LASTS)
 
 

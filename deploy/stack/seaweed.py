@@ -79,7 +79,7 @@ class Seaweed:
     def _sockets(self) -> list[Path]:
         grpc = [f"{part}-grpc-{self.ports[f'{part}_grpc']}" for part in ("s3", "filer", "master", "volume")]
         # The program's own fixed place.
-        return [Path("/tmp") / f"seaweedfs-{name}.sock" for name in grpc]  # noqa: S108
+        return [Path("/tmp") / f"seaweedfs-{name}.sock" for name in grpc]  # noqa: S108 - it takes no other
 
     def _flags(self, data: Path, identities: Path) -> list[str]:
         ports = self.ports
@@ -119,7 +119,7 @@ class Seaweed:
 def _short(site: Site, part: str, port: int) -> str:
     """Name a socket by a path that fits the 107 bytes of one, wherever the checkout lies."""
     inside = f"{site.home}/run/{part}.sock"
-    return inside if len(inside) < 100 else f"/tmp/seaweedfs-{part}-{port}.sock"  # noqa: PLR2004, S108
+    return inside if len(inside) < 100 else f"/tmp/seaweedfs-{part}-{port}.sock"  # noqa: PLR2004, S108 - the one short place
 
 
 def _weed() -> Path:

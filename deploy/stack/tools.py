@@ -33,11 +33,11 @@ def run_kafka_tool(settings: Settings, tool: str, arguments: Sequence[str]) -> N
         raise OperatorError(f"{tool!r} is none of Kafka's tools here: {', '.join(KAFKA_TOOLS)}.")
     command = java_command(KAFKA_TOOLS[tool], *_FLAGS)
     environment = java_environment(Site.of(settings))
-    os.execve(command[0], [*command, "--bootstrap-server", settings.kafka, *arguments], environment)  # noqa: S606
+    os.execve(command[0], [*command, "--bootstrap-server", settings.kafka, *arguments], environment)  # noqa: S606 - no shell
 
 
 def run_psql(settings: Settings, service: str | None, arguments: Sequence[str]) -> NoReturn:
     """Become ``psql`` on *service*'s database, or the administrator's; raises ``OperatorError``."""
     program = os.fspath(postgres_tool("psql"))
     url = settings.dsn(service) if service else settings.postgres
-    os.execv(program, [program, *arguments, url])  # noqa: S606
+    os.execv(program, [program, *arguments, url])  # noqa: S606 - no shell

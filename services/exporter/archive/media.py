@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import csv
-import io
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Collection, Iterator
+from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import aclosing
 from dataclasses import dataclass
-from tempfile import SpooledTemporaryFile
 from typing import Any, Protocol, TypeAlias
 
 from shared.datamap.model import Bucket
@@ -19,6 +16,7 @@ from shared.store_faults import ObjectChangedError, ObjectMissingError
 from .archive import Archive, Written
 from .faults import MediaChangedError
 from .names import SafeNames, is_packed
+from .spooled import SpooledCsv
 
 INDEX = "data/media.csv"
 COLUMNS = {
@@ -30,8 +28,6 @@ COLUMNS = {
     "last_modified": "datetime",
 }
 Pieces: TypeAlias = "AsyncGenerator[bytes]"
-# Lists wait on disk when they are longer, in files without names.
-SPOOLED = 1 << 20
 # This many objects of at most this size are fetched ahead, which bounds the memory.
 AHEAD = 8
 SMALL = 256 * 1024
@@ -56,33 +52,17 @@ class Tally:
         return Tally(self.objects + 1, self.size + size)
 
 
-class MediaIndex:
-    """The list that says which object each file was; a long one waits on disk, in a file without a name."""
+class MediaIndex(SpooledCsv):
+    """The list that says which object each file was."""
 
     def __init__(self) -> None:
-        self._lines = SpooledTemporaryFile(max_size=SPOOLED)  # noqa: SIM115 - closed by close()
-        self._write(tuple(COLUMNS))
+        super().__init__(tuple(COLUMNS))
         self.names = SafeNames()
 
     def add(self, bucket: str, found: Listed, written: Written) -> None:
         """Note one object."""
         path = written.path.removeprefix("data/")
-        self._write((path, bucket, found.key, found.size, written.sha256, found.modified.isoformat()))
-
-    def _write(self, row: tuple[object, ...]) -> None:
-        line = io.StringIO()
-        csv.writer(line, lineterminator="\n").writerow(row)
-        self._lines.write(line.getvalue().encode())
-
-    def lines(self) -> Iterator[bytes]:
-        """Give the list as CSV, piece by piece."""
-        self._lines.seek(0)
-        while piece := self._lines.read(256 * 1024):
-            yield piece
-
-    def close(self) -> None:
-        """Forget the list."""
-        self._lines.close()
+        self.write((path, bucket, found.key, found.size, written.sha256, found.modified.isoformat()))
 
 
 def index_resource() -> dict[str, Any]:

@@ -14,8 +14,8 @@ from shared.datamap.object_places import decoded, fault_of, is_key, lies
 from shared.datamap.referring import Referring, referring
 
 from .faults import MediaMissingError
-from .media import SPOOLED
 from .snapshot import Shown, Snapshot
+from .spooled import SPOOLED
 
 _AT_ONCE = 2_000
 # So many different sizes or digests of one object are remembered; two are a contradiction already.
