@@ -46,13 +46,17 @@ NAME = "certificate.json"
 # Sentences for whoever reads a certificate years later. They are the same in each, so they have no room for a person.
 ABOUT = {
     "what": "After the end of its contract and of the days in which it could fetch its data, everything of this "
-    "customer was deleted from every system under holders. This document shows what, when, by whom, and how it was "
-    "checked. Moments are in UTC.",
+    "customer was deleted from every system under holders, but for objects under shared. This document shows what, "
+    "when, by whom, and how it was checked. Moments are in UTC.",
+    "shared": "Objects that this customer's rows referred to and others' rows refer to as well, such as a file that "
+    "equal files share. They are theirs too, and stay; the customer's rows that led to them are gone.",
     "method": "The term of NIST SP 800-88r2 that comes nearest is Clear, by logical deletion: rows were deleted by the "
     "database's own commands, objects with all their versions and unfinished uploads by the object store's. The media "
     "were neither overwritten nor destroyed; a database reuses the space of deleted rows in its own time.",
     "verification": "Each holder read its own system again before it answered: rows or objects left, and fingerprints "
-    "of everybody else's before and after. A fingerprint does not depend on the order of rows.",
+    "of everybody else's before and after. A fingerprint does not depend on the order of rows. Of a table or bucket "
+    "under sampled only so many of the others' were compared as are counted. Where accounted is not 0, so many batches "
+    "had gone before it compared; of each of them the database's own counters showed that it wrote nothing else.",
     "validation": "Then the retention service looked for itself, with queries and listings other than those that "
     "deleted. What it found left is 0 everywhere, or there would be no certificate. Everybody else's rows are shown as "
     "it saw them before the first command and after the last answer; on a platform that goes on working they may have "
@@ -96,20 +100,27 @@ class WindowPart(Value):
 
 
 class VerificationPart(Value):
-    """What the holder itself counted and compared when it had deleted."""
+    """What the holder itself counted and compared when it had deleted; of what is *sampled* only some of the others'.
+
+    Before it compared *accounted* batches had gone, of which the database's counters showed that they wrote nothing
+    else.
+    """
 
     remaining: tuple[TableCount, ...]
     bystanders: tuple[TableFingerprint, ...]
+    sampled: tuple[TableName, ...] = ()
+    accounted: Count = 0
 
 
 class HolderPart(Value):
-    """What one holder answered: *deleted* per table or bucket."""
+    """What one holder answered: *deleted* per table or bucket; *shared* stays, since others' rows refer to it too."""
 
     holder: Code
     commanded_at: Moment
     answered_at: Moment
     method: Literal["clear"]
     deleted: tuple[TableCount, ...]
+    shared: tuple[TableCount, ...] = ()
     verification: VerificationPart
 
 
@@ -325,8 +336,9 @@ def _left(answers: tuple[HolderAnswer, ...]) -> list[str]:
 
 
 def _answered(answer: HolderAnswer) -> HolderPart:
-    verification = VerificationPart(remaining=answer.remaining, bystanders=answer.bystanders)
-    told = answer.model_dump(include={"holder", "commanded_at", "answered_at", "deleted"})
+    compared = answer.model_dump(include={"remaining", "bystanders", "sampled", "accounted"})
+    verification = VerificationPart.model_validate(compared)
+    told = answer.model_dump(include={"holder", "commanded_at", "answered_at", "deleted", "shared"})
     return HolderPart(**told, method="clear", verification=verification)
 
 

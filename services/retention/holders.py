@@ -255,6 +255,9 @@ def _with_counts(holder: Holder, outcome: Erased | ErasedInPart, answered_at: da
         ),
         kept=tuple((count.table, count.rows) for count in in_part.kept if count.rows) if in_part else (),
         held=tuple((one.hold_id, one.table, one.rows) for one in in_part.held) if in_part else (),
+        shared=tuple((count.table, count.rows) for count in outcome.shared) if isinstance(outcome, Erased) else (),
+        sampled=outcome.sampled,
+        accounted=outcome.accounted,
     )
 
 

@@ -173,6 +173,9 @@ def _answer(holder: Holder) -> HolderAnswer:
             TableFingerprint(table=table, rows_before=rows_before, rows_after=rows_after, before=before, after=after)
             for table, rows_before, rows_after, before, after in holder.bystanders
         ),
+        shared=counts(holder.shared),
+        sampled=holder.sampled,
+        accounted=holder.accounted,
     )
 
 

@@ -166,6 +166,11 @@ class Holder(Struct, frozen=True):
     held: tuple[tuple[str, str, int], ...] = ()
     # The holds of which its last command told.
     told: tuple[str, ...] = ()
+    # What stays since others' rows refer to it too; where it compared some of the others' only; and how many batches
+    # had gone before it compared.
+    shared: tuple[Rows, ...] = ()
+    sampled: tuple[str, ...] = ()
+    accounted: int = 0
 
 
 class Deletion(Struct, frozen=True):

@@ -63,6 +63,9 @@ class HolderAnswer(Value):
     deleted: tuple[TableCount, ...]
     remaining: tuple[TableCount, ...]
     bystanders: tuple[TableFingerprint, ...]
+    shared: tuple[TableCount, ...] = ()
+    sampled: tuple[TableName, ...] = ()
+    accounted: Count = 0
 
 
 class HoldEvidence(Value):

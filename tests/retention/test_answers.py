@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from services.retention.certificate import certificate_of
 from services.retention.domain import decide
 from services.retention.policy import HolderPolicy, RetentionPolicy
 from services.retention.states import Certifying, Checking, Closed, Stalled
@@ -85,6 +87,27 @@ def test_a_part_that_was_deleted_counts() -> None:
     work.perform(performed)
 
     assert work.one(AccountClosed).rows_deleted == 30
+
+
+def test_what_stays_for_others_and_what_was_sampled_is_certified() -> None:
+    """A certificate that kept silent about either would say more than was done."""
+    work = deleting()
+    answer: Any = erased(HOLDERS[0])
+    said = {"shared": (TableCount(table="objects.files", rows=3),), "sampled": ("users",), "accounted": 4}
+    outcome = answer.outcome.model_copy(update=said)
+    work.tell(answer.model_copy(update={"outcome": outcome}), *[erased(name) for name in HOLDERS[1:]])
+    tasks: list[Task] = []
+
+    def noted(task: Task) -> Outcome | None:
+        tasks.append(task)
+        return performed(task)
+
+    work.perform(noted)
+    [certify] = [task for task in tasks if isinstance(task, Certify)]
+    told = certificate_of(certify).holders[0]
+    assert {
+        "shared": told.shared, "sampled": told.verification.sampled, "accounted": told.verification.accounted,
+    } == said  # fmt: skip
 
 
 def test_silence_blocks_nobody() -> None:
