@@ -86,7 +86,9 @@ def erased(state: Deleting, event: ArchivesDeleted, now: datetime, policy: Expor
         customer_id=known.customer_id,
         deletion_id=state.deletion_id,
         holder=policy.holder,
-        outcome=ErasedAnswer(deleted=event.deleted, remaining=event.remaining, bystanders=event.bystanders),
+        outcome=ErasedAnswer(
+            deleted=event.deleted, remaining=event.remaining, bystanders=event.bystanders, sampled=event.sampled
+        ),
         answered_at=now,
     )
     if any(count.rows for count in event.remaining):

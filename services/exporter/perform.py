@@ -110,9 +110,8 @@ class Exporting:
             outcome = await erase_objects(store, self.archives.bucket, prefix, right=right, now=attempt.clock())
         if isinstance(outcome, NotErased):
             return DeleteFailed(**step, reason=outcome.reason)
-        return ArchivesDeleted(
-            **step, deleted=outcome.deleted, remaining=outcome.remaining, bystanders=outcome.bystanders
-        )
+        compared = {"bystanders": outcome.bystanders, "sampled": outcome.sampled}
+        return ArchivesDeleted(**step, deleted=outcome.deleted, remaining=outcome.remaining, **compared)
 
     async def _right(self, task: DeleteArchives, now: datetime) -> Right | None:
         """Look at the case again, since a hold may have come after the order; None if the order no longer stands."""

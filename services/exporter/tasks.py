@@ -14,6 +14,7 @@ from shared.events.vocabulary import (
     Sha256,
     TableCount,
     TableFingerprint,
+    TableName,
     Value,
 )
 
@@ -72,13 +73,17 @@ class DeleteArchives(Task):
 
 
 class ArchivesDeleted(Outcome):
-    """What was deleted, what remains when looked at again, and everybody else's before and after."""
+    """What was deleted, what remains when looked at again, and everybody else's before and after.
+
+    Where *sampled* only some of the others' were compared.
+    """
 
     deletion_id: Ref
     attempt: Positive
     deleted: tuple[TableCount, ...]
     remaining: tuple[TableCount, ...]
     bystanders: tuple[TableFingerprint, ...]
+    sampled: tuple[TableName, ...] = ()
 
 
 class DeleteFailed(Outcome):

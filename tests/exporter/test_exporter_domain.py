@@ -21,6 +21,7 @@ from shared.events.platform import (
     OfPersons,
     OfTables,
 )
+from shared.events.platform import Erased as ErasedAnswer
 from shared.events.retention import Keep
 from tests.casework import at
 from tests.exporter.language import (
@@ -396,6 +397,18 @@ def test_delete_fails() -> None:
     work.perform(performed)
 
     assert isinstance(work.state, Erased)
+
+
+def test_what_was_only_sampled_is_answered_so() -> None:
+    """Else the certificate would say that all of the others' archives were compared."""
+    work = in_window()
+    work.until(CLOSES)
+    work.tell(command())
+    work.perform(lambda task: deleted(task).model_copy(update={"sampled": ("exports",)}))
+
+    answer = work.one(DeletionAcknowledged).outcome
+    assert isinstance(answer, ErasedAnswer)
+    assert answer.sampled == ("exports",)
 
 
 def test_not_ours() -> None:

@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import urlsplit, urlunsplit
@@ -22,7 +23,7 @@ import structlog
 from typer.testing import CliRunner
 from yarl import URL
 
-from services.exporter import commands
+from services.exporter import commands, perform
 from services.exporter.app import NothingToExportError, build, the_archives, the_database
 from services.exporter.perform import Exporting
 from services.exporter.states import Copy, Deleting, Keeping, Known, State
@@ -37,6 +38,7 @@ from services.exporter.tasks import (
 from shared.clock import system_clock
 from shared.contracts import Contract, Ending
 from shared.holder.declaration import Holder, PostgresHolder, load_holders
+from shared.holder.objects import erase_objects
 from shared.holds import Hold
 from shared.objects import ObjectStore
 from shared.performer import Attempt
@@ -229,6 +231,20 @@ async def test_all_archives_of_the_customer_go_and_nobody_elses(school: School) 
     assert [one.rows for one in (*outcome.deleted, *outcome.remaining)] == [3, 0]
     assert outcome.bystanders[0].before == outcome.bystanders[0].after
     assert await school.keys() == ["acme2/e-9.zip"]
+
+
+async def test_it_is_said_that_others_archives_were_only_sampled(
+    school: School, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a bucket with too many versions to compare all of them."""
+    await school.store.put(school.bucket, "acme/e-1.zip", b"archive")
+    await school.store.put(school.bucket, "acme2/e-9.zip", b"archive")
+    await school.is_at(deleting())
+    monkeypatch.setattr(perform, "erase_objects", partial(erase_objects, compared=1))
+    outcome = await school.exporting.delete(DELETE, ATTEMPT)
+
+    assert isinstance(outcome, ArchivesDeleted)
+    assert outcome.sampled == (school.bucket,)
 
 
 @pytest.mark.parametrize(
