@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 from shared.events.event import Event
 from shared.events.notice import ContractTerminated
 from shared.events.platform import (
+    Appointed,
     AutomaticRenewal,
     ByCustomer,
     ByProvider,
@@ -73,6 +74,7 @@ def _contract(
     heard: float | None = None,
     name: str = "main",
     zone: str | None = None,
+    givers: tuple[str, ...] = (),
 ) -> None:
     first = rng.uniform(0, 1) if revision == 1 else start
     story.at(
@@ -87,7 +89,7 @@ def _contract(
             renewal=renewal or (AutomaticRenewal(months=12) if renews else NoRenewal()),
             notice=CalendarDays(days=30),
             notice_channels=CHANNELS,
-            authority=Vouched(),
+            authority=Appointed(by=givers) if givers else Vouched(),
         ),
     )
 
@@ -104,6 +106,7 @@ def _notice(
     notice_id: str = "n1",
     ground: Ground = "non_renewal",
     channels: tuple[str, ...] = CHANNELS,
+    given_by: str | None = None,
 ) -> str:
     heard = NoticeReceived(
         customer_id=story.customer_id,
@@ -112,6 +115,7 @@ def _notice(
         channel=rng.choice(channels),
         received_at=moment(day),
         ground=ground,
+        given_by=given_by,
     )
     # Publishing takes a while, and sometimes overtakes the contract's own news.
     story.at(day + rng.choice([0, 0.01, 0.3]), heard)
@@ -332,6 +336,16 @@ def says_it_wrong(rng: Random, story: Story, end: float) -> None:
     story.fate = "untouched"
 
 
+def may_not_say_it(rng: Random, story: Story, end: float) -> None:
+    """Let somebody give notice whom the contract doesn't name, or nobody: it goes on, unless one who may does too."""
+    _contract(rng, story, end, renews=True, givers=("contact:1", "contact:2"))
+    _notice(rng, story, rng.uniform(0, end - 40), given_by=rng.choice([None, "contact:3"]))
+    if rng.random() < 0.5:
+        _notice(rng, story, rng.uniform(0, end - 40), notice_id="n2", given_by="contact:2")
+    else:
+        story.fate = "untouched"
+
+
 def says_it_again(rng: Random, story: Story, end: float) -> None:
     """Give a second notice under another name, which changes nothing."""
     _contract(rng, story, end, renews=True)
@@ -342,7 +356,7 @@ def says_it_again(rng: Random, story: Story, end: float) -> None:
 PLOTS: tuple[Callable[[Random, Story, float], None], ...] = (
     leaves, leaves_renewing, late, stays, held, held_for_good, breach, withdrawn, comes_back,
     breach_to_come, until_further_notice, late_for_a_month, switches, completes, moved, told_twice,
-    two_contracts, says_it_wrong, says_it_again,
+    two_contracts, says_it_wrong, may_not_say_it, says_it_again,
 )  # fmt: skip
 
 
