@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import UUID, uuid4
 
@@ -43,14 +44,23 @@ class Attempt:
 
 
 Perform: TypeAlias = Callable[[Any, Attempt], Coroutine[Any, Any, Outcome]]
+Weigh: TypeAlias = Callable[[Any], Coroutine[Any, Any, bool]]
 
 
 @dataclass(frozen=True, slots=True)
 class Performance:
-    """How one kind of *task* is performed. Idempotent: a crash begins it again, under another lease."""
+    """How one kind of *task* is performed. Idempotent: a crash begins it again, under another lease.
+
+    *weigh* tells, quickly, whether a task is heavy, so that heavy ones never take every place; None: none of them is.
+    """
 
     task: type[Task]
     perform: Perform
+    weigh: Weigh | None = None
+
+
+class _TooHeavyNow(Exception):  # noqa: N818 - no error: it waits for a heavy one's place
+    """All places for heavy tasks are taken here."""
 
 
 class _Reached:
@@ -63,7 +73,10 @@ class _Reached:
 
 
 class Performer:
-    """Performs up to *at_once* tasks side by side; several workers share them by their leases."""
+    """Performs up to *at_once* tasks side by side; several workers share them by their leases.
+
+    Of several places one is never a heavy task's: what is small isn't stuck behind what is large.
+    """
 
     def __init__(
         self,
@@ -86,6 +99,7 @@ class Performer:
         self._at_once = at_once
         self._lease_seconds = lease_seconds
         self._running: set[asyncio.Task[None]] = set()
+        self._heavy: set[UUID] = set()
         self._loop = Loop("performer", self.turn, progress, _REST, ordered)
 
     async def run(self) -> None:
@@ -103,19 +117,29 @@ class Performer:
 
     async def turn(self) -> bool:
         """Claim as many tasks as there is room for, and begin them."""
-        room = self._at_once - len(self._running)
-        if room == 0:
-            return False
-        async with self._pool.acquire(timeout=5) as connection:
-            rows = await connection.fetch(_CLAIM, uuid4(), self._lease_seconds, room, list(self._performances))
-        for row in rows:
-            running = asyncio.create_task(self._perform(row))
-            self._running.add(running)
-            running.add_done_callback(self._ended)
+        while len(self._running) < self._at_once:
+            async with self._pool.acquire(timeout=5) as connection:
+                asked = uuid4(), self._lease_seconds, 1, list(self._performances), self._has_room_for_heavy
+                rows = await connection.fetch(_CLAIM, *asked)
+            if not rows:
+                break
+            self._begin(rows[0])
         return False
 
-    def _ended(self, running: asyncio.Task[None]) -> None:
+    @property
+    def _has_room_for_heavy(self) -> bool:
+        return len(self._heavy) < max(self._at_once - 1, 1)
+
+    def _begin(self, row: Record) -> None:
+        if row["heavy"]:
+            self._heavy.add(row["id"])
+        running = asyncio.create_task(self._perform(row))
+        self._running.add(running)
+        running.add_done_callback(partial(self._ended, row["id"]))
+
+    def _ended(self, task_id: UUID, running: asyncio.Task[None]) -> None:
         self._running.discard(running)
+        self._heavy.discard(task_id)
         # There is room again: look for the next one at once.
         self._ordered.set()
         if not running.cancelled() and running.exception() is not None:
@@ -128,8 +152,11 @@ class Performer:
         reached = _Reached()
         attempt = Attempt(row["id"], row["attempts"], self._clock, reached.report)
         try:
-            outcome = await self._while_leased(row, reached, performance.perform(task, attempt))
+            outcome = await self._while_leased(row, reached, self._work(performance, task, attempt))
             await self._conclude(row, outcome)
+        except _TooHeavyNow:
+            log.info("too heavy beside what is under way; it waits for such a one's place")
+            await self._give_back(row, None, 0.0, heavy=True)
         except LeaseLostError:
             log.warning("lease lost; another worker has the task")
         except asyncio.CancelledError:
@@ -142,6 +169,13 @@ class Performer:
             await self._give_back(row, type(error).__name__, _backoff(row["attempts"]))
         else:
             log.info("task performed", outcome=outcome.type())
+
+    async def _work(self, performance: Performance, task: Task, attempt: Attempt) -> Outcome:
+        if performance.weigh is not None and attempt.id not in self._heavy and await performance.weigh(task):
+            if not self._has_room_for_heavy:
+                raise _TooHeavyNow
+            self._heavy.add(attempt.id)
+        return await performance.perform(task, attempt)
 
     async def _conclude(self, row: Record, outcome: Outcome) -> None:
         now = self._clock()
@@ -177,10 +211,10 @@ class Performer:
             if kept is None:
                 return
 
-    async def _give_back(self, row: Record, failure: str | None, seconds: float) -> None:
+    async def _give_back(self, row: Record, failure: str | None, seconds: float, *, heavy: bool | None = None) -> None:
         try:
             async with self._pool.acquire(timeout=5) as connection:
-                await connection.execute(_GIVE_BACK, row["id"], row["lease"], failure, seconds)
+                await connection.execute(_GIVE_BACK, row["id"], row["lease"], failure, seconds, heavy)
         except DATABASE_OUTAGES as outage:
             _log.warning("task not given back; its lease will run out", outage=type(outage).__name__)
 
@@ -193,8 +227,9 @@ _CLAIM = """
 -- claim: due_at is the lease itself; a task that is being performed is due again when its lease runs out
 update tasks set lease = $1, due_at = clock_timestamp() + make_interval(secs => $2), attempts = attempts + 1
  where id in (select id from tasks where due_at <= clock_timestamp() and kind = any($4::text[])
+                 and ($5 or heavy is not true)
                order by due_at limit $3 for update skip locked)
-returning id, customer_id, kind, body::text as body, attempts, lease
+returning id, customer_id, kind, body::text as body, attempts, lease, heavy
 """
 _PROLONG = """
 -- prolong: and say how far the work is
@@ -205,6 +240,6 @@ _GIVE_BACK = """
 -- give_back: an interruption of ours is not the task's failure
 update tasks
    set lease = null, due_at = clock_timestamp() + make_interval(secs => $4), failure = coalesce($3, failure),
-       attempts = attempts - ($3::text is null)::integer
+       attempts = attempts - ($3::text is null)::integer, heavy = coalesce($5, heavy)
  where id = $1 and lease = $2
 """

@@ -35,6 +35,7 @@ from .archive.proof import KeptObject, Proven, Scratch, prove
 from .deletion import held_here
 from .states import Deleting, State
 from .tasks import ArchiveBuilt, ArchivesDeleted, BuildArchive, BuildFailed, DeleteArchives, DeleteFailed
+from .weight import is_heavy
 
 _log = structlog.get_logger()
 _CONNECT_SECONDS = 10.0
@@ -58,7 +59,16 @@ class Exporting:
 
     def performances(self) -> tuple[Performance, ...]:
         """Tell how each task of the service is performed."""
-        return (Performance(BuildArchive, self.build), Performance(DeleteArchives, self.delete))
+        return (Performance(BuildArchive, self.build, self.weigh), Performance(DeleteArchives, self.delete))
+
+    async def weigh(self, task: BuildArchive) -> bool:
+        """Tell whether it will be a large archive; where that can't be told, the build says why."""
+        try:
+            map = await asyncio.to_thread(load, self.database.map)  # noqa: A001 - the domain's word
+            async with ObjectStore(self.settings.s3) as store:
+                return await is_heavy(Sources(self._connected, store), map, task.customer_id)
+        except (OperatorError, StoreRefusalError):
+            return False
 
     async def build(self, task: BuildArchive, attempt: Attempt) -> ArchiveBuilt | BuildFailed:
         """Build one archive and prove it; a try that was cut off leaves nothing that this one doesn't replace.

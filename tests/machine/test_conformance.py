@@ -38,7 +38,7 @@ class PostgresRows:
         return [dict(row) for row in await self._pool.fetch(_TABLES[name])]
 
     async def claim(self, lease: UUID, seconds: float) -> list[dict[str, Any]]:
-        return [dict(row) for row in await self._pool.fetch(performer._CLAIM, lease, seconds, 10, ["Job"])]
+        return [dict(row) for row in await self._pool.fetch(*(performer._CLAIM, lease, seconds, 10, ["Job"], True))]
 
     async def spoil(self, customer_id: str) -> None:
         await self._pool.execute("update cases set state = $2 where customer_id = $1", customer_id, _NO_STATE)
@@ -62,7 +62,7 @@ class MemoryRows:
 
     async def claim(self, lease: UUID, seconds: float) -> list[dict[str, Any]]:
         async with self._pool.acquire() as connection:
-            return await connection.fetch(performer._CLAIM, lease, seconds, 10, ["Job"])
+            return await connection.fetch(*(performer._CLAIM, lease, seconds, 10, ["Job"], True))
 
     async def spoil(self, customer_id: str) -> None:
         self._pool.database.cases[customer_id]["state"] = _NO_STATE

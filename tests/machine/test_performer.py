@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import asyncpg
 import pytest
 
-from shared.performer import Attempt, Performance, Performer
+from shared.performer import Attempt, Performance, Performer, Weigh
 from shared.postgres import PostgresProcess
 from shared.progress import Progress
 from tests.machine.toy import NOON, PURSE, Job, JobDone, JobWanted, arrival
@@ -27,14 +28,24 @@ class Stage:
     def __init__(self, pool: asyncpg.Pool) -> None:
         self.pool = pool
         self.process = PostgresProcess(PURSE, pool, 3)
+        self.performers: list[Performer] = []
 
     async def order(self, *names: str) -> None:
         await self.process.arrivals([arrival(JobWanted(customer_id="a", name=name)) for name in names], (), NOON)
 
-    def performer(self, work: Work, lease_seconds: float = 30.0) -> Performer:
-        performances = {"Job": Performance(Job, work)}
-        return Performer("purse", self.process, self.pool, performances, lambda: NOON, asyncio.Event(), Progress({}),
+    def performer(self, work: Work, lease_seconds: float = 30.0, weigh: Weigh | None = None) -> Performer:
+        performances = {"Job": Performance(Job, work, weigh)}
+        made = Performer("purse", self.process, self.pool, performances, lambda: NOON, asyncio.Event(), Progress({}),
                          2, lease_seconds)  # fmt: skip
+        self.performers.append(made)
+        return made
+
+    async def close(self) -> None:
+        """End what a test that failed has left running, which would hold the database for ever."""
+        left = [running for one in self.performers for running in one._running]
+        for running in left:
+            running.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
     async def finished(self) -> int:
         return await self.pool.fetchval("select count(*) from outbox where type = 'JobFinished'")
@@ -50,13 +61,16 @@ class Stage:
 
 
 @pytest.fixture
-def stage(pool: asyncpg.Pool) -> Stage:
-    return Stage(pool)
+async def stage(pool: asyncpg.Pool) -> AsyncIterator[Stage]:
+    stage = Stage(pool)
+    yield stage
+    await stage.close()
 
 
 async def settled(performer: Performer) -> None:
-    while performer._running:
-        await asyncio.wait(performer._running)
+    async with asyncio.timeout(10):
+        while performer._running:
+            await asyncio.wait(performer._running)
 
 
 async def test_performed_once(stage: Stage) -> None:
@@ -187,6 +201,104 @@ async def test_stopped(stage: Stage) -> None:
     task = await stage.task()
     assert (task["lease"], task["attempts"], task["failure"]) == (None, 0, None)
     assert task["due_in"].total_seconds() <= 0
+
+
+async def large_is_heavy(task: Job) -> bool:
+    return task.name.startswith("large")
+
+
+class Hall:
+    """Work that goes on until it is let go, and who is at it."""
+
+    def __init__(self) -> None:
+        self.here: set[str] = set()
+        self.done: list[str] = []
+        self.ends: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
+
+    async def work(self, task: Job, attempt: Attempt) -> JobDone:
+        self.here.add(task.name)
+        try:
+            await self.ends[task.name].wait()
+        finally:
+            self.here.discard(task.name)
+        self.done.append(task.name)
+        return await done(task, attempt)
+
+    async def let_go(self, performer: Performer, name: str) -> None:
+        """Let *name* come to its end, and let the performer look for more."""
+        self.ends[name].set()
+        async with asyncio.timeout(5):
+            while name not in self.done:
+                await asyncio.sleep(0)
+        await self.turned(performer)
+
+    async def turned(self, performer: Performer) -> None:
+        """Let *performer* claim until what it took has begun, or went back."""
+        async with asyncio.timeout(5):
+            while len(performer._running) != len(self.here) or not await self._nothing_more(performer):
+                await asyncio.sleep(0)
+
+    async def _nothing_more(self, performer: Performer) -> bool:
+        before = len(performer._running)
+        await performer.turn()
+        return len(performer._running) == before == len(self.here)
+
+
+async def test_small_ones_pass_large_ones(stage: Stage) -> None:
+    """Of two places a worker gives one alone to what is heavy: small tasks pass, the large ones come one by one."""
+    await stage.order("large-1")
+    await stage.order("large-2")
+    await stage.order("small-1")
+    await stage.order("small-2")
+    hall = Hall()
+    worker = stage.performer(hall.work, weigh=large_is_heavy)
+
+    await hall.turned(worker)
+    assert hall.here == {"large-1", "small-1"}
+    await hall.let_go(worker, "small-1")
+    assert hall.here == {"large-1", "small-2"}
+    await hall.let_go(worker, "small-2")
+    assert hall.here == {"large-1"}
+    await hall.let_go(worker, "large-1")
+    assert hall.here == {"large-2"}
+    await hall.let_go(worker, "large-2")
+    await settled(worker)
+
+    assert await stage.finished() == 4
+    assert await stage.pool.fetchval("select count(*) from tasks") == 0
+
+
+async def test_waiting_for_a_place_is_no_try(stage: Stage) -> None:
+    """A heavy task that waits for such a one's place has not been tried, nor has it failed, and it is due at once."""
+    await stage.order("large-1")
+    await stage.order("large-2")
+    hall = Hall()
+    worker = stage.performer(hall.work, weigh=large_is_heavy)
+
+    await hall.turned(worker)
+    waiting = await stage.pool.fetchrow("select *, due_at <= clock_timestamp() as due from tasks where lease is null")
+    worker.stop()
+    hall.ends["large-1"].set()
+    await settled(worker)
+
+    assert (waiting["attempts"], waiting["failure"], waiting["heavy"], waiting["due"]) == (0, None, True, True)
+
+
+async def test_small_ones_take_every_place(stage: Stage) -> None:
+    """While nothing heavy is due the place for it isn't kept empty."""
+    await stage.order("small-1", "small-2", "small-3")
+    hall = Hall()
+    worker = stage.performer(hall.work, weigh=large_is_heavy)
+
+    await hall.turned(worker)
+    assert len(hall.here) == 2
+    for name in ("small-1", "small-2", "small-3"):
+        hall.ends[name].set()
+    await settled(worker)
+    await worker.turn()
+    await settled(worker)
+
+    assert await stage.finished() == 3
 
 
 @pytest.mark.parametrize(("attempts", "at_most"), [(0, 2), (3, 16), (40, 300)])

@@ -318,7 +318,7 @@ class _Statements:
         db: MemoryDatabase, tx: Transaction, task_id: UUID, customer_id: str, kind: str, body: str
     ) -> list[Row]:
         row = _Row(id=task_id, customer_id=customer_id, kind=kind, body=body, due_at=db.clock(), lease=None,
-                   attempts=0, failure=None, progress=None)  # fmt: skip
+                   attempts=0, failure=None, progress=None, heavy=None)  # fmt: skip
         tx.at_commit.append(lambda: db.tasks.setdefault(task_id, row))
         return []
 
@@ -351,10 +351,11 @@ class _Statements:
 
     @staticmethod
     async def claim(
-        db: MemoryDatabase, tx: Transaction, lease: UUID, seconds: float, room: int, kinds: Sequence[str]
+        db: MemoryDatabase, tx: Transaction, lease: UUID, seconds: float, room: int, kinds: Sequence[str], *too: bool
     ) -> list[Row]:
         now = db.clock()
         rows = [row for row in db.tasks.values() if row["due_at"] <= now and row["kind"] in kinds]
+        rows = [row for row in rows if too == (True,) or not row["heavy"]]
         rows = [row for row in rows if not db.locked(("task", row["id"]), tx)]
         claimed = sorted(rows, key=lambda row: row["due_at"])[:room]
         for row in claimed:
@@ -374,13 +375,19 @@ class _Statements:
 
     @staticmethod
     async def give_back(
-        db: MemoryDatabase, tx: Transaction, task_id: UUID, lease: UUID, failure: str | None, seconds: float
+        db: MemoryDatabase,
+        tx: Transaction,
+        task_id: UUID,
+        lease: UUID,
+        failure: str | None,
+        seconds: float,
+        *heavy: bool,
     ) -> list[Row]:
         await db.lock(("task", task_id), tx)
         row = db.tasks.get(task_id)
         if row is not None and row["lease"] == lease:
             row.update(lease=None, due_at=db.clock() + timedelta(seconds=seconds), failure=failure or row["failure"],
-                       attempts=row["attempts"] - (failure is None))  # fmt: skip
+                       attempts=row["attempts"] - (failure is None), heavy=row["heavy"] or True in heavy)  # fmt: skip
         return []
 
     @staticmethod
