@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Self
 
 import aioboto3
@@ -72,6 +73,12 @@ async def _may(_: int) -> None:
     """Let a deletion go on."""
 
 
+@cache
+def _session() -> Any:
+    """Give the process' one session: each reads the service's description anew, 100 ms and megabytes of cycles."""
+    return aioboto3.Session()
+
+
 class ObjectStore:
     """A connection to one store, open inside ``async with``; methods raise StoreOutageError or StoreRefusalError."""
 
@@ -82,9 +89,8 @@ class ObjectStore:
 
     async def __aenter__(self) -> Self:
         """Open the connections."""
-        session = aioboto3.Session()
         self._client = await self._stack.enter_async_context(
-            session.client(
+            _session().client(
                 "s3",
                 endpoint_url=self._address.endpoint,
                 aws_access_key_id=self._address.access_key,

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import aiohttp
 import pytest
+from botocore.loaders import JSONFileLoader
 from yarl import URL
 
 from shared.objects import ObjectStore
@@ -127,3 +128,17 @@ async def test_a_wrong_key_is_a_refusal(settings: Settings, bucket: str) -> None
     async with ObjectStore(replace(settings.s3, secret_key="wrong")) as store:
         with pytest.raises(StoreRefusalError):
             await store.put(bucket, "acme/a", b"")
+
+
+async def test_a_process_reads_the_description_of_the_service_once(
+    settings: Settings, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many stores are opened: each time would cost 100 ms, and megabytes that are only missed much later."""
+    read: list[str] = []
+    monkeypatch.setattr(JSONFileLoader, "load_file", lambda _, path: read.append(path))
+
+    for _ in range(3):
+        async with ObjectStore(settings.s3):
+            pass
+
+    assert read == []
