@@ -22,6 +22,7 @@ BENCHES = {
     "formats": 0.1,
     "reading_back": 0.1,
     "media": 0.1,
+    "fairness": 0.2,
     "deletion": 0.1,
 }
 

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import date, timedelta
@@ -17,8 +15,6 @@ from statistics import quantiles
 from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -35,6 +31,7 @@ from shared.settings import read_settings
 from .children import Starting, alone
 from .ground import database
 from .rows import Row
+from .workers import peak, worker
 
 # Events a second, and for how many seconds in each of the rounds.
 RATES = {1: 10.0, 100: 5.0, 1000: 5.0}
@@ -181,40 +178,6 @@ async def register(prefix: str, dsn: str, count: int) -> None:
 
 
 @asynccontextmanager
-async def worker(prefix: str, dsn: str, home: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Start ``offramp notice run`` and wait until it is ready."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = {**os.environ, "OFFRAMP_TOPIC_PREFIX": prefix, "OFFRAMP_NOTICE_DSN": dsn, "OFFRAMP_HOME": home}
-    with (Path(home) / "log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(
-            *(str(Path(sys.executable).with_name("offramp")), "notice", "run", "--web-port", str(port)),
-            env=environment,
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        async with asyncio.timeout(60):
-            while not await asyncio.to_thread(_ready, port):
-                assert process.returncode is None, (Path(home) / "log").read_text()[-2000:]
-                await asyncio.sleep(_LOOK)
-        yield process
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.wait()
-
-
-def _ready(port: int) -> bool:
-    try:
-        with urlopen(f"http://127.0.0.1:{port}/ready", timeout=5) as page:
-            return bool(page.status == 200)
-    except (URLError, OSError):
-        return False
-
-
-@asynccontextmanager
 async def stage() -> AsyncIterator[tuple[str, str]]:
     """Give a prefix with all declared topics, and an empty database."""
     prefix = f"bench-{os.getpid()}-{system_clock():%H%M%S}-"
@@ -227,13 +190,17 @@ async def stage() -> AsyncIterator[tuple[str, str]]:
         await remove_topics(kafka, prefix)
 
 
+def _named(prefix: str, dsn: str, home: str) -> dict[str, str]:
+    return {"OFFRAMP_TOPIC_PREFIX": prefix, "OFFRAMP_NOTICE_DSN": dsn, "OFFRAMP_HOME": home}
+
+
 async def run(scale: float = 1.0) -> list[Row]:
     """Measure each rate in rounds, product and floor in turn."""
     took: dict[tuple[str, int], list[float]] = {}
     plan = [(rate, max(seconds * scale, 1.0)) for _ in range(ROUNDS) for rate, seconds in RATES.items()]
     customers = sum(max(int(rate * seconds), 1) for rate, seconds in plan) + 1
     with TemporaryDirectory() as home:
-        async with stage() as (prefix, dsn), worker(prefix, dsn, home) as process:
+        async with stage() as (prefix, dsn), worker("notice", _named(prefix, dsn, home), Path(home)) as process:
             await register(prefix, dsn, customers)
             start = 1
             await alone(f"{__name__}:product", prefix=prefix, rate=1, seconds=1, start=0)
@@ -244,12 +211,8 @@ async def run(scale: float = 1.0) -> list[Row]:
                 answer = await alone(f"{__name__}:floor", **given, dsn=dsn)
                 took.setdefault(("floor", rate), []).extend(answer.figures["took"])
                 start += max(int(rate * seconds), 1)
-            memory = _peak(process.pid)
+            memory = peak(process.pid)
     return [row for rate in RATES for row in compared(rate, took["product", rate], took["floor", rate], memory)]
-
-
-def _peak(pid: int) -> float:
-    return int(Path(f"/proc/{pid}/status").read_text().partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def compared(rate: int, product: Sequence[float], floor: Sequence[float], memory: float) -> list[Row]:
