@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import tracemalloc
-from datetime import UTC, datetime
 from pathlib import Path
 
 from archive_school import School
@@ -60,7 +59,7 @@ async def test_a_slow_store_makes_the_database_wait(tmp_path: Path) -> None:
     """While the sink takes nothing, the writer stops after what may be held: it is not let run ahead."""
     written, hard = 0, os.urandom(GATHERED)
     async with Stuck(tmp_path / "a.zip") as sink:
-        archive = Archive(sink, "a", datetime(2026, 3, 1, tzinfo=UTC))
+        archive = Archive(sink, "a")
 
         async def write_for_ever() -> None:
             nonlocal written

@@ -58,7 +58,7 @@ class File:
         self._counter = counter
         self._passed = passed
         self._digest = hashlib.sha256()
-        self._gathered: list[bytes] = []
+        self._gathered: list[memoryview] = []
         self._waiting = 0
         self._working: asyncio.Task[None] | None = None
         self.sent = 0
@@ -80,10 +80,16 @@ class File:
 
     async def write(self, data: bytes) -> None:
         """Add *data*; waits until the piece before is on its way, which bounds the memory."""
-        self._gathered.append(data)
-        self._waiting += len(data)
-        if self._waiting >= GATHERED:
+        rest = memoryview(data)
+        while self._waiting + len(rest) >= GATHERED:
+            # Cut here wherever the network cut, since what deflate makes depends on the pieces that it gets.
+            room = GATHERED - self._waiting
+            self._gathered.append(rest[:room])
+            self._waiting, rest = GATHERED, rest[room:]
             await self._hand_over()
+        if rest:
+            self._gathered.append(rest)
+            self._waiting += len(rest)
 
     async def _hand_over(self) -> None:
         pieces, size, self._gathered, self._waiting = self._gathered, self._waiting, [], 0
@@ -96,13 +102,13 @@ class File:
             working, self._working = self._working, None
             await working
 
-    async def _work(self, pieces: list[bytes], size: int) -> None:
+    async def _work(self, pieces: list[memoryview], size: int) -> None:
         if size < _AT_ONCE:
             await self._pass_on(self._press(pieces))
         else:
             await self._pass_on(await asyncio.get_running_loop().run_in_executor(self._worker, self._press, pieces))
 
-    def _press(self, pieces: list[bytes]) -> bytes:
+    def _press(self, pieces: list[memoryview]) -> bytes:
         piece = b"".join(pieces)
         self._digest.update(piece)
         if self._counter is not None:
@@ -138,10 +144,10 @@ class File:
 class Archive:
     """The bag in its ZIP; payload files first, then the manifests, since they sum up all the rest."""
 
-    def __init__(self, sink: Sink, name: str, moment: datetime) -> None:
+    def __init__(self, sink: Sink, name: str) -> None:
         self._sink = sink
         self._name = name
-        self._zip = ZipStream(moment)
+        self._zip = ZipStream()
         # One thread: pieces are worked on one after the other, and memory stays in one arena.
         self._worker = ThreadPoolExecutor(1, "archive")
         self._payload = bag.Ledger()

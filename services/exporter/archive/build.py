@@ -171,7 +171,7 @@ class _Build:
         self._order = order
         self._progress = progress
         self._name = bag_name(order.export_id)
-        self._archive = Archive(sink, self._name, order.now)
+        self._archive = Archive(sink, self._name)
         self._names = SafeNames()
         self._files: list[TableFile] = []
         self._listed: list[Listed] = []
@@ -192,7 +192,7 @@ class _Build:
                 await references.read(rows)
                 for one in shown:
                     await self._table(rows, one)
-                await self._together(Source(rows, shown, keys, order.map, order.now))
+                await self._together(Source(rows, shown, keys, order.map))
                 counted = await rows.witness.counts()
             counts = {one.table.name: counted[one.table.name] for one in shown}
             self._compare(counts)
@@ -284,8 +284,13 @@ class _Build:
         if complete.referred:
             linked = await archive.add(links_file.PATH, links.lines(), FORMATS["csv"].counter())
             resources.append(descriptor.resource("media-references", linked, links_resource()))
-        package = descriptor.package(f"{order.map.system}-export", order.now, resources)
+        package = descriptor.package(f"{order.map.system}-export", resources)
         await archive.add(descriptor.PATH, [package])
+        await archive.add(verifying.PROGRAM, [verifying.program()])
+        if order.signer is not None:
+            await archive.add(ALLOWED_SIGNERS, [order.signer.allowed_signers])
+            await archive.add(PUBLIC_PEM, [order.signer.public_pem])
+        # From here on files tell when it was; all those before are the same whenever the data is.
         await archive.add(
             completeness.PATH,
             [completeness.report(order.map, complete, order.now, self._listed, order.signed_by, self.dump)],
@@ -305,11 +310,7 @@ class _Build:
             complete.lost,
         )
         await archive.add(page.PATH, [page.written(contents, order.language)])
-        await archive.add(verifying.PROGRAM, [verifying.program()])
         await archive.add(verifying.STEPS, [verifying.steps(self._name, order.signed_by, order.now)])
-        if order.signer is not None:
-            await archive.add(ALLOWED_SIGNERS, [order.signer.allowed_signers])
-            await archive.add(PUBLIC_PEM, [order.signer.public_pem])
         await archive.close_bag(self._info(), order.signer, order.now)
 
     def _info(self) -> dict[str, str]:

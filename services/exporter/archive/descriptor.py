@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from services.exporter.formats.format import Format
 from shared.datamap.columns import ForeignKey
-from shared.events.vocabulary import iso
 
 from .archive import Written
 from .snapshot import Shown
@@ -27,9 +25,9 @@ class TableFile:
     written: Written
 
 
-def package(name: str, moment: datetime, resources: Sequence[Mapping[str, Any]]) -> bytes:
+def package(name: str, resources: Sequence[Mapping[str, Any]]) -> bytes:
     """Write the descriptor of the package *name*."""
-    document = {"name": name, "profile": "data-package", "created": iso(moment), "resources": resources}
+    document = {"name": name, "profile": "data-package", "resources": resources}
     return json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n"
 
 

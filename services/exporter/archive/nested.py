@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from datetime import datetime
 
 from .archive import File
 from .zipstream import ZipStream
 
 
 class Nested:
-    """The inner ZIP on its way into the file *outer*; made at *moment* (UTC), as its headers say."""
+    """The inner ZIP on its way into the file *outer*."""
 
-    def __init__(self, outer: File, moment: datetime) -> None:
+    def __init__(self, outer: File) -> None:
         self._outer = outer
-        self._zip = ZipStream(moment)
+        self._zip = ZipStream()
         self._worker = ThreadPoolExecutor(1, "nested")
 
     @asynccontextmanager

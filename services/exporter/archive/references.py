@@ -168,5 +168,6 @@ NAMED = """
 # By bytes, so that the order is the same in any database.
 ORDERED = """
     select * from ({}) as named
-     order by bucket collate "C", key nulls last, name collate "C" nulls last, number, row collate "C"
+     order by bucket collate "C", key nulls last, name collate "C" nulls last, number, row collate "C",
+           value collate "C", media_type collate "C"
 """

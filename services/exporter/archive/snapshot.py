@@ -17,6 +17,7 @@ from shared.datamap.meaning import shown
 from shared.datamap.model import DataMap, Table
 
 from .faults import MapDisagreesError, NothingLeftError
+from .ordering import ordering
 from .witness import SETTINGS, Connect, Connection, Witness, called, rows_of
 
 Receive: TypeAlias = Callable[[bytes], Coroutine[Any, Any, None]]
@@ -44,6 +45,11 @@ class Shown:
         """Give the columns that the database has, without those that say what coded ones mean."""
         return tuple(column for column in self.columns if column.sql is None)
 
+    @property
+    def order(self) -> tuple[str, ...]:
+        """Give the expressions over the row ``t`` that put the rows in the order in which they are written."""
+        return ordering(self.key, self.bare)
+
 
 class Snapshot:
     """The open transaction; everything read through it is of one moment; *shown* is what the archive shows of it."""
@@ -68,11 +74,18 @@ class Snapshot:
 
     async def copy(self, shown: Shown, format: Format, receive: Receive) -> None:  # noqa: A002 - the domain's word
         """Stream the customer's rows of one table, in *format*, to *receive*, which may make the database wait."""
-        await self.stream(format.select(shown.columns, self.rows(shown.table)), format.options, receive)
+        await self.stream(format.select(shown.columns, self.ordered(shown)), format.options, receive)
 
     def rows(self, table: Table) -> str:
         """Give what follows ``select …``: the customer's rows of *table* as ``t``, the customer being ``$1``."""
         return rows_of(self._map, table)
+
+    def ordered(self, shown: Shown) -> str:
+        """Give what follows ``select …`` where rows are written: those of ``rows``, in ``Shown.order``.
+
+        Ordered inside, so that what is written of a row needn't be carried through the sort.
+        """
+        return f"from (select t.* {self.rows(shown.table)} order by {', '.join(shown.order)}) t"
 
     async def stream(self, query: str, options: Mapping[str, Any], receive: Receive) -> None:
         """Stream what *query*, with the customer as ``$1``, gives under COPY's *options* to *receive*."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from services.exporter.formats.format import RAW, Counter
@@ -20,17 +19,23 @@ from .snapshot import Receive, Shown, Snapshot
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One customer's *tables* in the open *snapshot*, taken at *moment* (UTC), and the foreign *keys* among them."""
+    """One customer's *tables* in the open *snapshot*, and the foreign *keys* among them.
+
+    When it was taken is not told, since the same data has to make the same bytes at any time.
+    """
 
     snapshot: Snapshot
     tables: Sequence[Shown]
     keys: Sequence[ForeignKey]
     map: DataMap
-    moment: datetime
 
     def rows(self, shown: Shown) -> str:
         """Give what follows ``select …``: the customer's rows of *shown* as ``t``, the customer being ``$1``."""
         return self.snapshot.rows(shown.table)
+
+    def ordered(self, shown: Shown) -> str:
+        """Give the same rows as ``rows``, in the order in which every format writes them."""
+        return self.snapshot.ordered(shown)
 
     async def stream(self, query: str, receive: Receive, options: Mapping[str, Any] = RAW) -> None:
         """Send what *query* gives to *receive*; by default it is one column, sent as it is, one line a row."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from tempfile import SpooledTemporaryFile
 from typing import Protocol
 
@@ -26,6 +25,8 @@ _PLAIN_VERSION, _ZIP64_VERSION = 20, 45
 _MADE_ON_UNIX = 3 << 8
 _REGULAR_FILE = 0o100644 << 16
 _BLOCK = 0xFFFF
+# Time and day of every entry: midnight of 1980-01-01, the first that there is, so that they tell nothing of when.
+_STAMP = (0, 1 << 5 | 1)
 
 
 class Packer(Protocol):
@@ -69,7 +70,6 @@ class _Facts:
     """What headers say of an entry."""
 
     name: bytes
-    stamp: tuple[int, int]
     offset: int
     flags: int = _UTF8
     zip64: bool = False
@@ -125,8 +125,7 @@ class Entry:
 class ZipStream:
     """A ZIP of entries one after the other; the caller sends on what ``Entry`` and ``end`` give, in order."""
 
-    def __init__(self, moment: datetime) -> None:
-        self._stamp = _stamp(moment)
+    def __init__(self) -> None:
         # The directory may be long where there are many files, so it waits on disk; the file has no name.
         self._directory = SpooledTemporaryFile(max_size=_SPOOLED)  # noqa: SIM115 - closed by close()
         self._entries = 0
@@ -134,7 +133,7 @@ class ZipStream:
 
     def begin(self, name: str, *, packed: bool = False, expected: int = 0) -> Entry:
         """Begin the entry *name*; the one before must have ended."""
-        return Entry(_Facts(name.encode(), self._stamp, self._offset), packer(packed=packed), expected)
+        return Entry(_Facts(name.encode(), self._offset), packer(packed=packed), expected)
 
     def ended(self, entry: Entry, sent: int) -> None:
         """Note that *entry* took *sent* bytes in all, headers included."""
@@ -155,12 +154,6 @@ class ZipStream:
         self._directory.close()
 
 
-def _stamp(moment: datetime) -> tuple[int, int]:
-    year = min(max(moment.year, 1980), 2107)
-    day = (year - 1980) << 9 | moment.month << 5 | moment.day
-    return moment.hour << 11 | moment.minute << 5 | moment.second // 2, day
-
-
 def _local_header(facts: _Facts) -> bytes:
     described = facts.flags & _DESCRIBED
     extra = struct.pack("<HHQQ", 1, 16, 0, 0) if facts.zip64 else b""
@@ -168,7 +161,7 @@ def _local_header(facts: _Facts) -> bytes:
     if facts.zip64:
         packed = size = _4GIB
     version = _ZIP64_VERSION if facts.zip64 else _PLAIN_VERSION
-    fixed = (version, facts.flags, _DEFLATED, *facts.stamp, crc, packed, size, len(facts.name), len(extra))
+    fixed = (version, facts.flags, _DEFLATED, *_STAMP, crc, packed, size, len(facts.name), len(extra))
     return b"PK\x03\x04" + struct.pack("<HHHHHIIIHH", *fixed) + facts.name + extra
 
 
@@ -184,7 +177,7 @@ def _central_header(facts: _Facts) -> bytes:
     version = _ZIP64_VERSION if wide or facts.zip64 else _PLAIN_VERSION
     sizes = min(facts.packed, _4GIB), min(facts.size, _4GIB)
     lengths = len(facts.name), len(extra), 0, 0, 0
-    fixed = (_MADE_ON_UNIX | version, version, facts.flags, _DEFLATED, *facts.stamp, facts.crc, *sizes, *lengths)
+    fixed = (_MADE_ON_UNIX | version, version, facts.flags, _DEFLATED, *_STAMP, facts.crc, *sizes, *lengths)
     where = _REGULAR_FILE, min(facts.offset, _4GIB)
     return b"PK\x01\x02" + struct.pack("<HHHHHHIIIHHHHHII", *fixed, *where) + facts.name + extra
 

@@ -147,7 +147,7 @@ TYPES = """
             when 'd' then format('create domain %s as %s%s%s%s;',
                 n.oid::regtype, format_type(n.typbasetype, n.typtypmod),
                 ' default ' || n.typdefault, case when n.typnotnull then ' not null' end,
-                (select string_agg(format(' constraint %I %s', conname, pg_get_constraintdef(oid)), '')
+                (select string_agg(format(' constraint %I %s', conname, pg_get_constraintdef(oid)), '' order by conname)
                    from pg_constraint where contypid = n.oid and contype = 'c'))
             end
           from needed n
@@ -215,7 +215,7 @@ SEQUENCES = """
           join pg_class c on c.oid = d.refobjid and c.relkind = 'S'
          where (a.adrelid, a.adnum) in (select relid, attnum from shown)
     ), once as (
-        select distinct on (oid) * from used order by oid, deptype
+        select distinct on (oid) * from used order by oid, deptype, relid::regclass::text, attnum
     )
     select case when o.deptype <> 'i' then
                format('create sequence %s as %s start with %s increment by %s minvalue %s maxvalue %s cache %s%s;',

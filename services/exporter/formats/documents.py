@@ -110,14 +110,15 @@ def select(source: Source, root: Node) -> str:
     names = list(tables_of(root))
     counts = " || ',' || ".join(f"{_literal(json.dumps(name) + ':')} || {_count(name)}" for name in names)
     return (
-        f"select '{{\"rows\":{{' || {counts} || '}},\"document\":' || doc || '}}' from ({_rows(source, root, names)}) d"
+        f"select '{{\"rows\":{{' || {counts} || '}},\"document\":' || doc || '}}'"
+        f" from ({_rows(source, root, names)}) d order by place"
     )
 
 
 def _rows(source: Source, node: Node, names: Sequence[str]) -> str:
     """Give *node*'s rows as JSON with the parent's key they belong to, how many rows of each table are inside."""
     link = f"t.{quoted(node.column)}" if node.column else "null"
-    head = f"select {link} as link, {_order(node.shown)} as place"
+    head = f"select {link} as link, {_order(node)} as place"
     full = _object(node.shown, [column.name for column in node.shown.columns])
     if not node.children:
         counts = ", ".join(f"{int(name == node.shown.table.name)} as {_count(name)}" for name in names)
@@ -156,8 +157,9 @@ def _object(shown: Shown, names: Sequence[str]) -> str:
     return f"(select row_to_json(r)::text from (select {columns}) r)" if columns else "'{}'"
 
 
-def _order(shown: Shown) -> str:
-    return f"row({', '.join(f't.{quoted(name)}' for name in shown.key)})" if shown.key else "null"
+def _order(node: Node) -> str:
+    part = ["coalesce(p.part, 1)"] if node.children else []
+    return f"row({', '.join([*node.shown.order, *part])})"
 
 
 def _sums(names: Sequence[str]) -> str:

@@ -39,7 +39,7 @@ async def _reports(source: Source, shown: Shown, files: Files) -> int:
     async def receive(paper: Paper) -> None:
         path = f"{folder}/{paper.name}.docx"
         async with files.file(path, packed=True, listed=False) as file:
-            with closing(Nested(file, source.moment)) as inner:
+            with closing(Nested(file)) as inner:
                 for name, text in PARTS.items():
                     await inner.add(name, text)
                 await inner.add("word/document.xml", document(paper))

@@ -70,13 +70,13 @@ def select(source: Source, shown: Shown, joins: Sequence[_Join]) -> str:
     rows = ", ".join(f'a{at}."offramp row"' for at in range(len(joins) + 1))
     tables = [f"{_rows(source, shown)} as a0"]
     tables += [f"left join {_rows(source, one.shown)} as a{one.at} on {_on(one)}" for one in joins]
-    order = ", ".join(f"a0.{quoted(name)}" for name in shown.key)
-    return f"select json_build_array({rows}) from {' '.join(tables)}{f' order by {order}' if order else ''}"
+    return f'select json_build_array({rows}) from {" ".join(tables)} order by a0."offramp order"'
 
 
 def _rows(source: Source, shown: Shown) -> str:
     columns = ", ".join(map(on_one_line, shown.columns))
-    return f'(select t.*, (select row_to_json(r) from (select {columns}) r) as "offramp row" {source.rows(shown)})'
+    row = f'(select row_to_json(r) from (select {columns}) r) as "offramp row"'
+    return f'(select t.*, {row}, row({", ".join(shown.order)}) as "offramp order" {source.rows(shown)})'
 
 
 def _on(join: _Join) -> str:

@@ -7,7 +7,6 @@ import json
 import re
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
-from datetime import datetime
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
 _RENEWED_AFTER = 1000
 # PDF/A-2a keeps (ISO 19005-2), PDF/UA-1 can be read aloud (ISO 14289-1).
 STANDARDS = ["a-2a", "ua-1"]
+# PDF/A has to name a moment (here in seconds since 1970): 1980-01-01 as in the ZIP, which tells nothing of when.
+_STAMP = 315_532_800
 _MISSING = re.compile(r'the text `"(.+?)"` could not be displayed', re.DOTALL)
 
 
@@ -50,7 +51,7 @@ async def _papers(source: Source, shown: Shown, files: Files, press: ProcessPool
     loop, folder = asyncio.get_running_loop(), f"{shown.table.category}/{shown.table.name}"
 
     async def receive(paper: Paper) -> None:
-        body = await loop.run_in_executor(press, render, paper, source.map.system, source.moment)
+        body = await loop.run_in_executor(press, render, paper, source.map.system)
         async with files.file(f"{folder}/{paper.name}.pdf", packed=False, listed=False) as file:
             await file.write(body)
 
@@ -60,21 +61,17 @@ async def _papers(source: Source, shown: Shown, files: Files, press: ProcessPool
     return made
 
 
-def render(paper: Paper, system: str, moment: datetime) -> bytes:
-    """Set *paper*; the same paper at the same *moment* gives the same bytes."""
+def render(paper: Paper, system: str) -> bytes:
+    """Set *paper*; the same paper gives the same bytes."""
     # Only the process that sets papers loads the compiler: the exporter's own memory has no room for it.
     from typst import TypstError  # noqa: PLC0415
 
     plain = False
     while True:
         text, lost = _fitting(paper, plain=plain)
-        inputs = {
-            "data": json.dumps({**text, "lost": lost, "system": system, "moment": f"{moment:%Y-%m-%d %H:%M} UTC"})
-        }
+        inputs = {"data": json.dumps({**text, "lost": lost, "system": system})}
         try:
-            made = _compiler().compile(
-                format="pdf", sys_inputs=inputs, pdf_standards=STANDARDS, timestamp=int(moment.timestamp())
-            )
+            made = _compiler().compile(format="pdf", sys_inputs=inputs, pdf_standards=STANDARDS, timestamp=_STAMP)
         except TypstError as error:
             missing = _MISSING.search(str(error))
             if missing is None or plain:

@@ -7,7 +7,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from shared.datamap.ownership import quoted, relation
-from shared.events.vocabulary import iso
 
 from .ddl import Schema, schema_of
 from .whole import Whole
@@ -52,13 +51,13 @@ async def _rows(source: Source, shown: Shown, schema: Schema, file: File) -> int
     named = ", ".join(map(quoted, columns))
     await file.write(_lines("", f"copy {relation(shown.table.name)} ({named}) from stdin;"))
     picked = ", ".join(f"t.{quoted(column)}" for column in columns)
-    await source.stream(f"select {picked} {source.rows(shown)}", receive, COPY)
+    await source.stream(f"select {picked} {source.ordered(shown)}", receive, COPY)
     await file.write(_lines("\\.", ""))
     return records
 
 
 def _head(source: Source, schema: Schema) -> Iterator[str]:
-    yield f"-- One customer's data of the system {source.map.system}, as it was at {iso(source.moment)}."
+    yield f"-- One customer's data of the system {source.map.system}, as it was when bag-info.txt says."
     yield "-- Restore it into an empty database:  psql -X -d DATABASE -f dump.sql"
     yield "-- It is one transaction: all of it is there in the end, or nothing."
     for line in schema.left_out:

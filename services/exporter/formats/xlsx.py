@@ -11,7 +11,6 @@ from xml.sax.saxutils import escape, quoteattr
 
 from services.exporter.archive.nested import Nested
 from shared.datamap.columns import LiveColumn, value_of
-from shared.events.vocabulary import iso
 
 from .format import bare
 from .whole import Whole
@@ -57,7 +56,7 @@ class Xlsx(Whole):
 
 
 async def _workbook(source: Source, tables: Sequence[Shown], file: File) -> dict[str, int]:
-    with closing(Nested(file, source.moment)) as book:
+    with closing(Nested(file)) as book:
         sheets = _Sheets(book)
         for shown in tables:
             await sheets.write(source, shown)
@@ -80,7 +79,7 @@ class _Sheets:
         async with AsyncExitStack() as stack:
             rows = _Rows(self, shown, stack)
             await rows.open()
-            await source.stream(select(shown, source.rows(shown)), rows.receive)
+            await source.stream(select(shown, source.ordered(shown)), rows.receive)
             await rows.shut()
 
     def sheet(self) -> AbstractAsyncContextManager[File]:
@@ -216,14 +215,15 @@ def _content_types(sheets: int) -> str:
 
 def _about(source: Source, sheets: Sequence[Sheet]) -> str:
     lines = [[line] for line in SAYS] + [[""]] + [[sheet.name, sheet.table, str(sheet.rows)] for sheet in sheets]
-    lines.insert(0, [f"{source.map.system}, {iso(source.moment)}"])
+    lines.insert(0, [source.map.system])
     rows = "".join(f"<row>{''.join(map(_words, line))}</row>" for line in lines)
     return f'{HEAD}<worksheet xmlns="{MAIN}"><sheetData>{rows}</sheetData></worksheet>'
 
 
 ABOUT = "About"
 SAYS = (
-    "Every cell shows what the database held at this moment. What a spreadsheet can't hold truly is a text:",
+    "Every cell shows what the database held at the moment that index.html names.",
+    "What a spreadsheet can't hold truly is a text:",
     "whole numbers beyond 9,007,199,254,740,992 and decimal numbers of more than 15 digits, NaN, infinity;",
     "dates before March 1900 and after 9999; times; moments (UTC, with +00 where the database keeps a time zone).",
     "A text of more than 32,767 characters is too long for a cell: the cell names the CSV file that holds it.",

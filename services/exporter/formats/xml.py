@@ -44,7 +44,7 @@ async def _table(source: Source, shown: Shown, files: Files) -> int:
         await file.write("".join(f"{line}\n" for line in xsd(shown)).encode())
     async with files.file(f"{path}.xml", counter=Lines(), table=shown.table.name) as file:
         await file.write(_opening(shown))
-        await source.stream(select(shown.columns, source.rows(shown)), file.write)
+        await source.stream(select(shown.columns, source.ordered(shown)), file.write)
         await file.write(b"</table>\n")
     # The first line and the last one hold no row.
     return file.records - 2
