@@ -44,12 +44,21 @@ TABLES = f"""
     );
     insert into loose
     select 1 + n % 2 * 9007199254740992, one.*
-      from generate_series(1, 40) n, (values
-        (1.0, '0'::float8, '1 day'::interval, '{{"a":1}}'::json, '1.0'::jsonb, 'a', 'a '::bpchar, '{{}}'::text[], 'x',
+      from generate_series(1, 20) n, (values
+        (1.0, '0'::float8, '1 day'::interval, '{{"a":1}}'::json, '1.0'::jsonb, 'a', 'a'::bpchar, '{{}}'::text[], 'x',
          1::marked),
-        (1.00, '-0', '24:00', '{{"a": 1}}', '1.00', 'a', 'a', '{{""}}', 'x', 1),
-        (null, null, null, null, null, null, null, null, '', null),
-        (null, null, null, 'null', 'null', null, null, null, null, null),
+        (1.00, '0', '1 day', '{{"a":1}}', '1.0', 'a', 'a', '{{}}', 'x', 1),
+        (1.0, '-0', '1 day', '{{"a":1}}', '1.0', 'a', 'a', '{{}}', 'x', 1),
+        (1.0, '0', '24:00', '{{"a":1}}', '1.0', 'a', 'a', '{{}}', 'x', 1),
+        (1.0, '0', '1 day', '{{"a": 1}}', '1.0', 'a', 'a', '{{}}', 'x', 1),
+        (1.0, '0', '1 day', '{{"a":1}}', '1.00', 'a', 'a', '{{}}', 'x', 1),
+        (1.0, '0', '1 day', '{{"a":1}}', '1.0', 'a', 'a ', '{{}}', 'x', 1),
+        (1.0, '0', '1 day', '{{"a":1}}', '1.0', 'a', 'a', '{{""}}', 'x', 1),
+        (1.0, '0', '1 day', '{{"a":1}}', '1.0', 'a', 'a', '{{NULL}}', 'x', 1),
+        (1.0, '0', '1 day', '{{"a":1}}', '1.0', 'a', 'a', '{{}}', '', 1),
+        (1.0, '0', '1 day', '{{"a":1}}', '1.0', 'a', 'a', '{{}}', null, 1),
+        (1.0, '0', '1 day', 'null', '1.0', 'a', 'a', '{{}}', null, null),
+        (1.0, '0', '1 day', null, '1.0', 'a', 'a', '{{}}', null, null),
         (7, 'NaN', '-1 mon', '[]', '[]', 'b', 'b', '{{NULL}}', 'räksmörgås', 9)) one;
     create table papers (customer_id text references customers, title text, figures json);
     insert into papers
