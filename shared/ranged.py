@@ -68,6 +68,9 @@ class RangedObject(io.RawIOBase):
             asked.close()
             raise OSError(_CLOSED)
         self._asked = asyncio.run_coroutine_threadsafe(asked, self._loop)
+        if self._abandoned:
+            # It was closed after the question above and before this one could be cancelled.
+            self._asked.cancel()
         try:
             return cast("T", self._asked.result())
         except concurrent.futures.CancelledError:
