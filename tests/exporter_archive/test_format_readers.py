@@ -20,9 +20,9 @@ from python_calamine import CalamineWorkbook
 from services.exporter.archive.build import build
 from services.exporter.archive.faults import RowsDisagreeError
 from services.exporter.archive.sink import FileSink
-from services.exporter.archive.snapshot import Shown
-from services.exporter.archive.source import Source
+from services.exporter.archive.snapshot import Snapshot
 from services.exporter.formats.registry import WHOLE
+from shared.datamap.model import Table
 
 FOLDER = Path(__file__).parent
 TABLES = ("zoo", "hostile")
@@ -145,13 +145,12 @@ async def test_a_format_that_loses_rows_fails_the_export(
     school: School, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """What a format says it wrote has to be what the snapshot holds, or there is no archive."""
-    whole = Source.rows
+    whole = Snapshot.rows
 
-    def all_but_some(source: Source, shown: Shown) -> str:
-        lost = " and t.id::text <> '1'" if shown.table.name == "users" else ""
-        return whole(source, shown) + lost
+    def all_but_some(snapshot: Snapshot, table: Table) -> str:
+        return whole(snapshot, table) + (" and t.id::text <> '1'" if table.name == "users" else "")
 
-    monkeypatch.setattr(Source, "rows", all_but_some)
+    monkeypatch.setattr(Snapshot, "rows", all_but_some)
     with pytest.raises(RowsDisagreeError, match=f"as {name}"):
         await archived(school, tmp_path, name)
 
@@ -179,7 +178,7 @@ async def test_a_table_too_long_for_a_sheet_goes_on_in_the_next(
     monkeypatch.setattr("services.exporter.formats.xlsx.ROWS", 11)
     await school.run(
         "delete from notes; insert into notes (id, user_id, title)"
-        " select gen_random_uuid(), 1, n::text from generate_series(1, 25) n"
+        " select lpad(n::text, 32, '0')::uuid, 1, n::text from generate_series(1, 25) n"
     )
     with await archived(school, tmp_path, "xlsx") as opened:
         book = openpyxl.load_workbook(io.BytesIO(opened.read("export-1/data/xlsx/course.xlsx")), read_only=True)
