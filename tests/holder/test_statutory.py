@@ -263,6 +263,15 @@ async def test_a_hold_wins_nothing_that_it_covers_or_needs_is_emptied(database: 
     assert sum(one.rows for one in outcome.retained if one.table == "invoices") == 3
 
 
+async def test_what_a_hold_needs_stays_as_it_is_though_a_law_keeps_it_too(database: Database) -> None:
+    """Held lines need their invoices, and those their buyers: of none of them is anything emptied."""
+    query = "select (i.*)::text, (u.*)::text from invoices i join users u on u.id = buyer order by 1"
+    before = await database.fetch(query)
+    await erased(database, LEFT, None, None, OfTables(tables=("lines",)))
+
+    assert await database.fetch(query) == before
+
+
 async def test_what_only_a_hold_kept_is_emptied_or_gone_when_it_is_over(database: Database) -> None:
     """The next deletion does what the hold forbade."""
     await erased(database, LEFT, None, None, OfTables(tables=("invoices",)))
@@ -344,3 +353,20 @@ async def test_a_dry_run_shows_it_and_changes_nothing(database: Database) -> Non
 
     assert await database.fetch("select (i.*)::text from invoices i order by 1") == before
     assert dry.outcome == await erased(database)
+
+
+async def test_a_date_that_gets_lost_meanwhile_keeps_its_row(database: Database) -> None:
+    """Dates are looked at first; a batch that meets a row without one later keeps it, whatever the year."""
+    await database.execute("update invoices set issued_at = null where id = 1")
+    await database.execute("update invoices set status = null where id = 2")
+    retain = shop().table("invoices").retain
+    assert retain is not None
+    kept = await database.fetch(
+        f"select id from invoices i where {retain.kept('i', day(2100))} and id < 10 order by id"
+    )
+
+    assert [row["id"] for row in kept] == [1]
+    kept = await database.fetch(
+        f"select id from invoices i where {retain.kept('i', day(2027))} and id < 10 order by id"
+    )
+    assert [row["id"] for row in kept] == [1, 2, 3]
