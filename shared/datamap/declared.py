@@ -11,6 +11,7 @@ from .document import Category, Paper
 from .names import PUBLIC, literal, named, parts
 from .owners import CUSTOMER, ById, ByTenancy, Owner, Registry
 from .relocate import relocated
+from .retaining import Retention
 from .rules import Choice, Coding, Lookup, Reference
 
 LONGEST_NAME = 63
@@ -32,7 +33,8 @@ class Table:
     *person* leads a row to a person of the customer's, by that person's own id; *impersonal* is why there is no such
     person. *columns* are all that are declared (``None``: whatever is there). *coded* says what values mean, *media*
     which objects they refer to. *unowned* is why rows of it may belong to no customer. *document* says that each row
-    is a paper, exported as a file to read and to print as well.
+    is a paper, exported as a file to read and to print as well. *retain* says which rows a law keeps, *minimise* to
+    which constants the columns are emptied of rows that are there only for that.
     """
 
     name: str
@@ -46,6 +48,8 @@ class Table:
     unowned: str | None = None
     document: Paper | None = None
     impersonal: str | None = None
+    retain: Retention | None = None
+    minimise: Mapping[str, bool | int | str | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +128,11 @@ class DataMap:
             if table.name == name:
                 return table
         raise KeyError(name)
+
+    @property
+    def retains(self) -> bool:
+        """Tell whether a law keeps rows of any table."""
+        return any(table.retain for table in self.tables)
 
     @property
     def without_owner(self) -> Mapping[str, str]:

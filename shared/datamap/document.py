@@ -9,6 +9,7 @@ from pydantic import Discriminator, Field, StringConstraints, Tag, model_validat
 
 from .owner_document import Column, ColumnId, TableId, Template, Words, Written, WrittenOwner
 from .owners import CUSTOMER
+from .retain_document import Constant, WrittenRetention
 from .rule_document import WrittenCoding, WrittenReference
 
 __all__ = ["CUSTOMER", "OnceLoader", "read_yaml"]
@@ -23,7 +24,8 @@ class WrittenTable(Written):
 
     Without *columns* every column is meant; with them, a column that is neither there nor left out is undeclared.
     *person* is how a row leads to a person of the customer's, *impersonal* why none of them does. *unowned* says why
-    rows may belong to no customer.
+    rows may belong to no customer. *retain* is which rows a law keeps, and *minimise* what of a row is emptied that is
+    still there only since a law keeps it, or because such a row needs it.
     """
 
     category: Category
@@ -36,6 +38,8 @@ class WrittenTable(Written):
     media: dict[Column, WrittenReference] = Field(default_factory=dict)
     unowned: Words | None = None
     document: Paper | None = None
+    retain: WrittenRetention | None = None
+    minimise: dict[Column, Constant] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _about_somebody_or_nobody(self) -> WrittenTable:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .drift_keys import of_indexes, of_keys
+from .drift_retaining import of_retention
 from .drift_ways import of_ways
 from .finding import Finding, Kind
 from .owners import ByAny, ByPair, ByPath, Hop
@@ -31,6 +32,7 @@ def findings(map: DataMap, schema: Schema) -> tuple[Finding, ...]:  # noqa: A002
         *_vanished_in_shared(map, schema),
         *(found for table in here for found in _columns_of(table, schema)),
         *(found for table in here for found in of_ways(map, table, schema)),
+        *(found for table in here for found in of_retention(map, table, schema)),
         *of_keys(map, schema),
         *of_indexes(map, schema),
     )

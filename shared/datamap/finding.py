@@ -25,6 +25,9 @@ Kind = Literal[
     "foreign_key_not_indexed",
     "unowned_rows",
     "unknown_type",
+    "retained_date",
+    "retained_needs",
+    "not_minimisable",
 ]
 
 

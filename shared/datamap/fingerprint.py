@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .names import literal
 from .ownership import goes_with, relation
 
 if TYPE_CHECKING:
@@ -36,9 +37,14 @@ def all_rows(table: Table) -> str:
     return FINGERPRINT.format(relation=relation(table.name), which="true")
 
 
-def rows_where(table: Table, which: str) -> str:
-    """Give the query for the rows of *table*, called ``t``, that fulfil the condition *which*."""
-    return FINGERPRINT.format(relation=relation(table.name), which=which)
+def rows_where(table: Table, which: str, without: tuple[str, ...] = ()) -> str:
+    """Give the query for the rows of *table*, called ``t``, that fulfil the condition *which*.
+
+    The columns *without* play no part.
+    """
+    query = FINGERPRINT.format(relation=relation(table.name), which=which)
+    names = ", ".join(map(literal, without))
+    return query.replace("(t.*)::text", f"(to_jsonb(t.*) - array[{names}])::text") if without else query
 
 
 async def measure(connection: Connection, query: str, *customer: str) -> Rows:

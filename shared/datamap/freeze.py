@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 from . import owner_document as doc
-from . import rule_document
+from . import retain_document, rule_document
 from .names import canonical, table_and_column
 from .owners import (
     CUSTOMER,
@@ -23,6 +23,7 @@ from .owners import (
     Key,
     Owner,
 )
+from .retaining import Counting, FromDay, FromFiscalYear, FromYear, Retention
 from .rules import Choice, Coding, Digest, Epoch, Expression, Labels, Lookup, Reference
 
 if TYPE_CHECKING:
@@ -57,6 +58,24 @@ def _in_column(written: doc.WrittenOwner) -> Owner:
             return ByJson(written.json_column, tuple(written.at), written.stored, key)
         case doc.WrittenColumn():
             return ByColumn(written.column, _key(written))
+    raise AssertionError(written)
+
+
+def retention(written: retain_document.WrittenRetention) -> Retention:
+    """Freeze which rows a law keeps."""
+    counted_from = _counting(written.counted_from)
+    return Retention(written.basis, written.years, counted_from, written.time_zone, written.where)
+
+
+def _counting(written: retain_document.WrittenCounting) -> Counting:
+    match written:
+        case retain_document.WrittenCounting(day=str(column)):
+            return FromDay(column)
+        case retain_document.WrittenCounting(end_of_year=str(column)):
+            return FromYear(column)
+        case retain_document.WrittenCounting(end_of_fiscal_year=str(column), ending=str(ending)):
+            month, day = (int(part) for part in ending.split("-"))
+            return FromFiscalYear(column, month * 100 + day)
     raise AssertionError(written)
 
 

@@ -117,6 +117,14 @@ async def _refused(connection: Connection, map: DataMap, live: Schema) -> AsyncI
                 says = await _prepared(connection, query)
                 if says:
                     yield Finding("owner_refused", table.name, f"the server refuses the condition: {says}", "Mend it.")
+        if table.name in live.tables and table.retain:
+            says = await _prepared(
+                connection, f"select from {relation(table.name)} as t where {table.retain.strange('t')}"
+            )
+            if says:
+                yield Finding(
+                    "retained_date", table.name, f"the server refuses what is kept by law: {says}", "Mend it."
+                )
 
 
 def _predicate(map: DataMap, table: Table, way: Owner | None) -> str:  # noqa: A002

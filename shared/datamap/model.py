@@ -85,7 +85,23 @@ def parse_draft(content: bytes, file: str) -> DataMap:
     )
     _names_are_written_once(written, file)
     check_ways(map, file)
+    _check_retention(map, file)
     return map
+
+
+def _check_retention(map: DataMap, file: str) -> None:  # noqa: A002
+    for table in map.tables:
+        if table.minimise and not map.retains:
+            problem, remedy = (
+                "no law keeps rows of any table, so this would never be done",
+                "Write retain, or remove it.",
+            )
+            raise MapError(file, f"tables.{table.name}.minimise", problem, remedy)
+        if table.retain and any(one.media for one in map.tables):
+            problem = (
+                "which objects a kept row needs can't be told yet, so retain and media don't go together in one map"
+            )
+            raise MapError(file, f"tables.{table.name}.retain", problem, "Nothing is deleted by this map until then.")
 
 
 def _decided(map: DataMap, file: str) -> DataMap:  # noqa: A002
@@ -126,6 +142,8 @@ def _table(name: str, written: WrittenTable, owner: Owner) -> Table:
         unowned=written.unowned,
         document=written.document,
         impersonal=written.impersonal,
+        retain=freeze.retention(written.retain) if written.retain else None,
+        minimise=MappingProxyType(dict(written.minimise)),
     )
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from .columns import LiveColumn
     from .declared import DataMap, Table
+    from .retaining import Retention
     from .rules import Coding
 
 GROUP = "offramp.formats"
@@ -53,8 +54,10 @@ def register(
 
 
 def _table(table: Table, live: tuple[LiveColumn, ...] | None) -> dict[str, Any]:
+    kept = {"retained": _retained(table.retain)} if table.retain else {}
     return {
         "table": table.name,
+        **kept,
         "category": table.category,
         "columns": _columns(table, live),
         "left_out": [{"column": name, "reason": why} for name, why in table.left_out.items()],
@@ -62,6 +65,10 @@ def _table(table: Table, live: tuple[LiveColumn, ...] | None) -> dict[str, Any]:
             {"column": name, "name_in": one.name, "media_type_in": one.media_type} for name, one in table.media.items()
         ],
     }
+
+
+def _retained(retention: Retention) -> dict[str, Any]:
+    return {"basis": retention.basis, "years": retention.years, "some": retention.where is not None}
 
 
 def _columns(table: Table, live: tuple[LiveColumn, ...] | None) -> list[dict[str, str]] | None:

@@ -25,6 +25,8 @@ _ENGLISH = {
     "everything": "Nothing: every table is exported.",
     "exempt": "no customer's data",
     "shared": "shared by all customers",
+    "retained": "Kept by law for {years} years, counted from each row's own date: {basis}",
+    "some_retained": "Some rows are kept by law for {years} years, counted from each row's own date: {basis}",
     "digest": "Made from the data map with the SHA-256",
 }
 _SWEDISH = {
@@ -44,6 +46,8 @@ _SWEDISH = {
     "everything": "Ingenting: varje tabell exporteras.",
     "exempt": "inga kunduppgifter",
     "shared": "delas av alla kunder",
+    "retained": "Bevaras enligt lag i {years} år, räknat från varje rads eget datum: {basis}",
+    "some_retained": "En del rader bevaras enligt lag i {years} år, räknat från varje rads eget datum: {basis}",
     "digest": "Framställt ur datakartan med SHA-256",
 }
 LANGUAGES: Mapping[str, Mapping[str, str]] = {"en": _ENGLISH, "sv": _SWEDISH}
@@ -82,6 +86,9 @@ def _table(one: dict[str, Any], words: Mapping[str, str]) -> str:
     if one["left_out"]:
         said = (f"<code>{escape(out['column'])}</code>: {escape(out['reason'])}" for out in one["left_out"])
         parts.append(f"<p><b>{words['left_out']}:</b></p>{_list(said)}")
+    if kept := one.get("retained"):
+        law = words["some_retained" if kept["some"] else "retained"].format(years=kept["years"], basis=kept["basis"])
+        parts.append(f"<p>{escape(law)}.</p>")
     return "".join(parts)
 
 

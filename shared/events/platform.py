@@ -296,10 +296,20 @@ class HeldRows(Value):
     basis: Citation | None = None
 
 
+class RetainedRows(Value):
+    """Rows of *table* that the law cited as *basis* keeps to the end of the day *until*."""
+
+    table: TableName
+    basis: Citation
+    until: Day
+    rows: Count
+
+
 class ErasedInPart(Value):
     """The holder deleted all but what has to stay: *kept* in all, per table, none of which is in *remaining*.
 
-    *held* says how much each hold covers. *needed* is what none covers, but what kept rows refer to, or are found by.
+    *held* says how much each hold covers, *retained* how much a law keeps until when. *needed* is what none of these
+    covers, but what kept rows refer to, or are found by. *minimised* of the kept rows were emptied as the map says.
     *bystanders* are everybody else's rows, as in ``Erased``; the kept ones are not among them.
     """
 
@@ -312,6 +322,8 @@ class ErasedInPart(Value):
     bystanders: tuple[TableFingerprint, ...]
     accounted: Count = 0
     sampled: tuple[TableName, ...] = ()
+    retained: tuple[RetainedRows, ...] = ()
+    minimised: tuple[TableCount, ...] = ()
 
 
 class NotErased(Value):

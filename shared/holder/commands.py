@@ -66,7 +66,8 @@ def erase_command(
     """Delete all of the customer's rows and nobody else's, or nothing; exit 0 only if nothing is left.
 
     Whoever runs this says that the customer's 90 days are over and that no law holds the data but what is given by
-    --keep: neither is known here. With rows kept, and nothing else left, the exit code is 3.
+    --keep, or by the map as statutory retention: else neither is known here. With rows kept, and nothing else left,
+    the exit code is 3.
     """
     if context.invoked_subcommand:
         return
@@ -159,7 +160,7 @@ async def _erase(asked: Asked) -> tuple[Erasure, tuple[Mention, ...]]:
             return erasure, ()
         if asked.ledger:
             await _record(asked.ledger, entry)
-        kept_of = asked.customer if asked.keep else None
+        kept_of = asked.customer if asked.keep or asked.map.retains else None
         return erasure, await residue(connection, asked.map, (asked.customer, *asked.also), kept_of)
 
 
@@ -210,7 +211,9 @@ def _as_text(erasure: Erasure, mentions: Sequence[Mention], customer: str, dry_r
     lines.append(f"{'in all':<32} {total(outcome.deleted):>12,}")
     if isinstance(outcome, ErasedInPart):
         lines += [f"kept: {one.table:<26} {one.rows:>12,}  {one.hold_id}" for one in outcome.held]
+        lines += [f"kept: {one.table:<26} {one.rows:>12,}  until {one.until}, {one.basis}" for one in outcome.retained]
         lines += [f"kept: {one.table:<26} {one.rows:>12,}  kept rows need them" for one in outcome.needed]
+        lines += [f"emptied: {one.table:<23} {one.rows:>12,}  as the map says" for one in outcome.minimised]
     else:
         lines += [f"{one.rows:,} of {one.table} stay: others' rows refer to them too" for one in outcome.shared]
     return "\n".join([*lines, *map(str, mentions), _verdict(outcome, customer, dry_run)])

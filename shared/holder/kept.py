@@ -10,26 +10,30 @@ import asyncpg
 
 from ..datamap.names import literal, reported
 from ..datamap.ownership import about, relation
-from ..events.platform import HeldRows
+from ..events.platform import HeldRows, RetainedRows
 from ..events.vocabulary import TableCount
 from .going import free
 from .right import RefusedError
-from .scope import covered, persons
+from .scope import Cover, covered, persons
+from .statutory import ByLaw, retained_rows
 from .whose import goes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ..datamap.model import DataMap, Table
     from .references import Reference
-    from .scope import Covers
+    from .scope import Covering, Covers
     from .work import Work
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """How many rows stay, per table: *rows* in all; *held* by each hold; *needed* by those, and held by none."""
+    """How many rows stay, per table: *rows* in all; *held* by each hold; *retained* by laws; *needed* by those only."""
 
     rows: Counter[str] = field(default_factory=Counter)
     held: tuple[HeldRows, ...] = ()
+    retained: tuple[RetainedRows, ...] = ()
     needed: Counter[str] = field(default_factory=Counter)
 
 
@@ -49,14 +53,17 @@ async def keep(work: Work, known: tuple[Reference, ...]) -> Kept:
     await _check_persons(work)
     places = {table.name: place for place, table in enumerate(work.map.tables)}
     for table in work.map.tables:
-        if table.name in work.holds:
-            await work.connection.execute(_held(work, table, places[table.name]), work.customer)
+        for by_law in (False, True):
+            if some := _of_kind(work.holds.get(table.name, ()), by_law=by_law):
+                await work.connection.execute(_held(work, table, places[table.name], some, by_law), work.customer)
     seeds = await _counts(work)
-    await _spread(work, known, places)
+    # First what holds need: that has to stay as it is, even where a law has listed it already.
+    turn = await _spread(work, known, places, 0, by_law=False)
+    await _spread(work, known, places, turn, by_law=True)
     # Of a temporary table nobody else gathers what the planner has to know.
     await work.connection.execute("analyze pg_temp.offramp_kept")
     rows = await _counts(work)
-    return Kept(rows, await _by_hold(work), rows - seeds)
+    return Kept(rows, await _by_hold(work), await retained_rows(work), rows - seeds)
 
 
 def loose(map: DataMap, table: Table, holds: Covers, known: tuple[Reference, ...]) -> str:  # noqa: A002
@@ -74,14 +81,21 @@ def loose(map: DataMap, table: Table, holds: Covers, known: tuple[Reference, ...
     return " and ".join(clauses)
 
 
-def _held(work: Work, table: Table, place: int) -> str:
-    which = f"({goes(work.map, table)}) and ({covered(work.map, table, work.holds, 't')})"
-    return HELD.format(place=place, relation=relation(table.name), which=which)
+def _of_kind(some: Iterable[Covering], *, by_law: bool) -> tuple[Covering, ...]:
+    return tuple(one for one in some if isinstance(one, ByLaw) is by_law)
 
 
-async def _spread(work: Work, known: tuple[Reference, ...], places: dict[str, int]) -> None:
-    """Follow the references of what was listed last, until that adds nothing."""
-    added, turn = 1, 0
+def _held(work: Work, table: Table, place: int, some: tuple[Covering, ...], by_law: bool) -> str:  # noqa: FBT001
+    which = f"({goes(work.map, table)}) and ({covered(work.map, table, {table.name: some}, 't')})"
+    return HELD.format(place=place, relation=relation(table.name), which=which, by_law=by_law)
+
+
+async def _spread(work: Work, known: tuple[Reference, ...], places: dict[str, int], turn: int, *, by_law: bool) -> int:
+    """Follow the references of what was listed last, until that adds nothing; give the next turn.
+
+    For a law it begins with all that a law has listed in the first turn, whatever *turn* is.
+    """
+    added, first = 1, 0
     while added:
         added = 0
         for one in known:
@@ -89,6 +103,9 @@ async def _spread(work: Work, known: tuple[Reference, ...], places: dict[str, in
             listed = query.format(
                 place=places[one.to],
                 turn=turn,
+                last=first,
+                by_law=by_law,
+                onto=NOTHING if by_law else HELD_AFTER_ALL.format(turn=turn),
                 child_place=places[one.table],
                 child=relation(one.table),
                 parent=relation(one.to),
@@ -97,7 +114,9 @@ async def _spread(work: Work, known: tuple[Reference, ...], places: dict[str, in
             )
             status = await work.connection.execute(listed, work.customer)
             added += int(status.rpartition(" ")[2])
+        first = turn + 1
         turn += 1
+    return turn
 
 
 async def _check_persons(work: Work) -> None:
@@ -127,9 +146,10 @@ async def _by_hold(work: Work) -> tuple[HeldRows, ...]:
     found = []
     for name, some in work.holds.items():
         table = work.map.table(name)
-        bases = {cover.hold_id: cover.basis for cover in sorted(some, key=lambda one: one.basis or "")}
+        holding = [cover for cover in some if isinstance(cover, Cover)]
+        bases = {cover.hold_id: cover.basis for cover in sorted(holding, key=lambda one: one.basis or "")}
         for hold_id, basis in sorted(bases.items()):
-            mine = {name: tuple(cover for cover in some if cover.hold_id == hold_id)}
+            mine: Covers = {name: tuple(cover for cover in holding if cover.hold_id == hold_id)}
             which = f"({goes(work.map, table)}) and ({covered(work.map, table, mine, 't')})"
             rows = await work.connection.fetchval(COUNT.format(relation=relation(name), which=which), work.customer)
             found.append(HeldRows(table=reported(name), rows=rows, hold_id=hold_id, basis=basis))
@@ -152,33 +172,41 @@ LIST = """
         part   oid not null,
         at     tid not null,
         turn   int not null,
+        by_law boolean not null,
         primary key (part, at)
     ) on commit drop
 """
 
 HELD = """
-    insert into pg_temp.offramp_kept select {place}, t.tableoid, t.ctid, 0 from {relation} as t where {which}
+    insert into pg_temp.offramp_kept
+    select {place}, t.tableoid, t.ctid, 0, {by_law} from {relation} as t where {which}
     on conflict do nothing
 """
 
 NEEDED = """
     insert into pg_temp.offramp_kept
-    select distinct {place}, p.tableoid, p.ctid, {turn} + 1
+    select distinct {place}, p.tableoid, p.ctid, {turn} + 1, {by_law}
       from pg_temp.offramp_kept k
       join {child} as c on c.tableoid = k.part and c.ctid = k.at
       join {parent} as p on {holds}
-     where k.place = {child_place} and k.turn = {turn} and ({which})
-    on conflict do nothing
+     where k.place = {child_place} and k.turn = {last} and k.by_law = {by_law} and ({which})
+    on conflict {onto}
 """
+
+NOTHING = "do nothing"
+
+# What a law has listed, and a hold needs, is followed again from there.
+HELD_AFTER_ALL = """(part, at) do update set by_law = false, turn = {turn} + 1 where offramp_kept.by_law"""
 
 # Nobody can tell which rows of the one hang on which of the other.
 ALL_NEEDED = """
     insert into pg_temp.offramp_kept
-    select {place}, p.tableoid, p.ctid, {turn} + 1
+    select {place}, p.tableoid, p.ctid, {turn} + 1, {by_law}
       from {parent} as p
      where ({which})
-       and exists (select from pg_temp.offramp_kept k where k.place = {child_place} and k.turn = {turn})
-    on conflict do nothing
+       and exists (select from pg_temp.offramp_kept k where k.place = {child_place} and k.turn = {last}
+                      and k.by_law = {by_law})
+    on conflict {onto}
 """
 
 ANY = "select exists (select from {relation} as t where {which})"

@@ -13,6 +13,7 @@ from .kept import keep
 from .order import Group, grouped
 from .references import Reference, entangled, references
 from .right import RefusedError, check_system
+from .statutory import check_dates
 from .work import Work, counts
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ async def plan(work: Work) -> Plan:
     async with work.transaction("repeatable_read"):
         warnings = await check_system(work.connection, work.map, work.customer)
         known = await references(work.connection, work.map, work.holds)
+        await check_dates(work)
         await keep(work, known)
         rows = Counter({table.name: await _count(work, table.name, work.holds) for table in work.map.tables})
         made = Plan(grouped(work.map.tables, known), known, rows, warnings, await digest(work.connection))

@@ -14,6 +14,7 @@ from .plan import left, plan
 from .referred import check_referred, erase_referred
 from .right import RefusedError, Right
 from .scope import covers
+from .statutory import with_law
 from .whole import erase_whole
 from .work import Work
 
@@ -71,7 +72,9 @@ async def erase(work: Work) -> Erasure:
     if work.noted_as:
         await ledger.prepare(work.connection)
     try:
-        work = replace(work, holds=covers(work.map, work.right.keep, work.right.elsewhere))
+        holds = covers(work.map, work.right.keep, work.right.elsewhere)
+        # One instant for all tries, so that what one of them counts another one doesn't delete.
+        work = replace(work, holds=with_law(work.map, holds, work.clock()))
         first = await plan(work)
         await check_referred(work)
         outcome = await _erased(work, first)

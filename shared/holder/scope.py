@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ..datamap.declared import BySchema
 from ..datamap.names import PUBLIC, literal, named, parts, reported
@@ -34,7 +34,14 @@ class Cover:
         return "true" if self.person is None else about(map, table, alias, literal(self.person))
 
 
-Covers = dict[str, tuple[Cover, ...]]
+class Covering(Protocol):
+    """What keeps some of one table's rows: a hold, or a law."""
+
+    def of(self, map: DataMap, table: Table, alias: str) -> str:  # noqa: A002
+        """Give the condition for the covered rows among the customer's own, called *alias*; it may be null."""
+
+
+Covers = dict[str, tuple[Covering, ...]]
 
 
 def covers(map: DataMap, keep: tuple[Keep, ...], elsewhere: tuple[Keep, ...] = ()) -> Covers:  # noqa: A002
@@ -89,7 +96,7 @@ def persons(holds: Covers) -> Mapping[tuple[str, str], tuple[str, ...]]:
     found: dict[tuple[str, str], list[str]] = {}
     for table, some in holds.items():
         for cover in some:
-            if cover.person is not None:
+            if isinstance(cover, Cover) and cover.person is not None:
                 found.setdefault((cover.hold_id, cover.person), []).append(table)
     return {who: tuple(tables) for who, tables in found.items()}
 

@@ -11,9 +11,13 @@ from ..datamap.live import columns_of, tables
 from ..datamap.owners import CUSTOMER, ByColumn, ByPath
 from ..datamap.ownership import goes_with, quoted, relation
 from .kept_survey import kept_rows
+from .right import RefusedError
 from .scope import covers
+from .statutory import with_law
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from ..datamap.live import Connection
     from ..datamap.model import DataMap, Table
     from ..datamap.owners import Hop, Owner
@@ -55,13 +59,17 @@ async def survey_rows(
     map: DataMap,  # noqa: A002
     customer: str,
     keep: tuple[Keep, ...] = (),
+    now: datetime | None = None,
 ) -> Survey:
     """Look for *customer*'s rows, read-only and in one snapshot; the role needs to read only.
 
-    What is in *keep*, and what that needs, may be left. Raises ``RefusedError`` where the map can't tell what that is.
+    What is in *keep*, what laws keep at *now*, and what that needs, may be left. Raises ``RefusedError`` where the map
+    can't tell what that is, and for a map by which laws keep rows, asked without *now*.
     """
     map = map.of(customer)  # noqa: A001
-    holds = covers(map, keep)
+    if map.retains and now is None:
+        raise RefusedError("failed", "what laws keep can be told for a moment only, and none is given")
+    holds = with_law(map, covers(map, keep), now) if now else covers(map, keep)
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         await settle(connection)
         kept = await kept_rows(connection, map, customer, holds) if holds else {}

@@ -20,6 +20,7 @@ from .plan import check_entangled
 from .references import references
 from .referred import note_referred
 from .right import RefusedError, check_still, check_system
+from .statutory import BY_LAW, check_dates, minimise, minimised_rows, minimises
 from .whose import goes
 from .work import RACES, Work
 
@@ -89,36 +90,75 @@ async def _spare(work: Work, known: tuple[Reference, ...], groups: tuple[Group, 
     Afterwards it is asked anew what has to stay, since a trigger may have written more of it: there may be nothing
     else of the customer's, or a kept row isn't found as its own any more.
     """
-    kept = await keep(work, known)
-    before = await _standing(work, kept)
+    await check_dates(work)
+    kept, others_before = await keep(work, known), await _standing_others(work)
+    # First, so that what a trigger writes of it goes with the rest.
+    kept = await _minimised(work, known, kept)
+    before = await _standing_kept(work, kept)
     deleted = await _delete(work, groups)
-    after, again = await _standing(work, kept), await keep(work, known)
+    after, others_after = await _standing_kept(work, kept), await _standing_others(work)
+    again = await keep(work, known)
     _same(before, after)
+    _same(others_before, others_after)
     left = Counter({one.name: await _own(work, one) for one in work.map.tables})
     wrong = sorted(name for name in {*left, *again.rows} if left[name] != again.rows[name])
     if wrong:
         details = f"rows were left that no hold keeps, so nothing was deleted: {', '.join(wrong)}"
         raise RefusedError("failed", details)
-    others = {name: rows for (name, whose), rows in after.items() if whose == "others"}
-    erased = _answer(others, others)
+    emptied = await minimised_rows(work)
+    erased = _answer(others_after, others_after)
     if not again.rows.total():
         return erased, deleted
     told = {"kept": as_counts(again.rows), "held": again.held, "needed": as_counts(again.needed)}
-    return ErasedInPart(**erased.model_dump(exclude={"kind"}), **told), deleted
+    by_law = {"retained": again.retained, "minimised": emptied}
+    return ErasedInPart(**erased.model_dump(exclude={"kind", "shared"}), **told, **by_law), deleted
 
 
-async def _standing(work: Work, kept: Kept) -> dict[tuple[str, str], Rows]:
-    """Measure everybody else's rows, and those that were listed to stay."""
+async def _minimised(work: Work, known: tuple[Reference, ...], kept: Kept) -> Kept:
+    """Empty what the map says of kept rows, and list them again; all else of them has to be as it was."""
+    if not minimises(work.map) or not kept.rows.total():
+        return kept
+    before = await _lasting(work, kept)
+    await minimise(work)
+    again = await keep(work, known)
+    if again != kept:
+        raise RefusedError("failed", "emptying columns changed which rows have to stay, so nothing was deleted")
+    _same(before, await _lasting(work, again))
+    return again
+
+
+async def _lasting(work: Work, kept: Kept) -> dict[str, Rows]:
+    """Measure what must not change when columns are emptied: rows that holds keep, and the others' other columns."""
     found = {}
     for table in work.map.tables:
-        found[table.name, "others"] = await measure(work.connection, other_rows(work.map, table), work.customer)
         if kept.rows[table.name]:
-            found[table.name, "kept"] = await measure(work.connection, rows_where(table, stays()))
+            found[f"{table.name} held"] = await measure(
+                work.connection, rows_where(table, f"{stays()} and not {BY_LAW}")
+            )
+            query = rows_where(table, f"{stays()} and {BY_LAW}", without=tuple(table.minimise))
+            found[f"{table.name} by law"] = await measure(work.connection, query)
     return found
 
 
-def _same(before: Mapping[tuple[str, str], Rows], after: Mapping[tuple[str, str], Rows]) -> None:
-    differing = sorted({name for (name, whose), rows in before.items() if after[name, whose] != rows})
+async def _standing_others(work: Work) -> dict[str, Rows]:
+    """Measure everybody else's rows."""
+    return {
+        table.name: await measure(work.connection, other_rows(work.map, table), work.customer)
+        for table in work.map.tables
+    }
+
+
+async def _standing_kept(work: Work, kept: Kept) -> dict[str, Rows]:
+    """Measure the rows that were listed to stay."""
+    return {
+        table.name: await measure(work.connection, rows_where(table, stays()))
+        for table in work.map.tables
+        if kept.rows[table.name]
+    }
+
+
+def _same(before: Mapping[str, Rows], after: Mapping[str, Rows]) -> None:
+    differing = sorted(name for name, rows in before.items() if after.get(name) != rows)
     if differing:
         details = f"others' rows or kept ones changed, so nothing was deleted: {', '.join(differing)}"
         raise RefusedError("failed", details)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,14 +16,16 @@ from shared.holder.commands import app
 from tests.holder.platform_rows import LEAVING, everything, others
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from typer.testing import Result
 
     from tests.holder.platform_rows import Database
 
 
-async def run(dsn: str, *arguments: str, typed: str = "") -> Result:
+async def run(dsn: str, *arguments: str, typed: str = "", map_path: Path = HERE / "map.yaml") -> Result:
     """Run ``offramp erase``; errors for operators come out as exceptions."""
-    command = ["--map", str(HERE / "map.yaml"), "--dsn", dsn, "--customer", LEAVING, *arguments]
+    command = ["--map", str(map_path), "--dsn", dsn, "--customer", LEAVING, *arguments]
     result = await asyncio.to_thread(CliRunner().invoke, app, command, input=typed)
     if isinstance(result.exception, OperatorError):
         raise result.exception
@@ -126,3 +129,19 @@ async def test_what_is_in_the_way_is_a_sentence(dsn: str, database: Database) ->
 
     with pytest.raises(OperatorError, match=r"not_declared.*grades"):
         await run(dsn, "--yes")
+
+
+async def test_what_a_law_keeps_is_told_with_its_last_day(dsn: str, database: Database, tmp_path: Path) -> None:
+    """By the map alone: how many rows until when, what was emptied, and 3 as the exit code."""
+    written, report = (HERE / "map.yaml").read_text(), "document: report, "
+    rule = '{basis: "BFL 7 kap. 2 §", years: 50, time_zone: Europe/Stockholm, counted_from: {end_of_year: made_at}}'
+    lawful = tmp_path / "map.yaml"
+    lawful.write_text(written.replace(report, f"{report}retain: {rule}, minimise: {{title: '-'}}, "))
+    result = await run(dsn, "--yes", map_path=lawful)
+
+    assert written.count(report) == 1
+    assert result.exit_code == 3
+    assert re.search(r"kept: reports .*until 20\d\d-12-31, BFL 7 kap. 2 §", result.output)
+    assert re.search(r"emptied: reports .*as the map says", result.output)
+    titles = await database.fetch("select distinct title from reports where customer_id = $1", LEAVING)
+    assert [row["title"] for row in titles] == ["-"]
