@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from shared.contracts import Contracts
 from shared.window import Window, window_of
-from shared.windowchanges import applied
+from shared.windowchanges import applied, cut_short, uncut
 
 from .policy import ExporterPolicy
 from .states import Known
@@ -20,6 +20,21 @@ def window_under(known: Known, policy: ExporterPolicy) -> Window | None:
     Cases that were saved before the days were kept are counted by the policy of today.
     """
     return applied(window_of(known.contracts, known.window_days or policy.window_days), known.changes)
+
+
+def uncut_window(known: Known, policy: ExporterPolicy) -> Window | None:
+    """Tell the window as it would be if no confirmation closed it early; None while a contract goes on."""
+    return uncut(window_of(known.contracts, known.window_days or policy.window_days), known.changes)
+
+
+def relied_on(known: Known) -> tuple[str, datetime] | None:
+    """Give the export whose confirmation closes the window early, and when that is; None if nothing does.
+
+    Of cases that were saved before the days were kept none is given.
+    """
+    window = window_of(known.contracts, known.window_days) if known.window_days else None
+    change, closing = cut_short(window, known.changes), applied(window, known.changes)
+    return None if change is None or closing is None else (change.export_id, closing.closes_at)
 
 
 def under_contracts(known: Known, news: Contracts, policy: ExporterPolicy) -> Known:

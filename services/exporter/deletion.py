@@ -13,6 +13,7 @@ from shared.events.platform import DeletionAcknowledged, NotErased
 from shared.events.platform import Erased as ErasedAnswer
 from shared.holds import Hold, in_force
 
+from .confirming import unproven
 from .counting import window_under
 from .policy import ExporterPolicy
 from .states import Deleting, Erased, Keeping, State
@@ -29,7 +30,7 @@ def objection(state: Deleting, now: datetime, policy: ExporterPolicy) -> Refusal
     window = window_under(state.known, policy)
     if window is None:
         return "contract_active"
-    if now < window.closes_at:
+    if now < window.closes_at or unproven(state.known, now, policy):
         return "window_open"
     return "clock" if now < state.window_closed_at else None
 

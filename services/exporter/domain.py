@@ -15,21 +15,33 @@ from shared.events.exporter import ExportFailed, ExportReady, ExportRefused
 from shared.events.notice import ContractTerminated
 from shared.events.platform import (
     ContractRegistered,
+    ExportConfirmed,
     ExportRequested,
     LegalHoldPlaced,
     LegalHoldReleased,
     WindowChanged,
 )
-from shared.events.retention import DeletionRequested, EarlyDeletionAccepted, RetentionExpired
+from shared.events.retention import DeletionRequested, EarlyDeletionAccepted, EarlyDeletionWithdrawn, RetentionExpired
 from shared.identity import derived
 from shared.window import Window
-from shared.windowchanges import Changes, change_of, early_of, taken
+from shared.windowchanges import Changes, change_of, early_of, taken, withdrawn_of
 
+from .confirming import compare_failed, export_compared, export_confirmed, upheld, uphold_at
 from .counting import expired, expired_at, under_contracts, window_under
 from .deletion import erased, go_on, objection, refused
 from .policy import ExporterPolicy
-from .states import Building, Copy, Deleting, Erased, Keeping, Known, State
-from .tasks import ArchiveBuilt, ArchivesDeleted, BuildArchive, BuildFailed, DeleteArchives, DeleteFailed
+from .states import Accounted, Building, Copy, Deleting, Erased, Keeping, Known, State
+from .tasks import (
+    ArchiveBuilt,
+    ArchivesDeleted,
+    BuildArchive,
+    BuildFailed,
+    CompareExport,
+    CompareFailed,
+    DeleteArchives,
+    DeleteFailed,
+    ExportCompared,
+)
 
 # Any: each reaction takes the one type of event that it stands under in the table.
 Reaction: TypeAlias = Callable[[State, Any, datetime, ExporterPolicy], Decision[State]]
@@ -46,14 +58,14 @@ def domain(policy: ExporterPolicy) -> Domain[State, ExporterPolicy]:
         decide=decide,
         wakes_at=wakes_at,
         policy=policy,
-        tasks=(BuildArchive, DeleteArchives),
+        tasks=(BuildArchive, DeleteArchives, CompareExport),
     )
 
 
 def decide(state: State, given: Input, now: datetime, policy: ExporterPolicy) -> Decision[State]:
     """Decide what follows from *given*."""
     if isinstance(given, Woke):
-        return Ignored("nothing is due")
+        return upheld(state, now)
     event = given.event if isinstance(given, Overdue) else given
     if not state.known.customer_id:
         state = replace(state, known=replace(state.known, customer_id=event.customer_id))
@@ -64,8 +76,9 @@ def decide(state: State, given: Input, now: datetime, policy: ExporterPolicy) ->
     return decision
 
 
-def wakes_at(_: State) -> None:
-    """Never: every date that matters here is told by an event, and what waits is woken by the machine."""
+def wakes_at(state: State) -> datetime | None:
+    """Tell when a window closes early; every other date is told by an event, and what waits is woken by the machine."""
+    return uphold_at(state)
 
 
 def contract_registered(
@@ -138,6 +151,13 @@ def early_deletion_accepted(
     return _changes(state, taken(state.known.changes, early_of(event)))
 
 
+def early_deletion_withdrawn(
+    state: State, event: EarlyDeletionWithdrawn, _: datetime, __: ExporterPolicy
+) -> Decision[State]:
+    """Keep the data available to the end of the whole window again (P4, P10)."""
+    return _changes(state, taken(state.known.changes, withdrawn_of(event)))
+
+
 def deletion_requested(
     state: State, event: DeletionRequested, now: datetime, policy: ExporterPolicy
 ) -> Decision[State]:
@@ -168,6 +188,8 @@ REACTIONS: dict[type[Event], Reaction] = {
     RetentionExpired: retention_expired,
     WindowChanged: window_changed,
     EarlyDeletionAccepted: early_deletion_accepted,
+    EarlyDeletionWithdrawn: early_deletion_withdrawn,
+    ExportConfirmed: export_confirmed,
     DeletionRequested: deletion_requested,
 }
 
@@ -178,7 +200,7 @@ def archive_built(state: State, event: ArchiveBuilt, now: datetime, policy: Expo
     if any(copy.export_id == event.export_id for copy in known.archives):
         return Ignored("the archive is known")
     building = next((one for one in known.building if one.export_id == event.export_id), None)
-    known = replace(_without(known, event), archives=(*known.archives, Copy(event.export_id, event.place)))
+    known = replace(_without(known, event), archives=(*known.archives, _copy(event, building)))
     if not isinstance(state, Keeping):
         failed = () if building is None else (_failed(building, event.customer_id, "deletion_requested"),)
         return _also(go_on(_under_way(state, known), now, policy), failed)
@@ -189,6 +211,13 @@ def archive_built(state: State, event: ArchiveBuilt, now: datetime, policy: Expo
         # has begun is not asked: another service's event may be on its way.
         return Decided(Keeping(known), (_failed(building, event.customer_id, "window_closed"),))
     return Decided(Keeping(known), (_ready(building, event),))
+
+
+def _copy(event: ArchiveBuilt, building: Building | None) -> Copy:
+    account = tuple(Accounted(one.place, one.rows, one.fingerprint) for one in event.account)
+    scope = () if building is None else building.scope
+    of = event.sha256, event.snapshot_at, event.map_sha256
+    return Copy(event.export_id, event.place, *of, scope, account)
 
 
 def _under_way(state: Deleting | Erased, known: Known) -> Deleting:
@@ -233,6 +262,8 @@ OUTCOMES: dict[type[Outcome], Reaction] = {
     BuildFailed: build_failed,
     ArchivesDeleted: archives_deleted,
     DeleteFailed: delete_failed,
+    ExportCompared: export_compared,
+    CompareFailed: compare_failed,
 }
 
 

@@ -28,13 +28,25 @@ from shared.signing.sshsig import ARCHIVE
 from shared.statecodec import StateCodec
 from shared.store_faults import StoreRefusalError
 
+from .archive.account import Account, account_now
 from .archive.asked import language_of, named_formats, scope_of
 from .archive.build import Order, Progress, Sources, build
 from .archive.faults import ArchiveError
 from .archive.proof import KeptObject, Proven, Scratch, prove
 from .deletion import held_here
 from .states import Deleting, State
-from .tasks import ArchiveBuilt, ArchivesDeleted, BuildArchive, BuildFailed, DeleteArchives, DeleteFailed
+from .tasks import (
+    Accounted,
+    ArchiveBuilt,
+    ArchivesDeleted,
+    BuildArchive,
+    BuildFailed,
+    CompareExport,
+    CompareFailed,
+    DeleteArchives,
+    DeleteFailed,
+    ExportCompared,
+)
 from .weight import is_heavy
 
 _log = structlog.get_logger()
@@ -59,7 +71,11 @@ class Exporting:
 
     def performances(self) -> tuple[Performance, ...]:
         """Tell how each task of the service is performed."""
-        return (Performance(BuildArchive, self.build, self.weigh), Performance(DeleteArchives, self.delete))
+        return (
+            Performance(BuildArchive, self.build, self.weigh),
+            Performance(DeleteArchives, self.delete),
+            Performance(CompareExport, self.compare),
+        )
 
     async def weigh(self, task: BuildArchive) -> bool:
         """Tell whether it will be a large archive; where that can't be told, the build says why."""
@@ -104,10 +120,27 @@ class Exporting:
             sources = Sources(self._connected, store)
             named = task.customer_id, task.export_id, map, attempt.clock()
             comparing = self.compare_up_to, self.restore_up_to
-            order = Order(*named, formats, language_of(task.language), scope, *comparing, signer)
+            order = Order(*named, formats, language_of(task.language), scope, *comparing, signer, accounted=True)
             report = await build(sources, order, store.upload(bucket, key), tell)
             attempt.report("read back", 0, None)
             return await prove(report, KeptObject(store, bucket, key), Scratch(self._scratch, self._scratch_dsn))
+
+    async def compare(self, task: CompareExport, attempt: Attempt) -> ExportCompared | CompareFailed:
+        """Take the account of what there is now; outages are raised, since nothing is known then."""
+        step = task.model_dump(include={"customer_id", "export_id", "attempt"})
+        # Before the snapshot: what it shows is of this moment or a later one.
+        compared_at = attempt.clock()
+        try:
+            map = await asyncio.to_thread(load, self.database.map)  # noqa: A001 - the domain's word
+            whole = map.of(task.customer_id)
+            # Only the scope counts of this order.
+            order = Order(task.customer_id, task.export_id, whole, compared_at, scope=scope_of(task.scope))
+            async with ObjectStore(self.settings.s3) as store:
+                account = await account_now(self._connected, store, whole, order.asked, task.customer_id)
+        except (OperatorError, StoreRefusalError) as error:
+            _log.error("not compared", customer=task.customer_id, export=task.export_id, says=str(error))
+            return CompareFailed(**step, reason=error.code if isinstance(error, ArchiveError) else "refused")
+        return ExportCompared(**step, account=_accounted(account), map_sha256=whole.sha256, compared_at=compared_at)
 
     async def delete(self, task: DeleteArchives, attempt: Attempt) -> ArchivesDeleted | DeleteFailed:
         """Delete all archives of the customer, if there is still the right to; what was deleted stays so."""
@@ -172,7 +205,12 @@ def _built(task: BuildArchive, proven: Proven) -> ArchiveBuilt:
         map_sha256=report.map_sha256,
         snapshot_at=report.snapshot_at,
         signed_by=report.signed_by,
+        account=_accounted(report.account),
     )
+
+
+def _accounted(account: Account) -> tuple[Accounted, ...]:
+    return tuple(Accounted(place=one.place, rows=one.rows, fingerprint=one.fingerprint) for one in account)
 
 
 _states: StateCodec[State] = StateCodec(State)

@@ -27,11 +27,45 @@ class Building(Struct, frozen=True):
     language: str = "en"
 
 
+class Accounted(Struct, frozen=True, array_like=True):
+    """What a table, or all objects, came to in the snapshot of an archive."""
+
+    place: str
+    rows: int
+    fingerprint: str
+
+
 class Copy(Struct, frozen=True):
-    """An archive that lies at *place*."""
+    """An archive that lies at *place*.
+
+    *account* is that of its snapshot, by the data map *map_sha256* and of the *scope* that it holds; none of an archive
+    that was built before accounts were kept.
+    """
 
     export_id: str
     place: str
+    sha256: str = ""
+    snapshot_at: datetime | None = None
+    map_sha256: str = ""
+    scope: tuple[str, ...] = ()
+    account: tuple[Accounted, ...] = ()
+
+
+class Confirming(Struct, frozen=True):
+    """A confirmation of *export_id* that is being compared with what there is now, by the how manieth *attempt*."""
+
+    export_id: str
+    confirmed_by: str
+    attempt: int
+
+
+class Verdict(Struct, frozen=True):
+    """What the last comparison of *export_id* came to, at *compared_at*: whether its confirmation *holds*."""
+
+    export_id: str
+    confirmed_by: str
+    compared_at: datetime
+    holds: bool
 
 
 class Known(Struct, frozen=True):
@@ -40,6 +74,7 @@ class Known(Struct, frozen=True):
     *asked*: the requests that were taken on or answered. *expired_at*: the latest window's end that retention told, and
     *expired_from* the termination from which it was counted.
     *attempts*: how many deletions were ordered, so that the outcome of an earlier one is told apart.
+    *confirming* are under comparison; of each export that was compared, *verdicts* has the last one.
     *window_days*: by which the window under way is counted, whatever the policy says by now; 0 if it was never kept.
     """
 
@@ -54,6 +89,8 @@ class Known(Struct, frozen=True):
     archives: tuple[Copy, ...] = ()
     attempts: int = 0
     window_days: int = 0
+    confirming: tuple[Confirming, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
 
 
 class Keeping(Struct, frozen=True, tag_field="kind", tag="keeping"):

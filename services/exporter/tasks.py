@@ -6,6 +6,7 @@ from shared.decision import Outcome, Task
 from shared.events.vocabulary import (
     Code,
     Count,
+    Fingerprint,
     KeyId,
     Moment,
     Place,
@@ -24,6 +25,14 @@ class ArchiveCopy(Value):
 
     export_id: Ref
     place: Place
+
+
+class Accounted(Value):
+    """What a table, or all objects, came to in one snapshot: *rows* and their order-independent *fingerprint*."""
+
+    place: TableName
+    rows: Count
+    fingerprint: Fingerprint
 
 
 class BuildArchive(Task):
@@ -50,6 +59,7 @@ class ArchiveBuilt(Outcome):
     map_sha256: Sha256
     snapshot_at: Moment
     signed_by: KeyId | None = None
+    account: tuple[Accounted, ...] = ()
 
 
 class BuildFailed(Outcome):
@@ -90,5 +100,31 @@ class DeleteFailed(Outcome):
     """The archives could not be deleted, for good."""
 
     deletion_id: Ref
+    attempt: Positive
+    reason: Code
+
+
+class CompareExport(Task):
+    """Read again what the customer has now, of what *export_id* holds, and take its account (P10)."""
+
+    export_id: Ref
+    attempt: Positive
+    scope: tuple[Code, ...] = ()
+
+
+class ExportCompared(Outcome):
+    """What there is now comes to *account*, by the data map *map_sha256*, in a snapshot taken after *compared_at*."""
+
+    export_id: Ref
+    attempt: Positive
+    account: tuple[Accounted, ...]
+    map_sha256: Sha256
+    compared_at: Moment
+
+
+class CompareFailed(Outcome):
+    """It can't be said whether anything changed, for good."""
+
+    export_id: Ref
     attempt: Positive
     reason: Code

@@ -9,9 +9,9 @@ from typing import Any, TypeAlias
 from msgspec.structs import replace
 
 from shared import contracts, holds
-from shared.decision import Decided, Decision, Domain, Ignored, Input, Outcome, Overdue, Woke
+from shared.decision import Decided, Decision, Domain, Ignored, Input, Outcome, Overdue, Premature, Woke
 from shared.events.event import Event
-from shared.events.exporter import ExportReady
+from shared.events.exporter import ConfirmationAccepted, ConfirmationVoided, ExportReady
 from shared.events.notice import ContractTerminated
 from shared.events.platform import (
     ContractRegistered,
@@ -28,7 +28,8 @@ from shared.events.retention import DeletionCompleted, EarlyDeletionRefused
 from shared.windowchanges import change_of
 
 from . import course
-from .early import early_answer
+from .confirming import with_verdict, withdrawn
+from .early import comparing, early_answer
 from .expiry import upgraded
 from .holders import Trouble, answered, outcomes, stalled_event, told, with_holders
 from .holding import freed, hold_placed, hold_released
@@ -36,7 +37,7 @@ from .journal import noted
 from .policy import RetentionPolicy
 from .proof import maps, objection, seen, unread
 from .right import informed, total
-from .standing import awaits_answers, changed, cut_short, under, with_known
+from .standing import as_before, awaits_answers, changed, commanded, cut_short, under, with_known
 from .states import (
     Approval,
     Awaiting,
@@ -52,6 +53,7 @@ from .states import (
     State,
     Surveying,
     Unknown,
+    Verdict,
 )
 from .tasks import (
     Certified,
@@ -96,19 +98,26 @@ def decide(state: State, given: Input, now: datetime, policy: RetentionPolicy) -
     if not state.known.customer_id:
         state = replace(state, known=replace(state.known, customer_id=event.customer_id))
     if hold_ended(state.known, now):
-        return _stamped(given, _after_the_hold(state, event, now, policy), now, policy)
-    return _stamped(given, _react(state, event, now, policy), now, policy)
+        return _stamped(given, _after_the_hold(state, given, now, policy), now, policy)
+    return _stamped(given, _react(state, given, now, policy), now, policy)
 
 
-def _react(state: State, event: Event | Outcome, now: datetime, policy: RetentionPolicy) -> Decision[State]:
+def _react(state: State, given: Event | Overdue, now: datetime, policy: RetentionPolicy) -> Decision[State]:
+    event = given.event if isinstance(given, Overdue) else given
     reaction = OUTCOMES[type(event)] if isinstance(event, Outcome) else REACTIONS[type(event)]
-    return reaction(state, event, now, policy)
+    decision = reaction(state, event, now, policy)
+    if isinstance(given, Overdue) and isinstance(decision, Premature) and isinstance(event, EarlyDeletionRequested):
+        return _early_answered(state, event, now, policy)
+    return decision
 
 
-def _after_the_hold(state: State, event: Event | Outcome, now: datetime, policy: RetentionPolicy) -> Decision[State]:
-    """Let go on what a hold kept that has come to its end; *event* was read before the waking that would have."""
+def _after_the_hold(state: State, given: Event | Overdue, now: datetime, policy: RetentionPolicy) -> Decision[State]:
+    """Let go on what a hold kept that has come to its end; *given* was read before the waking that would have."""
     first = freed(state, state.known, now, policy)
-    then = _react(first.state, event, now, policy)
+    then = _react(first.state, given, now, policy)
+    if isinstance(then, Premature):
+        # It waits, and the waking frees what the hold kept.
+        return then
     if not isinstance(then, Decided):
         return first
     return Decided(then.state, (*first.events, *then.events), (*first.tasks, *then.tasks))
@@ -188,6 +197,14 @@ def early_deletion_requested(
     """Close the window early if the customer confirmed the very export that we made (P10); say so, or why not."""
     if event.request_id in state.known.early_asked:
         return Ignored("answered already")
+    if comparing(state, event.export_id):
+        return Premature("the exporter still compares what was confirmed", now + policy.confirmation_wait)
+    return _early_answered(state, event, now, policy)
+
+
+def _early_answered(
+    state: State, event: EarlyDeletionRequested, now: datetime, policy: RetentionPolicy
+) -> Decision[State]:
     known = replace(state.known, early_asked=(*state.known.early_asked, event.request_id))
     answer = early_answer(state, event, now, policy)
     if isinstance(answer, EarlyDeletionRefused):
@@ -216,6 +233,28 @@ def export_confirmed(state: State, event: ExportConfirmed, now: datetime, policy
     return Decided(with_known(state, replace(state.known, confirmed=(*state.known.confirmed, news)), now, policy))
 
 
+def confirmation_accepted(
+    state: State, event: ConfirmationAccepted, now: datetime, policy: RetentionPolicy
+) -> Decision[State]:
+    """Keep that a confirmation was found to hold, and when: the end of a window may wait for that."""
+    known = with_verdict(state.known, Verdict(event.export_id, event.sha256, event.compared_at, holds=True))
+    return Ignored("something later is known") if known is None else Decided(with_known(state, known, now, policy))
+
+
+def confirmation_voided(
+    state: State, event: ConfirmationVoided, now: datetime, policy: RetentionPolicy
+) -> Decision[State]:
+    """Keep that a confirmation doesn't hold; a window that it cut short is as long as before."""
+    void = Verdict(event.export_id, event.sha256, event.compared_at, holds=False)
+    known = with_verdict(state.known, void)
+    if known is None:
+        return Ignored("something later is known")
+    longer = None if commanded(state) else withdrawn(known, void, now)
+    if longer is None:
+        return Decided(with_known(state, known, now, policy))
+    return as_before(replace(state, known=known), longer, now, policy)
+
+
 # Who reacts to what. The events that this service reads are the keys.
 REACTIONS: dict[type[Event], Reaction] = {
     ContractRegistered: contract_registered,
@@ -226,6 +265,8 @@ REACTIONS: dict[type[Event], Reaction] = {
     CustomerInformed: customer_informed,
     ExportReady: export_ready,
     ExportConfirmed: export_confirmed,
+    ConfirmationAccepted: confirmation_accepted,
+    ConfirmationVoided: confirmation_voided,
     WindowChanged: window_changed,
     EarlyDeletionRequested: early_deletion_requested,
     DeletionApproved: deletion_approved,

@@ -11,8 +11,9 @@ from shared.events.retention import EarlyDeletionAccepted, EarlyDeletionRefused
 from shared.holds import all_held
 from shared.window import Window
 
+from .confirming import verdict_of
 from .policy import RetentionPolicy
-from .states import Confirmed, InWindow, Known, State
+from .states import Confirmed, InWindow, Known, State, Verdict
 
 Objection: TypeAlias = Literal["not_confirmed", "not_in_window", "held"]
 
@@ -26,14 +27,24 @@ def transferred(known: Known, export_id: str) -> Confirmed | None:
     return next(matching, None)
 
 
+def compared(known: Known, confirmed: Confirmed) -> Verdict | None:
+    """Give what the exporter found when it compared what was *confirmed* with what there was, if it has."""
+    verdict = verdict_of(known, confirmed.export_id)
+    return verdict if verdict is not None and verdict.sha256 == confirmed.sha256 else None
+
+
 def early_answer(
     state: State, event: EarlyDeletionRequested, now: datetime, policy: RetentionPolicy
 ) -> EarlyDeletionAccepted | EarlyDeletionRefused:
-    """Tell from when on the data goes, or why the window stays as it is."""
+    """Tell from when on the data goes, or why the window stays as it is.
+
+    A confirmation counts if the exporter found that nothing had changed since the export.
+    """
     if not isinstance(state, InWindow) or now >= state.window.closes_at:
         return _refused(event, "not_in_window")
     confirmed = transferred(state.known, event.export_id)
-    if confirmed is None:
+    verdict = None if confirmed is None else compared(state.known, confirmed)
+    if confirmed is None or verdict is None or not verdict.holds:
         return _refused(event, "not_confirmed")
     if all_held(state.known.holds, now):
         return _refused(event, "held")
@@ -60,3 +71,9 @@ def _accepted(
         closes_at=first_moment_after(last_day, window.zone),
         accepted_at=now,
     )
+
+
+def comparing(state: State, export_id: str) -> bool:
+    """Tell whether the export was confirmed, and the exporter still compares it with what there is."""
+    confirmed = transferred(state.known, export_id)
+    return isinstance(state, InWindow) and confirmed is not None and compared(state.known, confirmed) is None

@@ -89,6 +89,8 @@ class RetentionPolicy(PolicyPart):
     # Who else handles customers' data on our behalf; named in the certificate.
     sub_processors: tuple[Code, ...]
     announce_before: AnnounceBefore
+    # How long a request for early deletion waits until the exporter has compared what was confirmed (P10).
+    confirmation_wait: Annotated[timedelta, Field(gt=timedelta(0), le=timedelta(days=30))]
 
     @property
     def access_only(self) -> frozenset[str]:

@@ -9,6 +9,7 @@ from shared.holds import all_held
 from shared.window import Window, window_of
 from shared.windowchanges import applied
 
+from .confirming import unproven
 from .policy import RetentionPolicy
 from .states import Known, Load, Promise, Seen
 
@@ -43,6 +44,8 @@ def insist(known: Known, window: Window, now: datetime) -> None:
         raise NoRightToDeleteError("a contract goes on")
     if now < max(window.closes_at, today.closes_at):
         raise NoRightToDeleteError("the window is open")
+    if unproven(known, now):
+        raise NoRightToDeleteError("only a confirmation closes the window early, and it wasn't found to hold")
     if known.decided_at is not None and now < known.decided_at - CLOCK_SKEW:
         raise NoRightToDeleteError("the clock went back")
     if all_held(known.holds, now):

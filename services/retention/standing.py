@@ -9,8 +9,8 @@ from msgspec.structs import replace
 
 from shared import contracts
 from shared.decision import Decided, Decision, Ignored
-from shared.events.retention import EarlyDeletionAccepted
-from shared.windowchanges import Change, early_of, taken
+from shared.events.retention import EarlyDeletionAccepted, EarlyDeletionWithdrawn
+from shared.windowchanges import Change, early_of, taken, withdrawn_of
 
 from . import course
 from .holders import Trouble, stalled_event
@@ -53,6 +53,15 @@ def cut_short(state: State, accepted: EarlyDeletionAccepted, now: datetime, poli
     changes = taken(state.known.changes, early_of(accepted)) or state.known.changes
     news = _under_window(state, replace(state.known, changes=changes), now, policy)
     return Decided(news.state, (accepted,))
+
+
+def as_before(
+    state: State, withdrawn: EarlyDeletionWithdrawn, now: datetime, policy: RetentionPolicy
+) -> Decided[State]:
+    """Go on under the window as it was before it was cut short."""
+    changes = taken(state.known.changes, withdrawn_of(withdrawn)) or state.known.changes
+    news = _under_window(state, replace(state.known, changes=changes), now, policy)
+    return Decided(news.state, (withdrawn, *news.events), news.tasks)
 
 
 def _under_window(state: State, known: Known, now: datetime, policy: RetentionPolicy) -> Decided[State]:

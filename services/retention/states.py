@@ -37,6 +37,15 @@ class Confirmed(Struct, frozen=True):
     confirmed_at: datetime
 
 
+class Verdict(Struct, frozen=True):
+    """What the exporter found at *compared_at*, when it compared an export with what there was: whether it *holds*."""
+
+    export_id: str
+    sha256: str
+    compared_at: datetime
+    holds: bool
+
+
 class Promise(Struct, frozen=True):
     """The date that the customer was last told of for *name*, by which announcement; without *due_at*: it's off."""
 
@@ -90,6 +99,7 @@ class Known(Struct, frozen=True):
 
     *window_days*, *policy_version*: by which the window under way is counted; 0 and "" while there is none.
     *decided_at*: the latest moment at which anything was decided, by which a clock that went back is noticed.
+    *verdicts*: of each export whose confirmation was looked at, the last one.
     *attempts*: how many steps of proof were ordered, so that an outcome of an earlier one is told apart.
     *closed*: the deletions that were certified. *unanswered*: the holds that are owed another answer.
     *reviewed*: the holds of whose review an operator was told.
@@ -106,6 +116,7 @@ class Known(Struct, frozen=True):
     informed: tuple[Informed, ...] = ()
     ready: tuple[Ready, ...] = ()
     confirmed: tuple[Confirmed, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
     early_asked: tuple[str, ...] = ()
     approvals: tuple[Approval, ...] = ()
     attempts: int = 0

@@ -6,14 +6,18 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from msgspec.structs import replace
+
 from shared import holds
-from shared.decision import Decision, Ignored
+from shared.decision import Decided, Decision, Ignored
 
 from . import course
+from .confirming import uncut_window, unproven, withdrawn
 from .expiry import expired, expiry_due
 from .holding import freed
 from .policy import RetentionPolicy
 from .right import CLOCK_SKEW
+from .standing import as_before
 from .states import (
     Awaiting,
     Closed,
@@ -44,8 +48,17 @@ def woke(state: State, now: datetime, policy: RetentionPolicy) -> Decision[State
 
 def _window(state: InWindow, now: datetime, policy: RetentionPolicy) -> Decision[State]:
     if now >= state.window.closes_at:
-        return course.expired(state, now, policy)
+        return _closed(state, now, policy)
     return course.announced(state, now, policy)
+
+
+def _closed(state: InWindow, now: datetime, policy: RetentionPolicy) -> Decision[State]:
+    """End the window; one that a confirmation closes early, only when that was found to hold, else with the whole."""
+    whole = uncut_window(state.known)
+    if whole is not None and unproven(state.known, now):
+        return Decided(replace(state, wakes_at=whole.closes_at))
+    late = withdrawn(state.known, None, now) if unproven(state.known, state.window.closes_at) else None
+    return course.expired(state, now, policy) if late is None else as_before(state, late, now, policy)
 
 
 def _chase(state: Deleting, now: datetime, policy: RetentionPolicy) -> Decision[State]:

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from .event import Event, Instruction
-from .exporter import ExportDeleted, ExportFailed, ExportReady, ExportRefused
+from .exporter import (
+    ConfirmationAccepted,
+    ConfirmationRejected,
+    ConfirmationVoided,
+    ExportDeleted,
+    ExportFailed,
+    ExportReady,
+    ExportRefused,
+)
 from .notice import (
     CompletionAccepted,
     CompletionRejected,
@@ -41,6 +49,7 @@ from .retention import (
     DeletionStalled,
     EarlyDeletionAccepted,
     EarlyDeletionRefused,
+    EarlyDeletionWithdrawn,
     ErasureUpgraded,
     LegalHoldAnswered,
     RetentionExpired,
@@ -56,10 +65,11 @@ EVENTS: dict[str, type[Event]] = {event.type(): event for event in (
     NoticeAccepted, NoticeRejected, WithdrawalAccepted, WithdrawalRejected, ProlongationAccepted, ProlongationRejected,
     CompletionAccepted, CompletionRejected, ContractTerminated, DeadlineApproaching,
     # exporter
-    ExportReady, ExportRefused, ExportFailed, ExportDeleted,
+    ExportReady, ExportRefused, ExportFailed, ExportDeleted, ConfirmationAccepted, ConfirmationRejected,
+    ConfirmationVoided,
     # retention
-    RetentionExpired, EarlyDeletionAccepted, EarlyDeletionRefused, DeletionRequested, DeletionCompleted,
-    DeletionStalled, LegalHoldAnswered, AccountClosed, ErasureUpgraded,
+    RetentionExpired, EarlyDeletionAccepted, EarlyDeletionRefused, EarlyDeletionWithdrawn, DeletionRequested,
+    DeletionCompleted, DeletionStalled, LegalHoldAnswered, AccountClosed, ErasureUpgraded,
 )}
 INSTRUCTIONS: dict[str, type[Instruction]] = {instruction.type(): instruction for instruction in (
     DeadLettersReplayed, ServicePaused, ServiceResumed,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from .event import Event
-from .vocabulary import Code, Count, Day, KeyId, Moment, Place, Ref, Sha256, TableCount
+from .vocabulary import Code, Count, Day, KeyId, Moment, Place, Ref, Sha256, TableCount, TableName
 
 
 class ExportReady(Event):
@@ -58,3 +58,47 @@ class ExportDeleted(Event):
     export_id: Ref
     place: Place
     deleted_at: Moment
+
+
+class ConfirmationAccepted(Event):
+    """What *export_id* holds is what there was at *compared_at*: rows and objects were read again and compared (P10).
+
+    It is said when a confirmation is received, and once more when the window closes early because of it.
+    """
+
+    owner: ClassVar[str] = "exporter"
+
+    export_id: Ref
+    sha256: Sha256
+    confirmed_by: Ref
+    snapshot_at: Moment
+    compared_at: Moment
+
+
+class ConfirmationRejected(Event):
+    """The confirmation doesn't count, and why: nothing that is ready has this id and this checksum (P10)."""
+
+    owner: ClassVar[str] = "exporter"
+
+    export_id: Ref
+    confirmed_by: Ref
+    reason: Literal["unknown_export", "other_checksum", "window_not_open", "window_closed"]
+
+
+class ConfirmationVoided(Event):
+    """The confirmation doesn't count, or no longer: the export isn't what there was at *compared_at* (P10).
+
+    *changed* are the tables whose rows are others since *snapshot_at*, ``media`` for objects. A new export is offered:
+    it can be asked for until *offered_until*, and confirmed in place of this one.
+    """
+
+    owner: ClassVar[str] = "exporter"
+
+    export_id: Ref
+    sha256: Sha256
+    confirmed_by: Ref
+    reason: Literal["data_changed", "map_changed", "not_compared"]
+    changed: tuple[TableName, ...]
+    compared_at: Moment
+    offered_until: Moment
+    snapshot_at: Moment | None = None

@@ -141,6 +141,24 @@ class EarlyDeletionRefused(Event):
     reason: Literal["not_confirmed", "not_in_window", "held"]
 
 
+class EarlyDeletionWithdrawn(Event):
+    """The window is as long as before, to the end of *last_day*: the confirmation that cut it short doesn't hold (P10).
+
+    *confirmation_void*: the exporter found that the data had changed since; *not_upheld*: it didn't say in time that it
+    hadn't.
+    """
+
+    owner: ClassVar[str] = "retention"
+
+    request_id: Ref
+    export_id: Ref
+    reason: Literal["confirmation_void", "not_upheld"]
+    terminated_at: Moment
+    last_day: Day
+    closes_at: Moment
+    withdrawn_at: Moment
+
+
 class ErasureUpgraded(Event):
     """The last copy that the first certificate said would expire has: the second one, at *certificate*, says so."""
 

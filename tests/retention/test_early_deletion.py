@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from services.retention.domain import decide
+from services.retention.right import NoRightToDeleteError, insist
 from services.retention.states import InWindow
 from shared.decision import Ignored
-from shared.events.exporter import ExportReady
+from shared.events.exporter import ConfirmationAccepted, ConfirmationVoided, ExportReady
 from shared.events.notice import DeadlineApproaching
 from shared.events.platform import EarlyDeletionRequested, ExportConfirmed
 from shared.events.retention import (
@@ -18,6 +19,7 @@ from shared.events.retention import (
     DeletionRequested,
     EarlyDeletionAccepted,
     EarlyDeletionRefused,
+    EarlyDeletionWithdrawn,
     RetentionExpired,
 )
 from shared.events.vocabulary import TableCount
@@ -64,6 +66,31 @@ def confirmed(sha256: str = SUM) -> ExportConfirmed:
     )
 
 
+def found(compared_at: datetime = OVER + 2 * DAY, sha256: str = SUM, export_id: str = "e-1") -> ConfirmationAccepted:
+    return ConfirmationAccepted(
+        customer_id="acme",
+        export_id=export_id,
+        sha256=sha256,
+        confirmed_by="head-1",
+        snapshot_at=OVER + DAY,
+        compared_at=compared_at,
+    )
+
+
+def void(compared_at: datetime = OVER + 2 * DAY) -> ConfirmationVoided:
+    return ConfirmationVoided(
+        customer_id="acme",
+        export_id="e-1",
+        sha256=SUM,
+        confirmed_by="head-1",
+        reason="data_changed",
+        changed=("users",),
+        snapshot_at=OVER + DAY,
+        compared_at=compared_at,
+        offered_until=CLOSES,
+    )
+
+
 def asked(export_id: str = "e-1", request_id: str = "q-1") -> EarlyDeletionRequested:
     return EarlyDeletionRequested(
         customer_id="acme", request_id=request_id, export_id=export_id, requested_by="head-1", requested_at=OVER
@@ -79,13 +106,15 @@ def in_the_window(work: Casework) -> Casework:
 def test_confirmed_and_asked_for() -> None:
     """Who confirmed the transfer and asks for it is deleted as soon as it can be warned, and is told of the change."""
     work = in_the_window(casework())
-    work.tell(ready(), confirmed(), asked())
+    work.tell(ready(), confirmed(), found(), asked())
     accepted = work.one(EarlyDeletionAccepted)
     assert (accepted.sha256, accepted.closes_at, accepted.terminated_at) == (SUM, EARLY, OVER)
     work.until(EARLY - timedelta(seconds=1))
     moved = [event for event in work.all(DeadlineApproaching) if event.change == "moved"]
     assert {(event.before, event.due_at) for event in moved} == {(CLOSES, EARLY)}
     assert not work.all(RetentionExpired)
+    work.until(EARLY)
+    work.tell(found(EARLY))
     work.until(EARLY)
     work.perform(performed)
     assert work.when(DeletionRequested) == [EARLY] * 3
@@ -103,8 +132,13 @@ def test_confirmed_and_asked_for() -> None:
         ((ready(), asked()), "not_confirmed"),
         ((confirmed(), asked()), "not_confirmed"),
         ((ready(), confirmed("9" * 64), asked()), "not_confirmed"),
-        ((ready(), confirmed(), asked("e-2")), "not_confirmed"),
-        ((ready(), confirmed(), hold(OVER), asked()), "held"),
+        ((ready(), confirmed(), found(), asked("e-2")), "not_confirmed"),
+        ((ready(), confirmed(), asked()), "not_confirmed"),
+        ((ready(), confirmed(), found(sha256="9" * 64), asked()), "not_confirmed"),
+        ((ready(), confirmed(), void(), asked()), "not_confirmed"),
+        ((ready(), confirmed(), found(), void(OVER + 3 * DAY), asked()), "not_confirmed"),
+        ((ready(), confirmed(), void(), found(OVER + DAY), asked()), "not_confirmed"),
+        ((ready(), confirmed(), found(), hold(OVER), asked()), "held"),
     ],
 )
 def test_never_without(said: Any, reason: str) -> None:
@@ -122,7 +156,7 @@ def test_never_without(said: Any, reason: str) -> None:
 def test_answered_once() -> None:
     """The same request read twice is answered once; another one later is answered anew."""
     work = in_the_window(casework())
-    work.tell(asked(), asked(), ready(), confirmed(), asked(), asked(request_id="q-2"))
+    work.tell(asked(), asked(), ready(), confirmed(), found(), asked(), asked(request_id="q-2"))
 
     assert len(work.all(EarlyDeletionRefused)) == 1
     assert work.one(EarlyDeletionAccepted).request_id == "q-2"
@@ -135,7 +169,8 @@ def test_of_two_exports() -> None:
     """Each export is confirmed by its own checksum, the second one as well as the first."""
     work = in_the_window(casework())
     second = {"export_id": "e-2", "sha256": "3" * 64}
-    work.tell(ready(), ready().model_copy(update=second), confirmed().model_copy(update=second), asked("e-2"))
+    work.tell(ready(), ready().model_copy(update=second), confirmed().model_copy(update=second))
+    work.tell(found().model_copy(update=second), asked("e-2"))
 
     assert work.one(EarlyDeletionAccepted).sha256 == "3" * 64
 
@@ -143,7 +178,7 @@ def test_of_two_exports() -> None:
 def test_asked_for_at_the_close() -> None:
     """At the very moment of the close, before anybody woke, there is nothing left to cut short."""
     work = in_the_window(casework())
-    work.tell(ready(), confirmed())
+    work.tell(ready(), confirmed(), found())
     work.until(CLOSES - timedelta(seconds=1))
     work.now = CLOSES
     work.tell(asked())
@@ -156,7 +191,7 @@ def test_a_hold_with_an_end(*, over: bool) -> None:
     """A hold with an end of its own stands against it up to then."""
     work = in_the_window(casework())
     ends_at = work.now + DAY
-    work.tell(ready(), confirmed(), hold(OVER, ends_at=ends_at))
+    work.tell(ready(), confirmed(), found(), hold(OVER, ends_at=ends_at))
     work.until(ends_at if over else ends_at - timedelta(seconds=1))
     work.tell(asked())
 
@@ -167,7 +202,7 @@ def test_a_hold_with_an_end(*, over: bool) -> None:
 def test_not_in_a_window(when: str) -> None:
     """Before the contract is over, and when the window has closed, there is nothing to cut short."""
     work = casework()
-    work.tell(contract(), ready(), confirmed())
+    work.tell(contract(), ready(), confirmed(), found())
     if when == "after":
         work.tell(terminated(), hold(OVER))
         work.until(CLOSES)
@@ -180,7 +215,7 @@ def test_never_later_than_without() -> None:
     """Asked for in the last days, it makes the window no longer."""
     work = in_the_window(casework())
     work.until(CLOSES - 2 * DAY)
-    work.tell(ready(), confirmed(), asked())
+    work.tell(ready(), confirmed(), found(), asked())
 
     assert work.one(EarlyDeletionAccepted).closes_at == CLOSES
 
@@ -188,7 +223,7 @@ def test_never_later_than_without() -> None:
 def test_back_before_it_comes() -> None:
     """Who comes back and leaves again has the whole window anew: what was asked for was for another one."""
     work = in_the_window(casework())
-    work.tell(ready(), confirmed(), asked(), contract("c2", period_start=work.now.date()))
+    work.tell(ready(), confirmed(), found(), asked(), contract("c2", period_start=work.now.date()))
     again = at("2027-02-12T00:00")
     work.until(again)
     work.tell(terminated("c2", again, basis="breach", period_end=again.date()))
@@ -200,18 +235,105 @@ def test_back_before_it_comes() -> None:
 def test_still_nobody_told() -> None:
     """Asking for it doesn't replace the warning: it has to be delivered all the same."""
     work = in_the_window(unreached())
-    work.tell(ready(), confirmed(), asked())
+    work.tell(ready(), confirmed(), found(), asked())
+    work.until(EARLY)
+    work.tell(found(EARLY))
     work.until(EARLY)
     work.perform(performed)
 
+    assert work.one(RetentionExpired)
     assert not work.all(DeletionRequested)
 
 
 def test_held_meanwhile() -> None:
     """A hold that comes before the early day keeps everything; released in time, the early day stands."""
     work = in_the_window(casework())
-    work.tell(ready(), confirmed(), asked(), hold(work.now), release(work.now))
+    work.tell(ready(), confirmed(), found(), asked(), hold(work.now), release(work.now))
+    work.until(EARLY)
+    work.tell(found(EARLY))
     work.until(EARLY)
     work.perform(performed)
 
     assert work.when(DeletionRequested) == [EARLY] * 3
+
+
+def test_asked_for_while_it_is_compared() -> None:
+    """A request that is read before the exporter has compared the export waits for it, and is answered then."""
+    work = in_the_window(casework())
+    work.tell(ready(), confirmed(), asked())
+    assert not work.all(EarlyDeletionRefused)
+    work.tell(found())
+
+    assert work.one(EarlyDeletionAccepted).closes_at == EARLY
+
+
+def test_void_when_the_early_day_has_come() -> None:
+    """If the data changed before the early day, nothing is deleted on it; the window is as long as before, and told."""
+    work = in_the_window(casework())
+    work.tell(ready(), confirmed(), found(), asked())
+    work.until(EARLY)
+    work.tell(void(EARLY))
+    work.until(CLOSES - timedelta(seconds=1))
+    work.perform(performed)
+
+    withdrawn = work.one(EarlyDeletionWithdrawn)
+    assert (withdrawn.reason, withdrawn.closes_at, withdrawn.request_id) == ("confirmation_void", CLOSES, "q-1")
+    assert not work.all(RetentionExpired)
+    assert not work.all(DeletionRequested)
+    moved = [event for event in work.all(DeadlineApproaching) if event.change == "moved"]
+    assert (EARLY, CLOSES) in {(event.before, event.due_at) for event in moved}
+    work.until(CLOSES)
+    work.perform(performed)
+    assert work.when(DeletionRequested) == [CLOSES] * 3
+
+
+def test_void_before_the_early_day() -> None:
+    """A confirmation that is void by then cuts nothing short either; one of another export changes nothing."""
+    work = in_the_window(casework())
+    work.tell(ready(), confirmed(), found(), asked(), void(work.now).model_copy(update={"export_id": "e-9"}))
+    assert work.state.window.closes_at == EARLY
+    work.tell(void(work.now))
+
+    assert work.one(EarlyDeletionWithdrawn).last_day == work.state.window.last_day
+    assert work.state.window.closes_at == CLOSES
+
+
+@pytest.mark.parametrize("said", [(), (found(EARLY - timedelta(seconds=1)),), (found(EARLY, export_id="e-9"),)])
+def test_nobody_says_that_it_still_holds(said: tuple[Any, ...]) -> None:
+    """What was compared before the early day proves nothing for it: all stays, and goes with the whole window."""
+    work = in_the_window(casework())
+    work.tell(ready(), confirmed(), found(), asked())
+    work.until(EARLY - timedelta(seconds=1))
+    work.tell(*said)
+    work.until(CLOSES - timedelta(seconds=1))
+    work.perform(performed)
+    assert not work.all(RetentionExpired)
+    assert not work.all(DeletionRequested)
+    work.until(CLOSES)
+    work.until(CLOSES)
+    work.perform(performed)
+
+    assert work.one(EarlyDeletionWithdrawn).reason == "not_upheld"
+    assert work.one(RetentionExpired).window_closed_at == CLOSES
+    assert work.when(DeletionRequested) == [CLOSES] * 3
+
+
+def test_no_command_rests_on_a_confirmation_that_was_not_upheld() -> None:
+    """The right to delete is looked at again before each command, whatever was decided before."""
+    work = in_the_window(casework())
+    work.tell(ready(), confirmed(), found(), asked())
+    window = work.state.window
+    with pytest.raises(NoRightToDeleteError, match="confirmation"):
+        insist(work.state.known, window, EARLY)
+    work.until(EARLY)
+    work.tell(found(EARLY))
+
+    insist(work.state.known, window, EARLY)
+
+
+def test_at_the_end_of_the_whole_window_no_confirmation_is_needed() -> None:
+    """What a confirmation alone allowed, the end of the whole window allows without one."""
+    work = in_the_window(casework())
+    work.tell(ready(), confirmed(), found(), asked())
+
+    insist(work.state.known, work.state.window, CLOSES)

@@ -233,6 +233,8 @@ def test_the_service_as_the_machine_runs_it() -> None:
         "CustomerInformed",
         "DeletionAcknowledged",
         "DeletionApproved",
+        "ConfirmationAccepted",
+        "ConfirmationVoided",
         "EarlyDeletionRequested",
         "ExportConfirmed",
         "ExportReady",

@@ -23,6 +23,7 @@ from shared.verify.archive import ALLOWED_SIGNERS, NOBODY, PUBLIC_PEM, SIGNED_BY
 
 from . import completeness, descriptor, page, readme, verifying
 from . import links as links_file
+from .account import Account, account
 from .archive import Archive, File
 from .asked import EVERYTHING
 from .completeness import Complete, Expected, compared
@@ -58,7 +59,8 @@ class Order:
     *language* is that of the page for whoever opens the archive; *scope* names the categories that were asked for.
     Tables with at most *compare_up_to* rows get a fingerprint, by which the archive is later compared with the source;
     the dump of at most *restore_up_to* rows in all is to be restored then. *signer* is who signs it; without one the
-    archive says wherever it says anything that nobody did.
+    archive says wherever it says anything that nobody did. *accounted*: an account of the snapshot is kept, by which it
+    can be told later whether anything changed.
     """
 
     customer: str
@@ -71,6 +73,7 @@ class Order:
     compare_up_to: int = 0
     restore_up_to: int = 0
     signer: Signer | None = None
+    accounted: bool = False
 
     @property
     def signed_by(self) -> str | None:
@@ -104,6 +107,7 @@ class ArchiveReport:
 
     *compared* are the tables with a fingerprint: where their CSV lies below the bag, and what it must come to; *dump*
     is what must come of the dump, if it is to be restored. *signed_by* names the key that signed it, if any did.
+    *account* is that of the snapshot, if it was ordered.
     """
 
     place: str
@@ -117,6 +121,7 @@ class ArchiveReport:
     compared: tuple[Expected, ...] = ()
     dump: Dump | None = None
     signed_by: str | None = None
+    account: Account = ()
 
 
 def _silent(_: Progress) -> None:
@@ -145,7 +150,7 @@ async def build(
     whole = stored.place, stored.size, stored.sha256, counts
     return ArchiveReport(
         *(*whole, media.objects, media.size, order.now, order.map.sha256),
-        *(complete.expected, building.dump, order.signed_by),
+        *(complete.expected, building.dump, order.signed_by, building.account),
     )
 
 
@@ -178,13 +183,16 @@ class _Build:
         self._records: list[tuple[str, str, int]] = []
         self._size = 0
         self.dump: Dump | None = None
+        self.account: Account = ()
 
     async def run(self) -> Complete:
         order = self._order
         references = References(order.asked, order.customer)
         with closing(self._archive), closing(MediaIndex()) as index, closing(references), closing(Links()) as links:
             referred = Referred(self._archive, self._sources.objects, references, index, links)
-            opened = snapshot(self._sources.connect, order.map, order.customer, order.compare_up_to)
+            opened = snapshot(
+                self._sources.connect, order.map, order.customer, order.compare_up_to, accounted=order.accounted
+            )
             async with opened as rows:
                 await self._archive.open_bag()
                 keys = await rows.foreign_keys()
@@ -205,6 +213,8 @@ class _Build:
                 order.asked, tabular, self._files, counts, objects, hashed, referred.found, rows.witness.references
             )
             await self._describe(complete, keys, index, links)
+            if order.accounted:
+                self.account = account(counts, rows.witness.sums, index.objects)
         return complete
 
     def _compare(self, counts: Mapping[str, int]) -> None:

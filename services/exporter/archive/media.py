@@ -13,6 +13,7 @@ from shared.datamap.model import Bucket
 from shared.objects import Listed, ObjectStore
 from shared.store_faults import ObjectChangedError, ObjectMissingError
 
+from .account import ObjectsSum
 from .archive import Archive, Written
 from .faults import MediaChangedError
 from .names import SafeNames, is_packed
@@ -58,10 +59,12 @@ class MediaIndex(SpooledCsv):
     def __init__(self) -> None:
         super().__init__(tuple(COLUMNS))
         self.names = SafeNames()
+        self.objects = ObjectsSum()
 
     def add(self, bucket: str, found: Listed, written: Written) -> None:
         """Note one object."""
         path = written.path.removeprefix("data/")
+        self.objects.add(bucket, found)
         self.write((path, bucket, found.key, found.size, written.sha256, found.modified.isoformat()))
 
 

@@ -124,10 +124,12 @@ async def snapshot(
     map: DataMap,  # noqa: A002 - the domain's word
     customer: str,
     compare_up_to: int = 0,
+    *,
+    accounted: bool = False,
 ) -> AsyncIterator[Snapshot]:
     """Open the snapshot; raises MapDisagreesError before anything is read if the map and the schema don't agree.
 
-    The witness takes fingerprints of tables with at most *compare_up_to* rows.
+    The witness takes fingerprints of tables with at most *compare_up_to* rows; where *accounted*, a sum of each.
     """
     map = map.of(customer)  # noqa: A001 - the domain's word
     async with connect() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
@@ -140,7 +142,7 @@ async def snapshot(
         shown = tuple(_shown(table, live_columns[table.name]) for table in map.tables)
         values = {one.table.name: [value_of(column) for column in one.columns] for one in shown}
         bare = {one.table.name: [value_of(column) for column in one.bare] for one in shown}
-        witness = Witness(map, customer, values, bare, compare_up_to)
+        witness = Witness(map, customer, values, bare, compare_up_to, accounted=accounted)
         async with called(witness, connect, await connection.fetchval(EXPORTED)):
             yield Snapshot(connection, map, customer, shown, witness)
 

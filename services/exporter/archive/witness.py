@@ -34,6 +34,7 @@ class Witness:
 
     Of tables with at most *compare_up_to* rows it takes *fingerprints* as well, of the *values* that are shown, in SQL,
     and *bare_fingerprints* of the columns alone, without what coded ones mean: those are all that a dump holds.
+    *accounted*: it takes those of every table, as *sums* that tell later whether anything changed in this database.
     """
 
     def __init__(
@@ -43,16 +44,20 @@ class Witness:
         values: Mapping[str, Sequence[str]],
         bare: Mapping[str, Sequence[str]],
         compare_up_to: int,
+        *,
+        accounted: bool = False,
     ) -> None:
         self._map = map
         self._customer = customer
         self._values = values
         self._bare = bare
         self._compare_up_to = compare_up_to
+        self._accounted = accounted
         self._looking: asyncio.Task[None] | None = None
         self.known: dict[str, int] = {}
         self.fingerprints: dict[str, str] = {}
         self.bare_fingerprints: dict[str, str] = {}
+        self.sums: dict[str, str] = {}
         self.references: dict[str, Referred] = {}
 
     async def counts(self) -> Mapping[str, int]:
@@ -81,11 +86,15 @@ class Witness:
     async def _look_at(self, connection: Connection, table: Table) -> None:
         rows = rows_of(self._map, table)
         self.known[table.name] = await connection.fetchval(f"select count(*) {rows}", self._customer)
-        if 0 < self.known[table.name] <= self._compare_up_to and await is_utf8(connection):
+        comparable = 0 < self.known[table.name] <= self._compare_up_to and await is_utf8(connection)
+        if self._accounted and not comparable:
+            query = f"select {fingerprint(self._values[table.name])} {rows}"
+            self.sums[table.name] = await connection.fetchval(query, self._customer)
+        if comparable:
             shown, bare = self._values[table.name], self._bare[table.name]
             query = f"select {fingerprint(shown)}, {fingerprint(bare) if bare != shown else 'null'} {rows}"
             [(whole, alone)] = await connection.fetch(query, self._customer)
-            self.fingerprints[table.name] = whole
+            self.fingerprints[table.name] = self.sums[table.name] = whole
             self.bare_fingerprints[table.name] = alone or whole
 
     async def dismiss(self) -> None:
