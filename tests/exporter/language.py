@@ -9,17 +9,21 @@ from typing import Any
 from services.exporter.domain import domain
 from services.exporter.policy import ExporterPolicy
 from services.exporter.tasks import (
+    Accounted,
     ArchiveBuilt,
     ArchivesDeleted,
     BuildArchive,
     BuildFailed,
+    CompareExport,
     DeleteArchives,
+    ExportCompared,
 )
 from shared.decision import Outcome, Task
 from shared.events.notice import ContractTerminated
 from shared.events.platform import (
     CalendarDays,
     ContractRegistered,
+    ExportConfirmed,
     ExportRequested,
     LegalHoldPlaced,
     LegalHoldReleased,
@@ -36,6 +40,11 @@ POLICY = load_policy(Path(__file__).parents[2] / "deploy" / "policy.yaml", "expo
 OVER = at("2027-01-01T00:00")
 CLOSES = at("2027-04-02T00:00")
 LAST_DAY = date(2027, 4, 1)
+# What there is of the customer, in short.
+ACCOUNT = (
+    Accounted(place="users", rows=10, fingerprint="a1"),
+    Accounted(place="media", rows=2, fingerprint="b2"),
+)
 
 
 def casework(now: datetime = OVER) -> Casework:
@@ -125,6 +134,29 @@ def built(task: Task, snapshot_at: datetime = OVER) -> ArchiveBuilt:
         map_sha256="1" * 64,
         snapshot_at=snapshot_at,
         signed_by=KEY,
+        account=ACCOUNT,
+    )
+
+
+def confirmed(export_id: str, sha256: str = "0" * 64, confirmed_by: str = "head-1") -> ExportConfirmed:
+    """Confirm an export."""
+    return ExportConfirmed(
+        customer_id="acme", export_id=export_id, sha256=sha256, confirmed_by=confirmed_by, confirmed_at=OVER
+    )
+
+
+def compared(
+    task: Task, moment: datetime, account: tuple[Accounted, ...] = ACCOUNT, map_sha256: str = "1" * 64
+) -> ExportCompared:
+    """Compare an export as ordered."""
+    assert isinstance(task, CompareExport)
+    return ExportCompared(
+        customer_id="acme",
+        export_id=task.export_id,
+        attempt=task.attempt,
+        account=account,
+        map_sha256=map_sha256,
+        compared_at=moment,
     )
 
 
@@ -155,6 +187,8 @@ def deleted(task: Task, remaining: int = 0) -> ArchivesDeleted:
 
 def performed(task: Task) -> Outcome:
     """Perform a task as it should go."""
+    if isinstance(task, CompareExport):
+        return compared(task, OVER)
     return built(task) if isinstance(task, BuildArchive) else deleted(task)
 
 

@@ -15,7 +15,20 @@ from shared.events.exporter import ExportReady, ExportRefused
 from shared.events.platform import DeletionAcknowledged, LegalHoldPlaced, NotErased, WindowChanged
 from shared.events.retention import EarlyDeletionAccepted, RetentionExpired
 from tests.casework import at
-from tests.exporter.language import CLOSES, OVER, POLICY, built, command, contract, in_window, request, terminated
+from tests.exporter.language import (
+    CLOSES,
+    OVER,
+    POLICY,
+    built,
+    command,
+    compared,
+    confirmed,
+    contract,
+    in_window,
+    performed,
+    request,
+    terminated,
+)
 
 EARLY = at("2027-02-18T00:00")
 
@@ -58,11 +71,19 @@ def test_prolonged() -> None:
 def test_cut_short() -> None:
     """When the customer had it cut short, archives go on the early day and none is made after it."""
     work = in_window()
+    work.tell(request(OVER))
+    work.perform(performed)
+    export_id = work.one(ExportReady).export_id
+    work.tell(confirmed(export_id))
+    work.perform(performed)
     work.until(EARLY)
     work.tell(command(window_closed_at=EARLY))
     answer = work.one(DeletionAcknowledged).outcome
     assert isinstance(answer, NotErased)
-    work.tell(early(), request(EARLY), command(window_closed_at=EARLY))
+    work.tell(early().model_copy(update={"export_id": export_id}))
+    work.until(EARLY)
+    work.perform(lambda task: compared(task, EARLY))
+    work.tell(request(EARLY, "r2"), command(window_closed_at=EARLY))
 
     assert work.one(ExportRefused).reason == "window_closed"
     assert not isinstance(work.state, Keeping)

@@ -32,8 +32,11 @@ from services.exporter.tasks import (
     ArchivesDeleted,
     BuildArchive,
     BuildFailed,
+    CompareExport,
+    CompareFailed,
     DeleteArchives,
     DeleteFailed,
+    ExportCompared,
 )
 from shared.clock import system_clock
 from shared.contracts import Contract, Ending
@@ -284,3 +287,91 @@ async def test_archives_need_their_declared_place(school: School) -> None:
         the_archives(school.holders, "export-archives", replace(school.settings, exports_bucket="t-elsewhere"))
     with pytest.raises(NothingToExportError, match="another-name"):
         the_archives(school.holders, "another-name", school.settings)
+
+
+COMPARE = CompareExport(customer_id="acme", export_id="e-1", attempt=1)
+LESSONS_MAP = """
+version: 1
+system: platform
+tenancy: rows
+tables:
+  customers: {category: user, owner: {column: id}}
+  lessons:
+    category: course
+    owner: {column: customer}
+    media: {file: {bucket: BUCKET, key: "{value}"}}
+buckets:
+  media: {bucket: BUCKET, prefix: "{customer}/", category: course}
+"""
+
+
+async def lessons(school: School) -> None:
+    """Give the school lessons with a file each."""
+    path = school.exporting.database.map
+    path.write_text(LESSONS_MAP.replace("BUCKET", f"{school.bucket}-media"))
+    await school.store.ensure_bucket(f"{school.bucket}-media")
+    await school.run(
+        "create table lessons (id int primary key, customer text references customers, name text, file text);"
+        "insert into lessons values (1, 'acme', 'Bråk', 'acme/a.mp4'), (2, 'acme', 'Tal', null), "
+        "(3, 'acme2', 'X', null)"
+    )
+    for key in ("acme/a.mp4", "acme/b.mp4", "acme2/c.mp4"):
+        await school.store.put(f"{school.bucket}-media", key, key.encode())
+
+
+@pytest.mark.parametrize(
+    ("statement", "object_key", "changed"),
+    [
+        ("select 1", None, set()),
+        ("update lessons set name = 'other' where customer = 'acme2'", "acme2/c.mp4", set()),
+        ("update lessons set name = name where customer = 'acme'", None, set()),
+        ("update lessons set name = 'Bråk!' where id = 1", None, {"lessons"}),
+        ("delete from lessons where id = 2; insert into lessons values (4, 'acme', 'Tal', null)", None,
+         {"lessons"}),
+        ("select 1", "acme/b.mp4", {"media"}),
+        ("select 1", "acme/a.mp4", {"media"}),
+        ("select 1", "acme/new.mp4", {"media"}),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("compare_up_to", [0, 5_000_000])
+async def test_what_changed_since_the_export_is_found(
+    school: School, statement: str, object_key: str | None, changed: set[str], compare_up_to: int
+) -> None:
+    """A changed row or object of the customer is found, in a table of any size; anybody else's is not its business."""
+    await lessons(school)
+    exporting = replace(school.exporting, compare_up_to=compare_up_to)
+    built = await exporting.build(BUILD, ATTEMPT)
+    assert isinstance(built, ArchiveBuilt)
+    await school.run(statement)
+    if object_key is not None:
+        await school.store.put(f"{school.bucket}-media", object_key, b"other")
+    compared = await exporting.compare(COMPARE, ATTEMPT)
+
+    assert isinstance(compared, ExportCompared)
+    assert {one.place for one in {*built.account} ^ {*compared.account}} == changed
+    assert built.map_sha256 == compared.map_sha256
+    assert {one.place for one in built.account} == {"customers", "lessons", "media"}
+
+
+async def test_of_a_part_only_that_part_is_compared(school: School) -> None:
+    """An export of users' data alone is compared with users' data alone."""
+    await lessons(school)
+    built = await school.exporting.build(BUILD.model_copy(update={"scope": ("user",)}), ATTEMPT)
+    assert isinstance(built, ArchiveBuilt)
+    await school.run("delete from lessons")
+    compared = await school.exporting.compare(COMPARE.model_copy(update={"scope": ("user",)}), ATTEMPT)
+
+    assert isinstance(compared, ExportCompared)
+    assert compared.account == built.account
+
+
+async def test_what_can_not_be_compared_is_said(school: School) -> None:
+    """A schema that the map no longer fits is no comparison; a database that is away is waited for."""
+    await school.exporting.build(BUILD, ATTEMPT)
+    await school.run("create table undeclared (id int)")
+    failed = await school.exporting.compare(COMPARE, ATTEMPT)
+    assert isinstance(failed, CompareFailed)
+    assert failed.reason == "map_disagrees"
+    away = replace(school.settings, own_dsns=MappingProxyType({"platform": "postgresql://127.0.0.1:1/none"}))
+    with pytest.raises(OSError, match="Connect"):
+        await replace(school.exporting, settings=away).compare(COMPARE, ATTEMPT)

@@ -39,10 +39,28 @@ async def build(worker: Worker, task: tasks.BuildArchive, attempt: Attempt) -> t
     platform.put_archive(place, task.customer_id, digest)
     await work(worker)
     return tasks.ArchiveBuilt(
-        **named, export_id=task.export_id, place=place, size_bytes=len(contents), sha256=digest,
+        **named, account=_account(platform, task.customer_id),
+        export_id=task.export_id, place=place, size_bytes=len(contents), sha256=digest,
         tables=tuple(TableCount(table=name, rows=counts[name]) for name in TABLES[DATABASE]),
         media=TableCount(table="media", rows=counts[TABLES[MEDIA][0]]), map_sha256="0" * 64, snapshot_at=snapshot_at,
     )  # fmt: skip
+
+
+async def compare(worker: Worker, task: tasks.CompareExport, attempt: Attempt) -> tasks.ExportCompared:
+    """Take the account of what there is."""
+    compared_at = attempt.clock()
+    await work(worker)
+    named = {"customer_id": task.customer_id, "export_id": task.export_id, "attempt": task.attempt}
+    account = _account(worker.world.platform, task.customer_id)
+    return tasks.ExportCompared(**named, account=account, map_sha256="0" * 64, compared_at=compared_at)
+
+
+def _account(platform: Platform, customer_id: str) -> tuple[tasks.Accounted, ...]:
+    rows = {table: sorted(platform.own(table, customer_id)) for table in (*TABLES[DATABASE], *TABLES[MEDIA])}
+    return tuple(
+        tasks.Accounted(place=table, rows=len(own), fingerprint=sha256("\n".join(own).encode()).hexdigest())
+        for table, own in rows.items()
+    )
 
 
 async def delete(worker: Worker, task: tasks.DeleteArchives, _: Attempt) -> tasks.ArchivesDeleted | tasks.DeleteFailed:
@@ -85,4 +103,5 @@ def exporter_work(worker: Worker) -> list[Performance]:
     return [
         Performance(tasks.BuildArchive, lambda task, attempt: build(worker, task, attempt)),
         Performance(tasks.DeleteArchives, lambda task, attempt: delete(worker, task, attempt)),
+        Performance(tasks.CompareExport, lambda task, attempt: compare(worker, task, attempt)),
     ]

@@ -59,6 +59,7 @@ RETENTION = RetentionPolicy(
     blast_radius={"customers": 25, "few": 5, "percent": 5, "rows": 10**6, "times_usual": 50, "small": 10**5},
     holders=tuple({"name": name, "respond_within": timedelta(days=1)} for name in (DATABASE, MEDIA, ARCHIVES)),
     announce_before={"window_closes": (60, 30, 7, 1), "deletion": (7, 1)},
+    confirmation_wait=timedelta(days=1),
 )  # fmt: skip
 
 
