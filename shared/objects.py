@@ -35,12 +35,13 @@ _CONFIG = Config(
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One object as a listing shows it; *modified* is UTC."""
+    """One object as a listing shows it; *modified* is UTC. *version* is told where one object was looked at."""
 
     key: str
     size: int
     etag: str
     modified: datetime
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,11 @@ class ObjectStore:
         """Close the connections."""
         await self._stack.aclose()
 
+    @property
+    def client(self) -> Any:
+        """Give the client itself, to modules that are the object store too."""
+        return self._client
+
     async def ensure_bucket(self, bucket: str, *, versioned: bool = True) -> None:
         """Make *bucket* if there is none, with versioning if *versioned*; harmless when repeated."""
         with judged(f"make the bucket {bucket}"):
@@ -167,9 +173,12 @@ class ObjectStore:
                 async for piece in body.content.iter_chunked(_PIECE):
                     yield piece
 
-    async def link(self, bucket: str, key: str, seconds: int) -> str:
-        """Give a URL with which anybody can read one object for so many *seconds*, in pieces too (``Range``)."""
-        named = {"Bucket": bucket, "Key": key}
+    async def link(self, bucket: str, key: str, seconds: int, version: str | None = None) -> str:
+        """Give a URL with which anybody can read one object for so many *seconds*, in pieces too (``Range``).
+
+        With a *version* it ends sooner if that version is removed.
+        """
+        named = {"Bucket": bucket, "Key": key, **({"VersionId": version} if version else {})}
         with judged(f"sign a link to s3://{bucket}/{key}"):
             url = await self._client.generate_presigned_url("get_object", Params=named, ExpiresIn=seconds)
         return str(url)
@@ -186,7 +195,9 @@ class ObjectStore:
         """Tell what is known of one object without reading it; raises ObjectMissingError."""
         with judged(f"look at s3://{bucket}/{key}"):
             found = await self._client.head_object(Bucket=bucket, Key=key)
-        return Listed(key, found["ContentLength"], found["ETag"].strip('"'), found["LastModified"])
+        return Listed(
+            key, found["ContentLength"], found["ETag"].strip('"'), found["LastModified"], found.get("VersionId")
+        )
 
     async def list(self, bucket: str, prefix: str) -> AsyncIterator[Listed]:
         """List the current objects under *prefix*, in order of their keys."""

@@ -50,9 +50,9 @@ def _elsewhere(hold: Hold, state: Deleting) -> bool:
 
 
 def go_on(state: Deleting, now: datetime, policy: ExporterPolicy) -> Decision:
-    """Order the deletion as soon as no archive is being built, if there is still the right to."""
+    """Order the deletion as soon as nothing more is being written, if there is still the right to."""
     known = state.known
-    if known.building:
+    if known.building or known.revoking:
         return Decided(state)
     reason = objection(state, now, policy)
     if reason is not None:

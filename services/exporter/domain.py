@@ -19,6 +19,7 @@ from shared.events.platform import (
     ExportRequested,
     LegalHoldPlaced,
     LegalHoldReleased,
+    LinkRevocationRequested,
     WindowChanged,
 )
 from shared.events.retention import DeletionRequested, EarlyDeletionAccepted, EarlyDeletionWithdrawn, RetentionExpired
@@ -30,6 +31,8 @@ from .confirming import compare_failed, export_compared, export_confirmed, uphel
 from .counting import expired, expired_at, under_contracts, window_under
 from .deletion import erased, go_on, objection, refused
 from .policy import ExporterPolicy
+from .revoking import link_revocation_requested, links_cut, revoke_failed, versions_replaced
+from .revoking import overdue as revocation_overdue
 from .states import Accounted, Building, Copy, Deleting, Erased, Keeping, Known, State
 from .tasks import (
     ArchiveBuilt,
@@ -41,6 +44,9 @@ from .tasks import (
     DeleteArchives,
     DeleteFailed,
     ExportCompared,
+    RevokeFailed,
+    RevokeLinks,
+    VersionsReplaced,
 )
 
 # Any: each reaction takes the one type of event that it stands under in the table.
@@ -58,12 +64,16 @@ def domain(policy: ExporterPolicy) -> Domain[State, ExporterPolicy]:
         decide=decide,
         wakes_at=wakes_at,
         policy=policy,
-        tasks=(BuildArchive, DeleteArchives, CompareExport),
+        tasks=(BuildArchive, DeleteArchives, CompareExport, RevokeLinks),
     )
 
 
 def decide(state: State, given: Input, now: datetime, policy: ExporterPolicy) -> Decision[State]:
     """Decide what follows from *given*."""
+    return links_cut(state, _decided(state, given, now, policy), now, policy)
+
+
+def _decided(state: State, given: Input, now: datetime, policy: ExporterPolicy) -> Decision[State]:
     if isinstance(given, Woke):
         return upheld(state, now)
     event = given.event if isinstance(given, Overdue) else given
@@ -190,6 +200,7 @@ REACTIONS: dict[type[Event], Reaction] = {
     EarlyDeletionAccepted: early_deletion_accepted,
     EarlyDeletionWithdrawn: early_deletion_withdrawn,
     ExportConfirmed: export_confirmed,
+    LinkRevocationRequested: link_revocation_requested,
     DeletionRequested: deletion_requested,
 }
 
@@ -264,6 +275,8 @@ OUTCOMES: dict[type[Outcome], Reaction] = {
     DeleteFailed: delete_failed,
     ExportCompared: export_compared,
     CompareFailed: compare_failed,
+    VersionsReplaced: versions_replaced,
+    RevokeFailed: revoke_failed,
 }
 
 
@@ -274,6 +287,8 @@ def overdue(state: State, event: Event, now: datetime, policy: ExporterPolicy) -
         return _refuse(state, event, reason, None)
     if isinstance(event, DeletionRequested):
         return Decided(state, (refused(event.customer_id, event.deletion_id, "not_declared", now, policy),))
+    if isinstance(event, LinkRevocationRequested):
+        return revocation_overdue(state, event)
     return Ignored("nobody waits for an answer")
 
 

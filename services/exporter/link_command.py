@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Annotated
+from uuid import uuid4
 
 import typer
 import uvloop
@@ -11,8 +12,10 @@ import uvloop
 from shared.clock import system_clock
 from shared.declared import policy_file
 from shared.errors import OperatorError
+from shared.events.platform import LinkRevocationRequested
 from shared.objects import ObjectStore
 from shared.operations.casebook import UnreadableDatabaseError, asked
+from shared.operations.saying import say
 from shared.policy import load_policy
 from shared.settings import read_settings
 from shared.statecodec import StateCodec
@@ -27,9 +30,15 @@ def link(
     customer: Annotated[str, typer.Argument(help="Whose archive.")],
     export_id: Annotated[str | None, typer.Argument(help="Which one; default: the newest.")] = None,
     *,
+    revoke: Annotated[bool, typer.Option("--revoke", help="Take back all links to it that were given.")] = False,
+    by: Annotated[str, typer.Option(help="Who takes them back, as an opaque reference.")] = "support",
     as_json: Annotated[bool, typer.Option("--json", help="Print the link as JSON.")] = False,
 ) -> None:
     """Give a link to a ready archive: valid to the window's end, for a week at most; any number can be had."""
+    if revoke:
+        asked_for = uvloop.run(_revoke(customer, export_id, by))
+        typer.echo(asked_for.model_dump_json(indent=2) if as_json else REVOKING.format(**asked_for.model_dump()))
+        return
     given, url = uvloop.run(_link(customer, export_id))
     until = f"{given.expires_at:%Y-%m-%dT%H:%M:%SZ}"
     named = {"export_id": given.archive.export_id, "url": url, "expires_at": until}
@@ -38,13 +47,31 @@ def link(
 
 async def _link(customer: str, export_id: str | None) -> tuple[Grant, str]:
     settings, now = read_settings(), system_clock()
-    policy = load_policy(policy_file(), "exporter", ExporterPolicy)
-    given = grant(await _state_of(settings.dsn("exporter"), customer), export_id, now, policy)
-    bucket, _, key = given.archive.place.removeprefix("s3://").partition("/")
+    policy, dsn = load_policy(policy_file(), "exporter", ExporterPolicy), settings.dsn("exporter")
+    wanted = grant(await _state_of(dsn, customer), export_id, now, policy)
+    bucket, _, key = wanted.archive.place.removeprefix("s3://").partition("/")
     async with ObjectStore(settings.s3) as store:
         # A link to what is gone would look as good as any other.
-        await store.head(bucket, key)
-        return given, await store.link(bucket, key, int((given.expires_at - now).total_seconds()))
+        found = await store.head(bucket, key)
+        # After the version: had links been taken back since, this would be the one to which they no longer lead.
+        given = grant(await _state_of(dsn, customer), wanted.archive.export_id, now, policy)
+        seconds = int((given.expires_at - now).total_seconds())
+        return given, await store.link(bucket, key, seconds, found.version)
+
+
+async def _revoke(customer: str, export_id: str | None, by: str) -> LinkRevocationRequested:
+    settings, now = read_settings(), system_clock()
+    policy = load_policy(policy_file(), "exporter", ExporterPolicy)
+    archive = grant(await _state_of(settings.dsn("exporter"), customer), export_id, now, policy).archive
+    asked_for = LinkRevocationRequested(
+        customer_id=customer,
+        request_id=f"revoke-{uuid4()}",
+        export_id=archive.export_id,
+        requested_by=by,
+        requested_at=now,
+    )
+    await say(asked_for)
+    return asked_for
 
 
 async def _state_of(dsn: str, customer: str) -> State:
@@ -55,3 +82,6 @@ async def _state_of(dsn: str, customer: str) -> State:
     if text is None:
         raise NoLinkError(f"The exporter never heard of {customer}.")
     return StateCodec[State](State).load(text)
+
+
+REVOKING = "asked for as {request_id}: links to {export_id} end with LinksRevoked; LinkRevocationFailed says why not"

@@ -22,11 +22,12 @@ from shared.holder.objects import erase_objects
 from shared.holder.right import Right
 from shared.objects import ObjectStore
 from shared.performer import Attempt, Performance
+from shared.renewing import NotTheSameError, NotVersionedError, renew
 from shared.settings import Settings
 from shared.signing.signer import Signer
 from shared.signing.sshsig import ARCHIVE
 from shared.statecodec import StateCodec
-from shared.store_faults import StoreRefusalError
+from shared.store_faults import ObjectMissingError, StoreRefusalError
 
 from .archive.account import Account, account_now
 from .archive.asked import language_of, named_formats, scope_of
@@ -46,11 +47,19 @@ from .tasks import (
     DeleteArchives,
     DeleteFailed,
     ExportCompared,
+    RevokeFailed,
+    RevokeLinks,
+    VersionsReplaced,
 )
 from .weight import is_heavy
 
 _log = structlog.get_logger()
 _CONNECT_SECONDS = 10.0
+_NOT_REVOKED: dict[type[StoreRefusalError], str] = {
+    NotVersionedError: "not_versioned",
+    NotTheSameError: "not_the_same",
+    ObjectMissingError: "missing",
+}
 # The owner of the database in which archives are restored for a moment; nothing is ever committed there.
 SCRATCH = "exporter_scratch"
 
@@ -75,6 +84,7 @@ class Exporting:
             Performance(BuildArchive, self.build, self.weigh),
             Performance(DeleteArchives, self.delete),
             Performance(CompareExport, self.compare),
+            Performance(RevokeLinks, self.revoke),
         )
 
     async def weigh(self, task: BuildArchive) -> bool:
@@ -141,6 +151,20 @@ class Exporting:
             _log.error("not compared", customer=task.customer_id, export=task.export_id, says=str(error))
             return CompareFailed(**step, reason=error.code if isinstance(error, ArchiveError) else "refused")
         return ExportCompared(**step, account=_accounted(account), map_sha256=whole.sha256, compared_at=compared_at)
+
+    async def revoke(self, task: RevokeLinks, attempt: Attempt) -> VersionsReplaced | RevokeFailed:
+        """Put the archive in its own place as another version; cut off anywhere, it is there to read."""
+        step = task.model_dump(include={"customer_id", "export_id", "attempt"})
+        bucket, _, key = task.place.removeprefix("s3://").partition("/")
+        if task.sha256 is None:
+            return RevokeFailed(**step, reason="checksum_unknown")
+        try:
+            async with ObjectStore(self.settings.s3) as store:
+                await renew(store, bucket, key, task.sha256)
+        except StoreRefusalError as error:
+            _log.error("links were not revoked", customer=task.customer_id, export=task.export_id, says=str(error))
+            return RevokeFailed(**step, reason=_NOT_REVOKED.get(type(error), "refused"))
+        return VersionsReplaced(**step, replaced_at=attempt.clock())
 
     async def delete(self, task: DeleteArchives, attempt: Attempt) -> ArchivesDeleted | DeleteFailed:
         """Delete all archives of the customer, if there is still the right to; what was deleted stays so."""

@@ -59,6 +59,14 @@ class Confirming(Struct, frozen=True):
     attempt: int
 
 
+class Revoking(Struct, frozen=True):
+    """Links to *export_id* are being taken back, in the how manieth *attempt* at all; *request_id* who asked for it."""
+
+    export_id: str
+    request_id: str | None
+    attempt: int
+
+
 class Verdict(Struct, frozen=True):
     """What the last comparison of *export_id* came to, at *compared_at*: whether its confirmation *holds*."""
 
@@ -91,6 +99,8 @@ class Known(Struct, frozen=True):
     window_days: int = 0
     confirming: tuple[Confirming, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
+    revoking: tuple[Revoking, ...] = ()
+    revocations: int = 0
 
 
 class Keeping(Struct, frozen=True, tag_field="kind", tag="keeping"):
@@ -100,7 +110,7 @@ class Keeping(Struct, frozen=True, tag_field="kind", tag="keeping"):
 
 
 class Deleting(Struct, frozen=True, tag_field="kind", tag="deleting"):
-    """The command to delete was taken on; while an archive is still *building* in known, its end is waited for.
+    """The command to delete was taken on; while known has archives *building* or *revoking*, their end is waited for.
 
     The holds *elsewhere* were known by then, at *commanded_at*, not to concern the archives.
     """

@@ -128,3 +128,28 @@ class CompareFailed(Outcome):
     export_id: Ref
     attempt: Positive
     reason: Code
+
+
+class RevokeLinks(Task):
+    """Put the archive at *place* in its own place as another version, so that links to the former one end."""
+
+    export_id: Ref
+    attempt: Positive
+    place: Place
+    sha256: Sha256 | None = None
+
+
+class VersionsReplaced(Outcome):
+    """Since *replaced_at* no version is there that a link may have been given to before."""
+
+    export_id: Ref
+    attempt: Positive
+    replaced_at: Moment
+
+
+class RevokeFailed(Outcome):
+    """The archive lies there as before, and links lead to it."""
+
+    export_id: Ref
+    attempt: Positive
+    reason: Code

@@ -11,6 +11,8 @@ from .exporter import (
     ExportFailed,
     ExportReady,
     ExportRefused,
+    LinkRevocationFailed,
+    LinksRevoked,
 )
 from .notice import (
     CompletionAccepted,
@@ -35,6 +37,7 @@ from .platform import (
     ExportRequested,
     LegalHoldPlaced,
     LegalHoldReleased,
+    LinkRevocationRequested,
     NoticeReceived,
     NoticeWithdrawn,
     SwitchCompleted,
@@ -60,13 +63,13 @@ EVENTS: dict[str, type[Event]] = {event.type(): event for event in (
     # from other platform services and support tooling
     ContractRegistered, NoticeReceived, NoticeWithdrawn, TransitionProlonged, SwitchCompleted, ExportRequested,
     ExportConfirmed, TransferAgreed, WindowChanged, EarlyDeletionRequested, LegalHoldPlaced, LegalHoldReleased,
-    DeletionApproved, DeletionAcknowledged, CustomerInformed,
+    DeletionApproved, DeletionAcknowledged, CustomerInformed, LinkRevocationRequested,
     # notice
     NoticeAccepted, NoticeRejected, WithdrawalAccepted, WithdrawalRejected, ProlongationAccepted, ProlongationRejected,
     CompletionAccepted, CompletionRejected, ContractTerminated, DeadlineApproaching,
     # exporter
     ExportReady, ExportRefused, ExportFailed, ExportDeleted, ConfirmationAccepted, ConfirmationRejected,
-    ConfirmationVoided,
+    ConfirmationVoided, LinksRevoked, LinkRevocationFailed,
     # retention
     RetentionExpired, EarlyDeletionAccepted, EarlyDeletionRefused, EarlyDeletionWithdrawn, DeletionRequested,
     DeletionCompleted, DeletionStalled, LegalHoldAnswered, AccountClosed, ErasureUpgraded,

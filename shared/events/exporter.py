@@ -102,3 +102,26 @@ class ConfirmationVoided(Event):
     compared_at: Moment
     offered_until: Moment
     snapshot_at: Moment | None = None
+
+
+class LinksRevoked(Event):
+    """No link to the archive that was given before *revoked_at* leads to it any more.
+
+    Without a *request_id* it was because the window became shorter than links live.
+    """
+
+    owner: ClassVar[str] = "exporter"
+
+    export_id: Ref
+    revoked_at: Moment
+    request_id: Ref | None = None
+
+
+class LinkRevocationFailed(Event):
+    """Links to the archive may still lead to it, to their own end, and why."""
+
+    owner: ClassVar[str] = "exporter"
+
+    export_id: Ref
+    reason: Code
+    request_id: Ref | None = None

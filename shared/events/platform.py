@@ -208,6 +208,15 @@ class ExportConfirmed(Event):
     confirmed_at: Moment
 
 
+class LinkRevocationRequested(Event):
+    """All links to the archive of *export_id* that were given until now are to lead nowhere; new ones can be given."""
+
+    request_id: Ref
+    export_id: Ref
+    requested_by: Ref
+    requested_at: Moment
+
+
 class TransferAgreed(Event):
     """Help with moving to a new provider was agreed on (P9)."""
 

@@ -17,6 +17,8 @@ from services.exporter.tasks import (
     CompareExport,
     DeleteArchives,
     ExportCompared,
+    RevokeLinks,
+    VersionsReplaced,
 )
 from shared.decision import Outcome, Task
 from shared.events.notice import ContractTerminated
@@ -185,10 +187,18 @@ def deleted(task: Task, remaining: int = 0) -> ArchivesDeleted:
     )
 
 
+def replaced(task: Task) -> VersionsReplaced:
+    """Take links back as ordered."""
+    assert isinstance(task, RevokeLinks)
+    return VersionsReplaced(customer_id="acme", export_id=task.export_id, attempt=task.attempt, replaced_at=OVER)
+
+
 def performed(task: Task) -> Outcome:
     """Perform a task as it should go."""
     if isinstance(task, CompareExport):
         return compared(task, OVER)
+    if isinstance(task, RevokeLinks):
+        return replaced(task)
     return built(task) if isinstance(task, BuildArchive) else deleted(task)
 
 

@@ -20,6 +20,7 @@ import aiohttp
 import asyncpg
 import pytest
 import structlog
+from msgspec.structs import replace as replace_state
 from typer.testing import CliRunner
 from yarl import URL
 
@@ -37,20 +38,25 @@ from services.exporter.tasks import (
     DeleteArchives,
     DeleteFailed,
     ExportCompared,
+    RevokeFailed,
+    RevokeLinks,
+    VersionsReplaced,
 )
 from shared.clock import system_clock
 from shared.contracts import Contract, Ending
 from shared.holder.declaration import Holder, PostgresHolder, load_holders
 from shared.holder.objects import erase_objects
 from shared.holds import Hold
-from shared.objects import ObjectStore
+from shared.objects import Listed, ObjectStore
 from shared.performer import Attempt
+from shared.renewing import NotVersionedError, renew
 from shared.settings import Settings
 from shared.signing.keys import KeysError, make_keys
 from shared.signing.signer import Signer
 from shared.signing.sshsig import ARCHIVE
 from shared.statecodec import StateCodec
 from shared.store_faults import ObjectMissingError
+from shared.windowchanges import Change
 
 CLOSED = datetime(2026, 1, 1, tzinfo=UTC)
 ATTEMPT = Attempt(uuid4(), 1, system_clock)
@@ -375,3 +381,130 @@ async def test_what_can_not_be_compared_is_said(school: School) -> None:
     away = replace(school.settings, own_dsns=MappingProxyType({"platform": "postgresql://127.0.0.1:1/none"}))
     with pytest.raises(OSError, match="Connect"):
         await replace(school.exporting, settings=away).compare(COMPARE, ATTEMPT)
+
+
+def in_its_window(school: School) -> Keeping:
+    """Give a customer whose archive can be fetched."""
+    over = system_clock() - timedelta(days=10)
+    ending = Ending(decided=False, period_end=over.date(), terminated_at=over, zone="UTC")
+    contract = Contract("c-1", "UTC", 1, over.date(), over.date(), ending)
+    return Keeping(Known(contracts=(contract,), archives=(Copy("e-1", f"s3://{school.bucket}/acme/e-1.zip"),)))
+
+
+async def linked(school: School, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Give a link, as support does."""
+    monkeypatch.setenv("OFFRAMP_EXPORTER_DSN", school.settings.dsn("exporter"))
+    said = await asyncio.to_thread(CliRunner().invoke, commands.app, ["link", "acme", "--json"])
+    assert said.exit_code == 0, said.output
+    return str(json.loads(said.stdout)["url"])
+
+
+async def fetched(url: str) -> tuple[int, bytes]:
+    """Fetch *url* as a stranger, from its second byte on."""
+    async with (
+        aiohttp.ClientSession() as stranger,
+        stranger.get(URL(url, encoded=True), headers={"Range": "bytes=1-"}) as got,
+    ):
+        return got.status, await got.read()
+
+
+def revoking(built: ArchiveBuilt, **changes: object) -> RevokeLinks:
+    values = {"customer_id": "acme", "export_id": "e-1", "attempt": 1, "place": built.place, "sha256": built.sha256}
+    return RevokeLinks.model_validate({**values, **changes})
+
+
+async def test_a_link_that_was_taken_back_leads_nowhere(school: School, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a link led to is gone for whoever holds it, and there for whoever gets another one; twice is as good."""
+    built = await school.exporting.build(BUILD, ATTEMPT)
+    assert isinstance(built, ArchiveBuilt)
+    await school.is_at(in_its_window(school))
+    old = await linked(school, monkeypatch)
+    body = (await fetched(old))[1]
+    for _ in range(2):
+        assert isinstance(await school.exporting.revoke(revoking(built), ATTEMPT), VersionsReplaced)
+    status, answer = await fetched(old)
+    assert (status, body in answer) == (404, False)
+
+    status, answer = await fetched(await linked(school, monkeypatch))
+    assert (status, answer) == (206, body)
+    assert hashlib.sha256(await school.store.get(school.bucket, "acme/e-1.zip")).hexdigest() == built.sha256
+    assert await school.store.count_left(school.bucket, "acme/") == 1
+
+
+async def test_a_large_archive_is_put_in_its_place_in_parts(school: School, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is larger than S3 copies at once is copied in parts, and is the same."""
+    body = bytes(range(256)) * 50_000
+    await school.store.put(school.bucket, "acme/e-1.zip", body)
+    await school.is_at(in_its_window(school))
+    old = await linked(school, monkeypatch)
+    await renew(school.store, school.bucket, "acme/e-1.zip", hashlib.sha256(body).hexdigest(), at_once=5 << 20)
+
+    assert (await fetched(old))[0] == 404
+    assert await school.store.get(school.bucket, "acme/e-1.zip") == body
+    assert await school.store.count_left(school.bucket, "acme/") == 1
+
+
+async def test_what_is_not_the_same_is_not_put_in_its_place(school: School, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If what was copied is another archive than was built, the old one stays, with its links, and that is said."""
+    built = await school.exporting.build(BUILD, ATTEMPT)
+    assert isinstance(built, ArchiveBuilt)
+    await school.is_at(in_its_window(school))
+    old = await linked(school, monkeypatch)
+    failed = await school.exporting.revoke(revoking(built, sha256="9" * 64), ATTEMPT)
+    assert isinstance(failed, RevokeFailed)
+
+    assert failed.reason == "not_the_same"
+    assert (await fetched(old))[0] == 206
+    assert await school.store.count_left(school.bucket, "acme/") == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [({"place": "s3://BUCKET/acme/e-2.zip"}, "missing"), ({"sha256": None}, "checksum_unknown")],
+)
+async def test_what_can_not_be_taken_back_is_said(school: School, change: dict[str, str | None], reason: str) -> None:
+    """Of no archive, or one whose checksum nobody knows, nobody says that its links lead nowhere."""
+    built = await school.exporting.build(BUILD, ATTEMPT)
+    assert isinstance(built, ArchiveBuilt)
+    place = change.get("place")
+    named = {"place": place.replace("BUCKET", school.bucket)} if place else change
+    failed = await school.exporting.revoke(revoking(built, **named), ATTEMPT)
+
+    assert isinstance(failed, RevokeFailed)
+    assert failed.reason == reason
+
+
+async def test_without_versions_nothing_is_taken_back(school: School) -> None:
+    """In a bucket that keeps no versions a copy would be what the old link leads to."""
+    bucket = f"{school.bucket}-plain"
+    await school.store.ensure_bucket(bucket, versioned=False)
+    await school.store.put(bucket, "acme/e-1.zip", b"archive")
+    with pytest.raises(NotVersionedError, match="keeps no versions"):
+        await renew(school.store, bucket, "acme/e-1.zip", hashlib.sha256(b"archive").hexdigest())
+    await school.store.delete_all_versions(bucket, "acme/")
+    await school.store.remove_bucket(bucket)
+
+
+async def test_links_taken_back_while_one_is_given(school: School, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The version is looked up before the case is: a link to a new one is by the window as it is by then."""
+    built = await school.exporting.build(BUILD, ATTEMPT)
+    assert isinstance(built, ArchiveBuilt)
+    ready = in_its_window(school)
+    await school.is_at(ready)
+    head, now = ObjectStore.head, system_clock()
+    change = Change("q", now.date(), now, ready.known.contracts[0].ending.terminated_at)
+    cut = StateCodec[State](State).dump(Keeping(replace_state(ready.known, changes=(change,))))
+
+    async def slow(store: ObjectStore, bucket: str, key: str) -> Listed:
+        """Let the window be cut short, and its links be taken back, before the version is known."""
+        connection = await asyncpg.connect(school.settings.dsn("exporter"))
+        await connection.execute("update cases set state = $1", cut)
+        await connection.close()
+        return await head(store, bucket, key)
+
+    monkeypatch.setattr(ObjectStore, "head", slow)
+    monkeypatch.setenv("OFFRAMP_EXPORTER_DSN", school.settings.dsn("exporter"))
+    said = await asyncio.to_thread(CliRunner().invoke, commands.app, ["link", "acme", "--json"])
+
+    expires_at = datetime.fromisoformat(json.loads(said.stdout)["expires_at"])
+    assert expires_at <= now + timedelta(days=1)

@@ -55,6 +55,13 @@ async def compare(worker: Worker, task: tasks.CompareExport, attempt: Attempt) -
     return tasks.ExportCompared(**named, account=account, map_sha256="0" * 64, compared_at=compared_at)
 
 
+async def revoke(worker: Worker, task: tasks.RevokeLinks, attempt: Attempt) -> tasks.VersionsReplaced:
+    """Put the archive in its own place."""
+    await work(worker)
+    named = {"customer_id": task.customer_id, "export_id": task.export_id, "attempt": task.attempt}
+    return tasks.VersionsReplaced(**named, replaced_at=attempt.clock())
+
+
 def _account(platform: Platform, customer_id: str) -> tuple[tasks.Accounted, ...]:
     rows = {table: sorted(platform.own(table, customer_id)) for table in (*TABLES[DATABASE], *TABLES[MEDIA])}
     return tuple(
@@ -104,4 +111,5 @@ def exporter_work(worker: Worker) -> list[Performance]:
         Performance(tasks.BuildArchive, lambda task, attempt: build(worker, task, attempt)),
         Performance(tasks.DeleteArchives, lambda task, attempt: delete(worker, task, attempt)),
         Performance(tasks.CompareExport, lambda task, attempt: compare(worker, task, attempt)),
+        Performance(tasks.RevokeLinks, lambda task, attempt: revoke(worker, task, attempt)),
     ]

@@ -1,0 +1,119 @@
+"""Links that were given are taken back: when somebody asks for it, and when the window got shorter than they live.
+
+A link is to one version of an archive. To take all links to an archive back, the version is put in another's place.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from shared.decision import Decided, Decision, Ignored, Premature
+from shared.events.exporter import LinkRevocationFailed, LinksRevoked
+from shared.events.platform import LinkRevocationRequested
+
+from .confirming import copy_of
+from .counting import expired, window_under
+from .deletion import go_on
+from .link import LONGEST
+from .policy import ExporterPolicy
+from .states import Copy, Deleting, Keeping, Known, Revoking, State
+from .tasks import RevokeFailed, RevokeLinks, VersionsReplaced
+
+
+def link_revocation_requested(
+    state: State, event: LinkRevocationRequested, now: datetime, policy: ExporterPolicy
+) -> Decision[State]:
+    """Take back the links to one archive, or say that there is none; one that is being deleted takes them along."""
+    copy = copy_of(state.known, event.export_id)
+    if copy is None:
+        return Decided(state, (_failed(event.customer_id, event.export_id, event.request_id, "unknown_export"),))
+    if not isinstance(state, Keeping):
+        return Premature("the archive is being deleted, and its links with it", now + policy.not_open_wait)
+    return _order(Decided(state), (copy,), event.request_id)
+
+
+def overdue(state: State, event: LinkRevocationRequested) -> Decision[State]:
+    """Say that the deletion goes on, so that nothing was taken back for this request."""
+    return Decided(state, (_failed(event.customer_id, event.export_id, event.request_id, "deletion_requested"),))
+
+
+def links_cut(before: State, decision: Decision[State], now: datetime, policy: ExporterPolicy) -> Decision[State]:
+    """Take back all links if they could outlive the window as it has become by *decision*."""
+    if not isinstance(decision, Decided) or not isinstance(decision.state, Keeping):
+        return decision
+    was, is_now = _last_until(before, now, policy), _last_until(decision.state, now, policy)
+    if is_now >= min(was, now + LONGEST):
+        return decision
+    return _order(decision, decision.state.known.archives, None)
+
+
+def _last_until(state: State, now: datetime, policy: ExporterPolicy) -> datetime:
+    """Tell until when a link may live that is given now, or was given before."""
+    window = window_under(state.known, policy)
+    if window is None or not isinstance(state, Keeping) or now < window.opens_at:
+        return now
+    if expired(state.known, window) and state.known.expired_at is not None:
+        return max(now, min(window.closes_at, state.known.expired_at))
+    return max(now, window.closes_at)
+
+
+def _order(decision: Decided[State], copies: tuple[Copy, ...], request_id: str | None) -> Decided[State]:
+    known = decision.state.known
+    numbered = enumerate(copies, known.revocations + 1)
+    news = tuple(Revoking(copy.export_id, request_id, number) for number, copy in numbered)
+    tasks = tuple(
+        RevokeLinks(
+            customer_id=known.customer_id,
+            export_id=copy.export_id,
+            attempt=one.attempt,
+            place=copy.place,
+            sha256=copy.sha256 or None,
+        )
+        for one, copy in zip(news, copies, strict=True)
+    )
+    known = replace(known, revoking=(*known.revoking, *news), revocations=known.revocations + len(news))
+    return Decided(replace(decision.state, known=known), decision.events, (*decision.tasks, *tasks))
+
+
+def versions_replaced(state: State, event: VersionsReplaced, now: datetime, policy: ExporterPolicy) -> Decision[State]:
+    """Say that no link given before leads to the archive any more."""
+    revoking = _awaited(state.known, event.attempt)
+    if revoking is None:
+        return Ignored("no such revocation is awaited")
+    said = LinksRevoked(
+        customer_id=event.customer_id,
+        export_id=revoking.export_id,
+        request_id=revoking.request_id,
+        revoked_at=event.replaced_at,
+    )
+    return _ended(state, revoking, said, now, policy)
+
+
+def revoke_failed(state: State, event: RevokeFailed, now: datetime, policy: ExporterPolicy) -> Decision[State]:
+    """Say that links may still lead to the archive, and why."""
+    revoking = _awaited(state.known, event.attempt)
+    if revoking is None:
+        return Ignored("no such revocation is awaited")
+    said = _failed(event.customer_id, revoking.export_id, revoking.request_id, event.reason)
+    return _ended(state, revoking, said, now, policy)
+
+
+def _ended(
+    state: State, revoking: Revoking, said: LinksRevoked | LinkRevocationFailed, now: datetime, policy: ExporterPolicy
+) -> Decided[State]:
+    known = replace(state.known, revoking=tuple(one for one in state.known.revoking if one != revoking))
+    if not isinstance(state, Deleting):
+        return Decided(replace(state, known=known), (said,))
+    # It waited for this: what was copied meanwhile would have outlived it.
+    then = go_on(replace(state, known=known), now, policy)
+    return Decided(then.state, (said, *then.events), then.tasks)
+
+
+def _awaited(known: Known, attempt: int) -> Revoking | None:
+    return next((one for one in known.revoking if one.attempt == attempt), None)
+
+
+def _failed(customer_id: str, export_id: str, request_id: str | None, reason: str) -> LinkRevocationFailed:
+    return LinkRevocationFailed(customer_id=customer_id, export_id=export_id, request_id=request_id, reason=reason)
