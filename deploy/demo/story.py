@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
-from shared.events.exporter import ExportReady, ExportRefused
+from shared.events.exporter import ConfirmationAccepted, ExportReady, ExportRefused
 from shared.events.notice import ContractTerminated, DeadlineApproaching, NoticeAccepted, NoticeRejected
 from shared.events.platform import (
     AutomaticRenewal,
@@ -109,6 +109,8 @@ class Story:
                 confirmed_at=self.now,
             )
         )
+        accepted = await self.watch.expect(ConfirmationAccepted, customer)
+        _must(accepted.sha256 == ready.sha256, "another export than the one that was ready was accepted")
         return ready
 
     async def the_law_holds_one(self) -> None:

@@ -319,9 +319,10 @@ async def lessons(school: School) -> None:
     await school.run(
         "create table lessons (id int primary key, customer text references customers, name text, file text);"
         "insert into lessons values (1, 'acme', 'Bråk', 'acme/a.mp4'), (2, 'acme', 'Tal', null), "
-        "(3, 'acme2', 'X', null)"
+        "(3, 'acme2', 'X', null),"
+        "(5, 'acme', 'Y', 'pool/p.png')"
     )
-    for key in ("acme/a.mp4", "acme/b.mp4", "acme2/c.mp4"):
+    for key in ("acme/a.mp4", "acme/b.mp4", "acme2/c.mp4", "pool/p.png", "pool/q.png"):
         await school.store.put(f"{school.bucket}-media", key, key.encode())
 
 
@@ -337,6 +338,8 @@ async def lessons(school: School) -> None:
         ("select 1", "acme/b.mp4", {"media"}),
         ("select 1", "acme/a.mp4", {"media"}),
         ("select 1", "acme/new.mp4", {"media"}),
+        ("select 1", "pool/p.png", {"media"}),
+        ("select 1", "pool/q.png", set()),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("compare_up_to", [0, 5_000_000])
