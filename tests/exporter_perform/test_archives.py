@@ -307,7 +307,7 @@ tables:
     owner: {column: customer}
     media: {file: {bucket: BUCKET, key: "{value}"}}
 buckets:
-  media: {bucket: BUCKET, prefix: "{customer}/", category: course}
+  media: {bucket: BUCKET, prefix: "own/{customer}/", category: course}
 """
 
 
@@ -318,11 +318,11 @@ async def lessons(school: School) -> None:
     await school.store.ensure_bucket(f"{school.bucket}-media")
     await school.run(
         "create table lessons (id int primary key, customer text references customers, name text, file text);"
-        "insert into lessons values (1, 'acme', 'Bråk', 'acme/a.mp4'), (2, 'acme', 'Tal', null), "
+        "insert into lessons values (1, 'acme', 'Bråk', 'own/acme/a.mp4'), (2, 'acme', 'Tal', null), "
         "(3, 'acme2', 'X', null),"
         "(5, 'acme', 'Y', 'pool/p.png')"
     )
-    for key in ("acme/a.mp4", "acme/b.mp4", "acme2/c.mp4", "pool/p.png", "pool/q.png"):
+    for key in ("own/acme/a.mp4", "own/acme/b.mp4", "own/acme2/c.mp4", "pool/p.png", "pool/q.png"):
         await school.store.put(f"{school.bucket}-media", key, key.encode())
 
 
@@ -330,14 +330,14 @@ async def lessons(school: School) -> None:
     ("statement", "object_key", "changed"),
     [
         ("select 1", None, set()),
-        ("update lessons set name = 'other' where customer = 'acme2'", "acme2/c.mp4", set()),
+        ("update lessons set name = 'other' where customer = 'acme2'", "own/acme2/c.mp4", set()),
         ("update lessons set name = name where customer = 'acme'", None, set()),
         ("update lessons set name = 'Bråk!' where id = 1", None, {"lessons"}),
         ("delete from lessons where id = 2; insert into lessons values (4, 'acme', 'Tal', null)", None,
          {"lessons"}),
-        ("select 1", "acme/b.mp4", {"media"}),
-        ("select 1", "acme/a.mp4", {"media"}),
-        ("select 1", "acme/new.mp4", {"media"}),
+        ("select 1", "own/acme/b.mp4", {"media"}),
+        ("select 1", "own/acme/a.mp4", {"media"}),
+        ("select 1", "own/acme/new.mp4", {"media"}),
         ("select 1", "pool/p.png", {"media"}),
         ("select 1", "pool/q.png", set()),
     ],
