@@ -318,7 +318,7 @@ class _Statements:
         db: MemoryDatabase, tx: Transaction, task_id: UUID, customer_id: str, kind: str, body: str
     ) -> list[Row]:
         row = _Row(id=task_id, customer_id=customer_id, kind=kind, body=body, due_at=db.clock(), lease=None,
-                   attempts=0, failure=None, progress=None, heavy=None)  # fmt: skip
+                   attempts=0, failure=None, progress=None, heavy=None, ordered_at=db.clock())  # fmt: skip
         tx.at_commit.append(lambda: db.tasks.setdefault(task_id, row))
         return []
 
