@@ -56,7 +56,9 @@ ABOUT = {
     "verification": "Each holder read its own system again before it answered: rows or objects left, and fingerprints "
     "of everybody else's before and after. A fingerprint does not depend on the order of rows. Of a table or bucket "
     "under sampled only so many of the others' were compared as are counted. Where accounted is not 0, so many batches "
-    "had gone before it compared; of each of them the database's own counters showed that it wrote nothing else.",
+    "had gone before it compared; of each of them the database's own counters showed that it wrote nothing else. What "
+    "is under differed was not equal when the holder first answered: it was told to an operator, and the holder "
+    "answered again.",
     "validation": "Then the retention service looked for itself, with queries and listings other than those that "
     "deleted. What it found left is 0 everywhere, or there would be no certificate. Everybody else's rows are shown as "
     "it saw them before the first command and after the last answer; on a platform that goes on working they may have "
@@ -103,13 +105,14 @@ class VerificationPart(Value):
     """What the holder itself counted and compared when it had deleted; of what is *sampled* only some of the others'.
 
     Before it compared *accounted* batches had gone, of which the database's counters showed that they wrote nothing
-    else.
+    else. *differed* are earlier comparisons that were not equal, after which it was looked at and answered again.
     """
 
     remaining: tuple[TableCount, ...]
     bystanders: tuple[TableFingerprint, ...]
     sampled: tuple[TableName, ...] = ()
     accounted: Count = 0
+    differed: tuple[TableFingerprint, ...] = ()
 
 
 class HolderPart(Value):
@@ -336,7 +339,7 @@ def _left(answers: tuple[HolderAnswer, ...]) -> list[str]:
 
 
 def _answered(answer: HolderAnswer) -> HolderPart:
-    compared = answer.model_dump(include={"remaining", "bystanders", "sampled", "accounted"})
+    compared = answer.model_dump(include={"remaining", "bystanders", "sampled", "accounted", "differed"})
     verification = VerificationPart.model_validate(compared)
     told = answer.model_dump(include={"holder", "commanded_at", "answered_at", "deleted", "shared"})
     return HolderPart(**told, method="clear", verification=verification)

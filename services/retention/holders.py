@@ -11,11 +11,11 @@ from msgspec.structs import replace
 
 from shared.events.platform import DeletionAcknowledged, Erased, ErasedInPart, NotErased, OfTables
 from shared.events.retention import DeletionRequested, DeletionStalled, HolderOutcome, Keep, StallReason
-from shared.events.vocabulary import TableCount
+from shared.events.vocabulary import TableCount, TableFingerprint
 from shared.holds import Hold, Holds, in_force, scope_of
 
 from .policy import RetentionPolicy
-from .states import Deletion, Holder, Known, Load, Rows, Seen
+from .states import Bystander, Deletion, Holder, Known, Load, Rows, Seen
 
 # A holder's own words for what an operator is told.
 _TOLD: dict[str, StallReason] = {
@@ -249,10 +249,9 @@ def _with_counts(holder: Holder, outcome: Erased | ErasedInPart, answered_at: da
         answered_at=answered_at,
         deleted=_sum(holder, outcome.deleted),
         remaining=tuple((count.table, count.rows) for count in outcome.remaining),
-        bystanders=tuple(
-            (other.table, other.rows_before, other.rows_after, other.before, other.after)
-            for other in outcome.bystanders
-        ),
+        bystanders=tuple(map(_bystander, outcome.bystanders)),
+        # A later comparison that shows nothing takes nothing back of one that showed something.
+        differed=tuple(dict.fromkeys((*holder.differed, *map(_bystander, filter(_differs, outcome.bystanders))))),
         kept=tuple((count.table, count.rows) for count in in_part.kept if count.rows) if in_part else (),
         held=tuple((one.hold_id, one.table, one.rows) for one in in_part.held) if in_part else (),
         shared=tuple((count.table, count.rows) for count in outcome.shared) if isinstance(outcome, Erased) else (),
@@ -282,4 +281,12 @@ def _silent_on_others(outcome: Erased | ErasedInPart) -> bool:
 
 
 def _touched_others(outcome: Erased | ErasedInPart) -> bool:
-    return any(other.before != other.after or other.rows_before != other.rows_after for other in outcome.bystanders)
+    return any(map(_differs, outcome.bystanders))
+
+
+def _differs(other: TableFingerprint) -> bool:
+    return other.before != other.after or other.rows_before != other.rows_after
+
+
+def _bystander(other: TableFingerprint) -> Bystander:
+    return other.table, other.rows_before, other.rows_after, other.before, other.after

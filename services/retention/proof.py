@@ -15,7 +15,7 @@ from .holders import counts
 from .journal import Entry
 from .policy import RetentionPolicy
 from .right import approved, total
-from .states import Approval, Deletion, Holder, Known, Seen
+from .states import Approval, Bystander, Deletion, Holder, Known, Seen
 from .tasks import (
     AccessEnded,
     ApprovalEvidence,
@@ -169,14 +169,17 @@ def _answer(holder: Holder) -> HolderAnswer:
         answered_at=holder.answered_at or holder.commanded_at,
         deleted=counts(holder.deleted),
         remaining=counts(holder.remaining),
-        bystanders=tuple(
-            TableFingerprint(table=table, rows_before=rows_before, rows_after=rows_after, before=before, after=after)
-            for table, rows_before, rows_after, before, after in holder.bystanders
-        ),
+        bystanders=tuple(map(_comparison, holder.bystanders)),
         shared=counts(holder.shared),
         sampled=holder.sampled,
         accounted=holder.accounted,
+        differed=tuple(map(_comparison, holder.differed)),
     )
+
+
+def _comparison(one: Bystander) -> TableFingerprint:
+    table, rows_before, rows_after, before, after = one
+    return TableFingerprint(table=table, rows_before=rows_before, rows_after=rows_after, before=before, after=after)
 
 
 def _holds(known: Known, now: datetime) -> tuple[HoldEvidence, ...]:

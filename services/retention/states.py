@@ -182,6 +182,8 @@ class Holder(Struct, frozen=True):
     shared: tuple[Rows, ...] = ()
     sampled: tuple[str, ...] = ()
     accounted: int = 0
+    # Comparisons of others' rows, of any of its answers, that were not equal.
+    differed: tuple[Bystander, ...] = ()
 
 
 class Deletion(Struct, frozen=True):

@@ -55,7 +55,10 @@ class HeldAt(Value):
 
 
 class HolderAnswer(Value):
-    """How one holder answered the command: the sums of all its answers, and the comparison of the last."""
+    """How one holder answered the command: the sums of all its answers, and the comparison of the last.
+
+    *differed* are the comparisons of any of them in which others' rows were not equal.
+    """
 
     holder: Code
     commanded_at: Moment
@@ -66,6 +69,7 @@ class HolderAnswer(Value):
     shared: tuple[TableCount, ...] = ()
     sampled: tuple[TableName, ...] = ()
     accounted: Count = 0
+    differed: tuple[TableFingerprint, ...] = ()
 
 
 class HoldEvidence(Value):

@@ -143,6 +143,7 @@ FIELDS: dict[str, tuple[str, str]] = {
     "shared": ("Stays, since others' data refers to it too", "Kvar, eftersom andras data också hänvisar dit"),
     "sampled": ("Compared in part only", "Endast delvis jämförda"),
     "accounted": ("Batches before the comparison", "Omgångar före jämförelsen"),
+    "differed": ("Earlier comparisons that differed", "Tidigare jämförelser som avvek"),
     "remaining": ("Left, as the system counted", "Kvar, enligt systemets räkning"),
     "verification": ("Checked by the system itself", "Kontrollerat av systemet självt"),
     "bystanders": ("Everybody else's data, as the system compared it", "Alla andras data, enligt systemets jämförelse"),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from services.retention.certificate import certificate_of
+from services.retention.certificate import Certificate, certificate_of
 from services.retention.domain import decide
 from services.retention.policy import HolderPolicy, RetentionPolicy
 from services.retention.states import Certifying, Checking, Closed, Stalled
@@ -17,7 +17,7 @@ from shared.events.event import Event
 from shared.events.platform import DeletionAcknowledged, DeletionApproved, Erased, NotErased
 from shared.events.retention import AccountClosed, DeletionRequested, DeletionStalled
 from shared.events.vocabulary import TableCount
-from tests.casework import at
+from tests.casework import Casework, at
 from tests.retention.language import (
     CLOSES,
     DAY,
@@ -96,6 +96,27 @@ def test_what_stays_for_others_and_what_was_sampled_is_certified() -> None:
     said = {"shared": (TableCount(table="objects.files", rows=3),), "sampled": ("users",), "accounted": 4}
     outcome = answer.outcome.model_copy(update=said)
     work.tell(answer.model_copy(update={"outcome": outcome}), *[erased(name) for name in HOLDERS[1:]])
+    told = _certified(work).holders[0]
+    assert {
+        "shared": told.shared, "sampled": told.verification.sampled, "accounted": told.verification.accounted,
+    } == said  # fmt: skip
+
+
+def test_what_differed_once_is_certified_beside_what_was_equal_later() -> None:
+    """An operator looked and the holder answered well; whoever reads the certificate still sees what it first said."""
+    work = deleting()
+    work.tell(erased(HOLDERS[0], touched=1))
+    assert work.one(DeletionStalled).reason == "bystanders"
+    work.tell(*[erased(name, rows=0) for name in HOLDERS[:1]], *[erased(name) for name in HOLDERS[1:]])
+
+    told, other, *_ = _certified(work).holders
+    assert [(one.rows_before, one.rows_after) for one in told.verification.bystanders] == [(5, 5)]
+    assert [(one.rows_before, one.rows_after) for one in told.verification.differed] == [(5, 4)]
+    assert not other.verification.differed
+
+
+def _certified(work: Casework) -> Certificate:
+    """Give the certificate that is ordered in the end."""
     tasks: list[Task] = []
 
     def noted(task: Task) -> Outcome | None:
@@ -104,10 +125,7 @@ def test_what_stays_for_others_and_what_was_sampled_is_certified() -> None:
 
     work.perform(noted)
     [certify] = [task for task in tasks if isinstance(task, Certify)]
-    told = certificate_of(certify).holders[0]
-    assert {
-        "shared": told.shared, "sampled": told.verification.sampled, "accounted": told.verification.accounted,
-    } == said  # fmt: skip
+    return certificate_of(certify)
 
 
 def test_silence_blocks_nobody() -> None:
