@@ -17,7 +17,7 @@ from .confirming import unproven
 from .counting import window_under
 from .policy import ExporterPolicy
 from .states import Deleting, Erased, Keeping, State
-from .tasks import ArchiveCopy, ArchivesDeleted, DeleteArchives
+from .tasks import ArchiveCopy, ArchivesDeleted, DeleteArchives, DeleteFailed
 
 Refusal: TypeAlias = Literal["held", "window_open", "contract_active", "not_declared", "clock", "failed"]
 Decision: TypeAlias = Decided[State]
@@ -78,6 +78,16 @@ def refused(
         outcome=NotErased(reason=reason),
         answered_at=now,
     )
+
+
+def failed(state: Deleting, event: DeleteFailed, now: datetime, policy: ExporterPolicy) -> Decision:
+    """Answer what was in the way, what went in spite of it, and what is left."""
+    # An object lock without an end is a hold; what else came up between order and deletion isn't the archives' doing.
+    reason: Refusal = "held" if event.reason == "held" else "failed"
+    answer = refused(event.customer_id, state.deletion_id, reason, now, policy)
+    told = {"deleted": event.deleted, "saved": event.saved, "until": event.until}
+    outcome = answer.outcome.model_copy(update=told)
+    return Decided(Keeping(state.known), (answer.model_copy(update={"outcome": outcome}),))
 
 
 def erased(state: Deleting, event: ArchivesDeleted, now: datetime, policy: ExporterPolicy) -> Decision:

@@ -29,7 +29,7 @@ from shared.windowchanges import Changes, change_of, early_of, taken, withdrawn_
 
 from .confirming import compare_failed, export_compared, export_confirmed, upheld, uphold_at
 from .counting import expired, expired_at, under_contracts, window_under
-from .deletion import erased, go_on, objection, refused
+from .deletion import erased, failed, go_on, objection, refused
 from .policy import ExporterPolicy
 from .revoking import link_revocation_requested, links_cut, revoke_failed, versions_replaced
 from .revoking import overdue as revocation_overdue
@@ -260,11 +260,10 @@ def archives_deleted(state: State, event: ArchivesDeleted, now: datetime, policy
 
 
 def delete_failed(state: State, event: DeleteFailed, now: datetime, policy: ExporterPolicy) -> Decision[State]:
-    """Answer that nothing can be said to be deleted."""
+    """Answer that not all is deleted."""
     if not isinstance(state, Deleting) or event.attempt != state.known.attempts:
         return Ignored("no deletion is awaited")
-    answer = refused(event.customer_id, state.deletion_id, "failed", now, policy)
-    return Decided(Keeping(state.known), (answer,))
+    return failed(state, event, now, policy)
 
 
 # What became of the service's own tasks; never published.

@@ -176,7 +176,7 @@ class Exporting:
         async with ObjectStore(self.settings.s3) as store:
             outcome = await erase_objects(store, self.archives.bucket, prefix, right=right, now=attempt.clock())
         if isinstance(outcome, NotErased):
-            return DeleteFailed(**step, reason=outcome.reason)
+            return DeleteFailed(**step, **outcome.model_dump(include={"reason", "deleted", "saved", "until"}))
         compared = {"bystanders": outcome.bystanders, "sampled": outcome.sampled}
         return ArchivesDeleted(**step, deleted=outcome.deleted, remaining=outcome.remaining, **compared)
 

@@ -97,11 +97,14 @@ class ArchivesDeleted(Outcome):
 
 
 class DeleteFailed(Outcome):
-    """The archives could not be deleted, for good."""
+    """Not all archives could be deleted: *deleted* are gone, *saved* are left, locked *until* then if that is known."""
 
     deletion_id: Ref
     attempt: Positive
     reason: Code
+    deleted: tuple[TableCount, ...] = ()
+    saved: tuple[TableCount, ...] = ()
+    until: Moment | None = None
 
 
 class CompareExport(Task):

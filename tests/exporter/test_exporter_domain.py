@@ -17,12 +17,14 @@ from shared.events.platform import (
     DeletionAcknowledged,
     Everything,
     HoldScope,
+    NotErased,
     OfCategories,
     OfPersons,
     OfTables,
 )
 from shared.events.platform import Erased as ErasedAnswer
 from shared.events.retention import Keep
+from shared.events.vocabulary import TableCount
 from tests.casework import at
 from tests.exporter.language import (
     CLOSES,
@@ -397,6 +399,31 @@ def test_delete_fails() -> None:
     work.perform(performed)
 
     assert isinstance(work.state, Erased)
+
+
+def test_what_went_before_a_deletion_failed_is_answered() -> None:
+    """An object lock keeps some: the certificate counts the others, and an operator sees until when."""
+    work = in_window()
+    work.until(CLOSES)
+    work.tell(command())
+    work.ordered.clear()
+    gone, left = (TableCount(table="exports", rows=4),), (TableCount(table="exports", rows=2),)
+    step = {"customer_id": "acme", "deletion_id": "acme:2027-01-01", "attempt": 1}
+    work.tell(DeleteFailed(**step, reason="failed", deleted=gone, saved=left, until=CLOSES + 9 * DAY))
+
+    told = work.one(DeletionAcknowledged).outcome
+    assert told == NotErased(reason="failed", deleted=gone, saved=left, until=CLOSES + 9 * DAY)
+
+
+def test_a_hold_in_the_store_is_answered_as_held() -> None:
+    """It is no failure: waiting for another try doesn't help, its end does."""
+    work = in_window()
+    work.until(CLOSES)
+    work.tell(command())
+    work.ordered.clear()
+    work.tell(DeleteFailed(customer_id="acme", deletion_id="acme:2027-01-01", attempt=1, reason="held"))
+
+    assert outcome_of(work.one(DeletionAcknowledged)) == "held"
 
 
 def test_what_was_only_sampled_is_answered_so() -> None:

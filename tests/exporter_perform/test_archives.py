@@ -44,6 +44,8 @@ from services.exporter.tasks import (
 )
 from shared.clock import system_clock
 from shared.contracts import Contract, Ending
+from shared.events.platform import NotErased
+from shared.events.vocabulary import TableCount
 from shared.holder.declaration import Holder, PostgresHolder, load_holders
 from shared.holder.objects import erase_objects
 from shared.holds import Hold
@@ -254,6 +256,22 @@ async def test_it_is_said_that_others_archives_were_only_sampled(
 
     assert isinstance(outcome, ArchivesDeleted)
     assert outcome.sampled == (school.bucket,)
+
+
+async def test_what_went_before_it_failed_is_told(school: School, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An object lock keeps one archive until its end, while the others are gone for good."""
+    await school.is_at(deleting())
+    count = (TableCount(table=school.bucket, rows=1),)
+    until = system_clock().replace(microsecond=0)
+
+    async def locked(*_: object, **__: object) -> NotErased:
+        return NotErased(reason="failed", deleted=count, saved=count, until=until)
+
+    monkeypatch.setattr(perform, "erase_objects", locked)
+    outcome = await school.exporting.delete(DELETE, ATTEMPT)
+
+    assert isinstance(outcome, DeleteFailed)
+    assert (outcome.reason, outcome.deleted, outcome.saved, outcome.until) == ("failed", count, count, until)
 
 
 @pytest.mark.parametrize(
