@@ -278,7 +278,8 @@ def again(state: Stalled, now: datetime, policy: RetentionPolicy) -> Decision:
 def deletion_id(known: Known, window: Window) -> str:
     """Name the deletion readably: whose, after which termination, and the how manieth if there was one after it."""
     name = f"{known.customer_id}:{window.opened_on.isoformat()}"
-    before = sum(closed == name or closed.startswith(f"{name}:") for closed in known.closed)
+    ended = (*known.closed, *known.given_up)
+    before = sum(one == name or one.startswith(f"{name}:") for one in ended)
     return f"{name}:{before + 1}" if before else name
 
 

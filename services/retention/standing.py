@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from shared import contracts
 from shared.decision import Decided, Decision, Ignored
 from shared.events.retention import EarlyDeletionAccepted, EarlyDeletionWithdrawn
+from shared.holds import all_held
 from shared.windowchanges import Change, early_of, taken, withdrawn_of
 
 from . import course
@@ -21,6 +22,7 @@ from .states import (
     Checking,
     Closed,
     Deleting,
+    Held,
     InWindow,
     Keeping,
     Known,
@@ -70,12 +72,12 @@ def _under_window(state: State, known: Known, now: datetime, policy: RetentionPo
         return course.from_contracts(known, now, policy)
     window, before = window_under(known), window_of_state(state)
     out = commanded(state)
-    if window == before or (out and window is not None and window.closes_at <= now and not waits(state)):
+    if (window == before and not waits(state)) or (out and window is not None and window.closes_at <= now and not waits(state)):
         return Decided(with_known(state, known, now, policy))
     if out:
         return _lost_the_right(state, known, now, policy)
     if window is None or window.opens_at != before.opens_at:
-        return course.from_contracts(known, now, policy)
+        return course.from_contracts(_given_up(state, known), now, policy)
     if isinstance(state, Closed):
         # What is gone can't be kept for longer.
         return Decided(replace(state, known=known))
@@ -89,9 +91,24 @@ def _lost_the_right(state: Any, known: Known, now: datetime, policy: RetentionPo
     names = tuple(holder.name for holder in deletion.holders if holder.status != "erased")
     event = stalled_event(known, deletion.deletion_id, Trouble("contract_active", names), 1, policy)
     events = () if waits(state) else (event,)
-    if window_under(known) is not None:
-        return Decided(course.from_contracts(known, now, policy).state, events)
+    today = window_under(known)
+    if today is not None:
+        known = _given_up(state, known)
+        if today == deletion.window and today.closes_at <= now:
+            # That it is over was said.
+            anew = Decided(Held(known, today)) if all_held(known.holds, now) else course.survey(known, today, policy)
+        else:
+            anew = course.from_contracts(known, now, policy)
+        return Decided(anew.state, (*events, *anew.events), anew.tasks)
     return Decided(Stalled(known, deletion.window, "contract", "contract_active", names, deletion), events)
+
+
+def _given_up(state: State, known: Known) -> Known:
+    """Remember that a deletion was begun, for which nothing of a later one may be taken."""
+    if isinstance(state, Unknown | Serving | InWindow | Closed):
+        return known
+    name = course.deletion_id(state.known, window_of_state(state))
+    return replace(known, given_up=(*known.given_up, name))
 
 
 def commanded(state: State) -> bool:

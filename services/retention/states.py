@@ -101,7 +101,8 @@ class Known(Struct, frozen=True):
     *decided_at*: the latest moment at which anything was decided, by which a clock that went back is noticed.
     *verdicts*: of each export whose confirmation was looked at, the last one.
     *attempts*: how many steps of proof were ordered, so that an outcome of an earlier one is told apart.
-    *closed*: the deletions that were certified. *unanswered*: the holds that are owed another answer.
+    *closed*: the deletions that were certified. *given_up*: those that were begun and whose customer came back, so that
+    one that begins anew has another name, and no answer or approval of theirs counts for it. *unanswered*: the holds that are owed another answer.
     *reviewed*: the holds of whose review an operator was told.
     """
 
@@ -122,6 +123,7 @@ class Known(Struct, frozen=True):
     attempts: int = 0
     decided_at: datetime | None = None
     closed: tuple[str, ...] = ()
+    given_up: tuple[str, ...] = ()
     unanswered: tuple[str, ...] = ()
     reviewed: tuple[str, ...] = ()
     expiring: tuple[Expiring, ...] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ import pytest
 from services.retention.certificate import Certificate, certificate_of
 from services.retention.domain import decide
 from services.retention.policy import HolderPolicy, RetentionPolicy
-from services.retention.states import Certifying, Checking, Closed, Stalled
+from services.retention.states import Awaiting, Certifying, Checking, Closed, Stalled
 from services.retention.tasks import Certify, CertifyFailed, Check, Survey
 from shared.decision import Ignored, Outcome, Task
 from shared.events.event import Event
@@ -23,6 +23,7 @@ from tests.retention.language import (
     DAY,
     DELETION,
     HOLDERS,
+    OVER,
     POLICY,
     answers_of,
     casework,
@@ -126,6 +127,52 @@ def _certified(work: Casework) -> Certificate:
     work.perform(noted)
     [certify] = [task for task in tasks if isinstance(task, Certify)]
     return certificate_of(certify)
+
+
+def _back_and_over(moment: datetime) -> Casework:
+    """Let the customer come back while holders are commanded, and leave again, as of *moment*."""
+    work = deleting()
+    work.tell(contract("c2"), terminated("c2", moment))
+    work.until(CLOSES + DAY)
+    work.perform(performed)
+    work.until(CLOSES + 10 * DAY)
+    work.perform(performed)
+    return work
+
+
+@pytest.mark.parametrize("moment", [OVER, OVER + timedelta(hours=6)])
+def test_a_deletion_that_begins_anew_has_a_name_of_its_own(moment: datetime) -> None:
+    """Whoever came back may have new rows: answers to the former commands say nothing about them."""
+    work = _back_and_over(moment)
+    again = work.all(DeletionRequested)[len(HOLDERS) :]
+    assert {event.deletion_id for event in again} == {f"{DELETION}:2"}
+    assert {event.holder for event in again} == set(HOLDERS)
+    for name in HOLDERS:
+        assert decide(work.state, erased(name), work.now, POLICY) == Ignored("the answer to another deletion")
+    work.tell(*answers_of(work, f"{DELETION}:2"))
+    work.perform(performed)
+
+    assert work.one(AccountClosed).deletion_id == f"{DELETION}:2"
+
+
+def test_an_approval_of_a_deletion_that_was_given_up_lets_none_go_on() -> None:
+    """It was of what there was then; who came back and left on the same day is looked at again."""
+    work = casework()
+    work.tell(contract(), terminated())
+    work.until(CLOSES)
+    work.perform(_a_thousand_due)
+    approve = {"in_spite_of": ("blast_radius",), "rows": 30, "requested_by": "staff-1", "approved_by": "staff-2"}
+    approval = DeletionApproved(customer_id="acme", deletion_id=DELETION, approved_at=work.now, **approve)
+    work.tell(approval, contract("c2"), terminated("c2", OVER + timedelta(hours=6)))
+    work.until(CLOSES + DAY)
+    work.perform(_a_thousand_due)
+
+    assert isinstance(work.state, Awaiting)
+    assert not work.all(DeletionRequested)
+
+
+def _a_thousand_due(task: Task) -> Outcome:
+    return surveyed(task, due=1000) if isinstance(task, Survey) else performed(task)
 
 
 def test_silence_blocks_nobody() -> None:

@@ -184,7 +184,7 @@ def test_a_contract_that_was_over_long_ago() -> None:
     work.until(work.now)
     work.perform(performed)
     work.until(work.now + 3 * DAY)
-    work.tell(*answers_of(work))
+    work.tell(*answers_of(work, f"{DELETION}:2"))
     work.perform(performed)
 
     assert isinstance(work.state, Closed)

@@ -53,6 +53,8 @@ class Told:
         self.contracts: ledger.Contracts = ()
         self.holds: holds.Holds = ()
         self.judged = 0
+        # Deletions that were commanded before the customer came back.
+        self.spent: set[str] = set()
 
     def tell(self, event: Event) -> None:
         """Tell *event*, and judge what follows from it at once."""
@@ -66,6 +68,8 @@ class Told:
             self.holds = holds.released(self.holds, event)
         self.work.tell(event)
         self.judge()
+        if window_of(self.contracts, POLICY.window_days) is None:
+            self.spent = {one.deletion_id for one in self.work.all(DeletionRequested)}
 
     def judge(self) -> None:
         """See that nothing was commanded or closed without the right to, at the moment it was."""
@@ -75,6 +79,7 @@ class Told:
                 assert window is not None
                 assert moment >= window.closes_at
                 assert not holds.held(self.holds)
+                assert event.deletion_id not in self.spent
         self.judged = len(self.work.published)
 
     def happen(self, step: str, number: int) -> None:
