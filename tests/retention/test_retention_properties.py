@@ -28,6 +28,7 @@ from tests.retention.language import (
     answers_of,
     casework,
     contract,
+    deleting,
     erased,
     hold,
     not_erased,
@@ -199,3 +200,25 @@ def test_order_does_not_matter(order: list[Event], data: st.DataObject) -> None:
 
     assert isinstance(work.state, Closed)
     assert work.one(AccountClosed).rows_deleted == 30
+
+
+@given(
+    hours=st.lists(st.integers(0, 20), min_size=1, max_size=3),
+    before=st.sets(st.sampled_from(HOLDERS)),
+    last=st.sets(st.sampled_from(HOLDERS)),
+)
+def test_only_answers_to_the_last_commands_count(hours: list[int], before: set[str], last: set[str]) -> None:
+    """Who comes back and leaves again on one day is deleted once more; what was answered before is worth nothing."""
+    work = deleting()
+    for number, hour in enumerate(hours, start=2):
+        deletion_id = work.all(DeletionRequested)[-1].deletion_id
+        work.tell(contract(f"c{number}"), terminated(f"c{number}", OVER + timedelta(hours=hour)))
+        work.until(work.now + 10 * DAY)
+        work.perform(performed)
+        work.until(work.now + 10 * DAY)
+        work.tell(*[erased(name, deletion_id=deletion_id) for name in before])
+    deletion_id = work.all(DeletionRequested)[-1].deletion_id
+    work.tell(*[erased(name, deletion_id=deletion_id) for name in last])
+    work.perform(performed)
+
+    assert bool(work.all(AccountClosed)) == (last == set(HOLDERS))
