@@ -15,7 +15,20 @@ from shared.holds import all_held, in_force
 from shared.window import Window
 
 from .expiry import expiring
-from .holders import Trouble, again_at, all_again, chased, in_trouble, kept_at, not_commanded, stalled_event, told
+from .holders import (
+    Trouble,
+    again_at,
+    all_again,
+    chased,
+    in_trouble,
+    is_due,
+    kept_at,
+    not_commanded,
+    remapped,
+    stalled_event,
+    told,
+    with_holders,
+)
 from .late import hold_answers
 from .policy import RetentionPolicy
 from .proof import certify, copies, readings
@@ -78,13 +91,16 @@ def expired(state: InWindow, now: datetime, policy: RetentionPolicy) -> Decision
 def survey(known: Known, window: Window, policy: RetentionPolicy, events: tuple[Event, ...] = ()) -> Decision:
     """Have everything read before anything is deleted, and how much else is due."""
     known = replace(known, attempts=known.attempts + 1)
-    task = Survey(
+    return Decided(Surveying(known, window), events, (_survey(known, window, policy),))
+
+
+def _survey(known: Known, window: Window, policy: RetentionPolicy) -> Survey:
+    return Survey(
         customer_id=known.customer_id,
         deletion_id=deletion_id(known, window),
         attempt=known.attempts,
         holders=policy.readable,
     )
-    return Decided(Surveying(known, window), events, (task,))
 
 
 def considered(state: Surveying | Awaiting, now: datetime, policy: RetentionPolicy) -> Decision:
@@ -138,10 +154,20 @@ def _warned(
 
 
 def chase(known: Known, deletion: Deletion, now: datetime, policy: RetentionPolicy) -> Decision:
-    """Go after the holders; the only place where a command is given, so the right to is looked at again here."""
+    """Go after the holders; the only place where a command is given, so the right to is looked at again here.
+
+    What a holder has that runs another data map than its command named is read anew first.
+    """
     insist(known, deletion.window, now)
+    anew = {one.name: one for one in deletion.holders if remapped(one) and is_due(one, now)}
     deletion, events = chased(known, deletion, now, policy)
-    return with_answers(known, deletion, now, policy, events)
+    if not anew:
+        return with_answers(known, deletion, now, policy, events)
+    known = replace(known, attempts=known.attempts + 1)
+    due = again_at(known.attempts, now, policy)
+    deletion = with_holders(deletion, {name: replace(one, due=due) for name, one in anew.items()})
+    decision = with_answers(known, deletion, now, policy, events)
+    return Decided(decision.state, decision.events, (*decision.tasks, _survey(known, deletion.window, policy)))
 
 
 def with_answers(

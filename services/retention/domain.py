@@ -36,6 +36,7 @@ from .holding import freed, hold_placed, hold_released
 from .journal import noted
 from .policy import RetentionPolicy
 from .proof import maps, objection, seen, unread
+from .remapped import adopted, approved_by_name, awaits, not_surveyed, surveyed_anew
 from .right import informed, total
 from .standing import as_before, awaits_answers, changed, commanded, cut_short, under, with_known
 from .states import (
@@ -173,12 +174,15 @@ def deletion_approved(state: State, event: DeletionApproved, now: datetime, poli
         return Ignored("known")
     if not isinstance(state, Awaiting | Stalled) or event.deletion_id != course.deletion_id(state.known, state.window):
         return Ignored("no such deletion waits for it")
-    if event.approved_by == event.requested_by or event.rows < _rows(state):
+    unlike = bool(event.maps) and not (isinstance(state, Stalled) and approved_by_name(state, event))
+    if event.approved_by == event.requested_by or unlike or (not event.maps and event.rows < _rows(state)):
         trouble = Trouble("not_approved")
         return Decided(state, (stalled_event(state.known, event.deletion_id, trouble, 1, policy),))
     known = replace(state.known, approvals=(*state.known.approvals, news))
     if isinstance(state, Awaiting):
         return Decided(replace(state, known=known, wakes_at=now))
+    if event.maps and state.deletion is not None:
+        return Decided(replace(state, known=known, deletion=adopted(state.deletion, now)))
     return Decided(replace(state, known=known, retry_at=now if state.reason in event.in_spite_of else state.retry_at))
 
 
@@ -275,6 +279,8 @@ REACTIONS: dict[type[Event], Reaction] = {
 
 def surveyed(state: State, event: Surveyed, now: datetime, policy: RetentionPolicy) -> Decision[State]:
     """Keep what was read; the commands follow on waking, where alone they are given."""
+    if isinstance(state, Stalled) and awaits(state, event):
+        return surveyed_anew(state, event, now, policy)
     if not isinstance(state, Surveying) or not _awaited(state, event):
         return Ignored("no survey is awaited")
     rows = seen(event.readings)
@@ -316,6 +322,8 @@ def certified(state: State, event: Certified, now: datetime, policy: RetentionPo
 
 def proof_failed(state: State, event: ProofOutcome, now: datetime, policy: RetentionPolicy) -> Decision[State]:
     """Tell an operator that a step of the proof failed, and try it again later."""
+    if isinstance(state, Stalled) and isinstance(event, SurveyFailed) and awaits(state, event):
+        return not_surveyed(state, (), policy)
     if not isinstance(state, _FAILS_AT[type(event)]) or not _awaited(state, event):
         return Ignored("no such step is awaited")
     if _held_up(state, now):
@@ -344,6 +352,7 @@ def _approval(event: DeletionApproved) -> Approval:
         event.requested_by,
         event.approved_by,
         event.approved_at,
+        tuple((one.holder, one.map_sha256) for one in event.maps),
     )
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from shared.events.platform import DeletionAcknowledged, Erased, ErasedInPart, NotErased, OfTables
+from shared.events.platform import DeletionAcknowledged, Erased, ErasedInPart, HolderMap, NotErased, OfTables
 from shared.events.retention import DeletionRequested, DeletionStalled, HolderOutcome, Keep, StallReason
 from shared.events.vocabulary import TableCount, TableFingerprint
 from shared.holds import Hold, Holds, in_force, scope_of
@@ -44,7 +44,12 @@ def answered(
         due: datetime | None = again_at(holder.sent, now, policy)
         if holds and reason == "held":
             due = None if {hold.hold_id for hold in holds} <= {*holder.told} else now
-        return replace(holder, status="refused", reason=reason, due=due, deleted=_sum(holder, event.outcome.deleted))
+        runs = event.outcome.map_sha256 or ""
+        if runs and runs != holder.runs:
+            # What there is by that map is looked at now, for whoever is to decide.
+            due = now
+        deleted = _sum(holder, event.outcome.deleted)
+        return replace(holder, status="refused", reason=reason, due=due, deleted=deleted, runs=runs)
     noted = _with_counts(holder, event.outcome, event.answered_at)
     if _residue(event.outcome):
         return replace(noted, status="refused", reason="residue", due=again_at(holder.sent, now, policy))
@@ -67,7 +72,7 @@ def chased(
     known: Known, deletion: Deletion, now: datetime, policy: RetentionPolicy
 ) -> tuple[Deletion, tuple[DeletionRequested | DeletionStalled, ...]]:
     """Go after the holders that are due: who hasn't answered is late, who was late or refused is commanded again."""
-    due = [holder for holder in deletion.holders if holder.due is not None and holder.due <= now]
+    due = [holder for holder in deletion.holders if is_due(holder, now) and not remapped(holder)]
     news: dict[str, Holder] = {}
     events: list[DeletionRequested | DeletionStalled] = []
     for holder in due:
@@ -84,6 +89,16 @@ def chased(
         told_of = Trouble("unanswered", tuple(holder.name for holder in late))
         events.insert(0, stalled_event(known, deletion.deletion_id, told_of, tries, policy))
     return with_holders(deletion, news), tuple(events)
+
+
+def is_due(holder: Holder, now: datetime) -> bool:
+    """Tell whether something has to be done about *holder*."""
+    return holder.due is not None and holder.due <= now
+
+
+def remapped(holder: Holder) -> bool:
+    """Tell whether *holder* refused since it runs another data map: before a command what there is is read anew."""
+    return holder.status == "refused" and bool(holder.runs)
 
 
 def _commanded(holder: Holder, command: DeletionRequested, now: datetime) -> Holder:
@@ -142,7 +157,10 @@ def told(holder: Holder) -> StallReason:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """What an operator is told of: the *reason* and all that is *missing*, at which *holders*, and the dry run."""
+    """What an operator is told of: the *reason* and all that is *missing*, at which *holders*, and the dry run.
+
+    *maps* are other data maps than before, by which the dry run was made.
+    """
 
     reason: StallReason
     holders: tuple[str, ...] = ()
@@ -150,6 +168,7 @@ class Trouble:
     seen: tuple[Seen, ...] = ()
     load: Load | None = None
     holds: tuple[str, ...] | None = None
+    maps: tuple[tuple[str, str], ...] = ()
 
 
 def stalled_event(
@@ -168,6 +187,7 @@ def stalled_event(
         counts=surveyed_counts(trouble.seen),
         customers_due=None if trouble.load is None else trouble.load.due,
         escalate_to=known_to[-1] if known_to else policy.escalation[0].to,
+        maps=tuple(HolderMap(holder=name, map_sha256=sha256) for name, sha256 in trouble.maps),
     )
 
 
@@ -247,6 +267,7 @@ def _with_counts(holder: Holder, outcome: Erased | ErasedInPart, answered_at: da
     return replace(
         holder,
         answered_at=answered_at,
+        runs="",
         deleted=_sum(holder, outcome.deleted),
         remaining=tuple((count.table, count.rows) for count in outcome.remaining),
         bystanders=tuple(map(_bystander, outcome.bystanders)),

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from shared.contracts import language_of
-from shared.events.platform import CustomerInformed, ExportConfirmed
+from shared.events.platform import CustomerInformed, ExportConfirmed, HolderMap
 from shared.events.retention import StallReason
 from shared.events.vocabulary import TableFingerprint
 
@@ -208,6 +208,7 @@ def _approval(one: Approval) -> ApprovalEvidence:
         requested_by=one.requested_by,
         approved_by=one.approved_by,
         approved_at=one.approved_at,
+        maps=tuple(HolderMap(holder=name, map_sha256=sha256) for name, sha256 in one.maps),
     )
 
 

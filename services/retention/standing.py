@@ -72,7 +72,8 @@ def _under_window(state: State, known: Known, now: datetime, policy: RetentionPo
         return course.from_contracts(known, now, policy)
     window, before = window_under(known), window_of_state(state)
     out = commanded(state)
-    if (window == before and not waits(state)) or (out and window is not None and window.closes_at <= now and not waits(state)):
+    stands = window == before or (out and window is not None and window.closes_at <= now)
+    if stands and not waits(state):
         return Decided(with_known(state, known, now, policy))
     if out:
         return _lost_the_right(state, known, now, policy)

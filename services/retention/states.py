@@ -70,7 +70,7 @@ class Ready(Struct, frozen=True):
 
 
 class Approval(Struct, frozen=True):
-    """A second person let a deletion of so many *rows* go on, *in_spite_of* what made it wait."""
+    """A second person let a deletion of so many *rows* go on, *in_spite_of* what made it wait, or by other *maps*."""
 
     deletion_id: str
     in_spite_of: tuple[str, ...]
@@ -78,6 +78,7 @@ class Approval(Struct, frozen=True):
     requested_by: str
     approved_by: str
     approved_at: datetime
+    maps: tuple[tuple[str, str], ...] = ()
 
 
 class Expiring(Struct, frozen=True):
@@ -102,7 +103,8 @@ class Known(Struct, frozen=True):
     *verdicts*: of each export whose confirmation was looked at, the last one.
     *attempts*: how many steps of proof were ordered, so that an outcome of an earlier one is told apart.
     *closed*: the deletions that were certified. *given_up*: those that were begun and whose customer came back, so that
-    one that begins anew has another name, and no answer or approval of theirs counts for it. *unanswered*: the holds that are owed another answer.
+    one that begins anew has another name, and no answer or approval of theirs counts for it.
+    *unanswered*: the holds that are owed another answer.
     *reviewed*: the holds of whose review an operator was told.
     """
 
@@ -186,16 +188,29 @@ class Holder(Struct, frozen=True):
     accounted: int = 0
     # Comparisons of others' rows, of any of its answers, that were not equal.
     differed: tuple[Bystander, ...] = ()
+    # The data map that it says it runs, where that wasn't the one which its command named.
+    runs: str = ""
+
+
+class Proposed(Struct, frozen=True):
+    """What was *seen* when it was read anew, by data *maps* of which some are others: nobody has approved it yet."""
+
+    seen: tuple[Seen, ...]
+    maps: tuple[tuple[str, str], ...]
 
 
 class Deletion(Struct, frozen=True):
-    """A deletion under way: what was *before*, by which data *maps* that was read, and how far each holder is."""
+    """A deletion under way: what was *before*, by which data *maps* that was read, and how far each holder is.
+
+    *proposed* is by other maps, and waits for a second person.
+    """
 
     deletion_id: str
     window: Window
     before: tuple[Seen, ...]
     holders: tuple[Holder, ...]
     maps: tuple[tuple[str, str], ...] = ()
+    proposed: Proposed | None = None
 
 
 class Unknown(Struct, frozen=True, tag_field="kind", tag="unknown"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from shared.decision import Outcome, Task
-from shared.events.platform import CustomerInformed, ExportConfirmed
+from shared.events.platform import CustomerInformed, ExportConfirmed, HolderMap
 from shared.events.retention import Keep
 from shared.events.vocabulary import (
     Citation,
@@ -84,13 +84,14 @@ class HoldEvidence(Value):
 
 
 class ApprovalEvidence(Value):
-    """That a second person let the deletion go on in spite of what made it wait."""
+    """That a second person let the deletion go on in spite of what made it wait, or by other data *maps*."""
 
     in_spite_of: tuple[Code, ...]
     rows: Count
     requested_by: Ref
     approved_by: Ref
     approved_at: Moment
+    maps: tuple[HolderMap, ...] = ()
 
 
 class JournalEntry(Value):

@@ -339,7 +339,8 @@ class NotErased(Value):
     """The holder did not delete everything, and why.
 
     Nothing is gone, unless *deleted* says what went before the reason came up: then *saved* is what is left of it.
-    What is left may be locked *until* a moment at which it is worth asking again.
+    What is left may be locked *until* a moment at which it is worth asking again. *map_sha256* is the data map that the
+    holder runs, where that isn't the one which the command names: by another one nobody has looked at what would go.
     """
 
     kind: Literal["not_erased"] = "not_erased"
@@ -347,6 +348,7 @@ class NotErased(Value):
     deleted: tuple[TableCount, ...] = ()
     saved: tuple[TableCount, ...] = ()
     until: Moment | None = None
+    map_sha256: Sha256 | None = None
 
 
 class DeletionAcknowledged(Event):
@@ -381,10 +383,18 @@ class EarlyDeletionRequested(Event):
     requested_at: Moment
 
 
+class HolderMap(Value):
+    """By which data map a holder is read and deletes."""
+
+    holder: Code
+    map_sha256: Sha256
+
+
 class DeletionApproved(Event):
     """A second person lets a deletion go on in spite of what made it wait; who asked for it can't be the same.
 
     *rows*: how many the dry run showed in all. A deletion that has grown since is not what was approved.
+    With *maps*, those by which the dry run was made, it goes on by other data maps than it began with.
     """
 
     deletion_id: Ref
@@ -393,6 +403,7 @@ class DeletionApproved(Event):
     requested_by: Ref
     approved_by: Ref
     approved_at: Moment
+    maps: tuple[HolderMap, ...] = ()
 
 
 class CustomerInformed(Event):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal, TypeAlias
 
 from .event import Event
-from .platform import HoldScope
+from .platform import HolderMap, HoldScope
 from .vocabulary import Citation, Code, Count, Day, Moment, Place, Positive, Ref, Sha256, TableCount, Value
 
 
@@ -35,7 +35,7 @@ class DeletionRequested(Event):
 
     What is in *keep* has to stay; a holder that can't spare it deletes nothing and answers ``held``. *holds* are all
     that are in force: one that is not in *keep* doesn't concern this holder. *map_sha256* is the data map by which its
-    rows were counted before.
+    rows were counted before: a holder that deletes by another one deletes nothing, and answers with that one.
     """
 
     owner: ClassVar[str] = "retention"
@@ -84,7 +84,8 @@ class DeletionStalled(Event):
     """The deletion can't go on without somebody: *holders* are those that it waits for, *holds* what keeps it.
 
     *missing* is all that stands against it, *reason* the first of that. *counts* is the dry run: what would be
-    deleted, which ``DeletionApproved`` has to name in all. *escalate_to* is who has to know by now.
+    deleted, which ``DeletionApproved`` has to name in all. *escalate_to* is who has to know by now. *maps* are other
+    data maps than the deletion began with: *counts* are by them, and an approval has to name them.
     """
 
     version: ClassVar[int] = 2
@@ -98,6 +99,7 @@ class DeletionStalled(Event):
     counts: tuple[HolderOutcome, ...] = ()
     customers_due: Count | None = None
     escalate_to: Code | None = None
+    maps: tuple[HolderMap, ...] = ()
 
 
 class LegalHoldAnswered(Event):

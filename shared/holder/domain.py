@@ -139,6 +139,7 @@ def _begin(state: Holding, event: DeletionRequested, command: Command, now: date
             respond_by=event.respond_by,
             keep=event.keep,
             holds=event.holds,
+            map_sha256=event.map_sha256,
         )
         return Decided(replace(state, running=(*state.running, command)), tasks=(task,))
     return Decided(state, (_acknowledged(event.customer_id, command, refusal, now),))

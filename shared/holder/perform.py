@@ -84,6 +84,8 @@ class Eraser:
             moved_clock=self.moved_clock,
             keep=tuple(dict.fromkeys((*task.keep, *(one for one in own if one not in elsewhere)))),
             elsewhere=elsewhere,
+            # Whoever names none has counted by none.
+            map_sha256=task.map_sha256 or "",
         )
 
     async def _objects(self, own: Connection, holder: S3Holder, task: Erase, clock: Clock) -> Answer:

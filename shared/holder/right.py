@@ -32,7 +32,7 @@ class Right:
     What is in *keep* has to stay, and what of *elsewhere* this system finds: of those another one knows the tables.
     *still_held* is asked right before the commit, since a hold may have come while the rows were deleted.
     With *deletion_id* the deletion is noted under it in the database. With *moved_clock* the database's clock isn't
-    compared, since a demo or a test has moved ours.
+    compared, since a demo or a test has moved ours. With *map_sha256* only the data map of that digest is deleted by.
     """
 
     window_closed_at: datetime
@@ -42,27 +42,35 @@ class Right:
     moved_clock: bool = False
     keep: tuple[Keep, ...] = ()
     elsewhere: tuple[Keep, ...] = ()
+    map_sha256: str | None = None
 
 
 class RefusedError(Exception):
     """No (more) may be deleted: the *reason* that the answer names, and *details* for the operator, no personal data.
 
     *deleted* went before that, for good, and *saved* is what is left of the same; both are empty where nothing went.
+    *map_sha256* is the data map at hand, where that is why.
     """
 
     def __init__(
-        self, reason: Reason, details: str, deleted: tuple[TableCount, ...] = (), saved: tuple[TableCount, ...] = ()
+        self,
+        reason: Reason,
+        details: str,
+        deleted: tuple[TableCount, ...] = (),
+        saved: tuple[TableCount, ...] = (),
+        map_sha256: str | None = None,
     ) -> None:
         super().__init__(f"{reason}: {details}")
         self.reason: Reason = reason
         self.details = details
         self.deleted = deleted
         self.saved = saved
+        self.map_sha256 = map_sha256
 
     @property
     def answer(self) -> NotErased:
         """Give what the holder answers."""
-        return NotErased(reason=self.reason, deleted=self.deleted, saved=self.saved)
+        return NotErased(reason=self.reason, deleted=self.deleted, saved=self.saved, map_sha256=self.map_sha256)
 
 
 def check_command(right: Right, now: datetime) -> None:
@@ -71,6 +79,13 @@ def check_command(right: Right, now: datetime) -> None:
         raise RefusedError("window_open", f"the window closes at {right.window_closed_at.isoformat()}")
     if right.held:
         raise RefusedError("held", "a legal hold is in force")
+
+
+def check_map(right: Right, map: DataMap) -> None:  # noqa: A002
+    """Refuse to delete by another data map than the customer's rows were counted and looked at by."""
+    if right.map_sha256 not in (None, map.sha256):
+        details = f"the data map here is {map.sha256}, but what may go was counted by {right.map_sha256 or 'none'}"
+        raise RefusedError("not_declared", details, map_sha256=map.sha256)
 
 
 async def check_still(right: Right) -> None:

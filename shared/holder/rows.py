@@ -12,7 +12,7 @@ from .batches import erase_in_batches
 from .pace import Pace
 from .plan import left, plan
 from .referred import check_referred, erase_referred
-from .right import RefusedError, Right
+from .right import RefusedError, Right, check_map
 from .scope import covers
 from .statutory import with_law
 from .whole import erase_whole
@@ -72,6 +72,7 @@ async def erase(work: Work) -> Erasure:
     if work.noted_as:
         await ledger.prepare(work.connection)
     try:
+        check_map(work.right, work.map)
         holds = covers(work.map, work.right.keep, work.right.elsewhere)
         # One instant for all tries, so that what one of them counts another one doesn't delete.
         work = replace(work, holds=with_law(work.map, holds, work.clock()))
@@ -85,7 +86,8 @@ async def erase(work: Work) -> Erasure:
             raise
         # Written to disk, and the batches before it with it, before anybody is told of them.
         await work.note(Counter())
-        raise RefusedError(refused.reason, refused.details, gone, await left(work)) from refused
+        saved = await left(work)
+        raise RefusedError(refused.reason, refused.details, gone, saved, refused.map_sha256) from refused
     # Under a hold nothing goes where rows refer to objects.
     told = outcome if isinstance(outcome, ErasedInPart) else await erase_referred(work, outcome)
     return Erasure(told, first.warnings, first.slow)

@@ -9,7 +9,7 @@ from pydantic import Field
 from ..decision import Outcome, Task
 from ..events.platform import Erased, ErasedInPart, NotErased
 from ..events.retention import Keep
-from ..events.vocabulary import Code, Moment, Ref
+from ..events.vocabulary import Code, Moment, Ref, Sha256
 
 Answer = Annotated[Erased | ErasedInPart | NotErased, Field(discriminator="kind")]
 
@@ -17,7 +17,7 @@ Answer = Annotated[Erased | ErasedInPart | NotErased, Field(discriminator="kind"
 class Erase(Task):
     """Delete all that *holder* has of the customer; the right to is checked again where it is done.
 
-    *keep* and *holds* are the command's.
+    *keep*, *holds* and *map_sha256* are the command's.
     """
 
     deletion_id: Ref
@@ -26,6 +26,7 @@ class Erase(Task):
     respond_by: Moment
     keep: tuple[Keep, ...] = ()
     holds: tuple[Ref, ...] = ()
+    map_sha256: Sha256 | None = None
 
     @property
     def noted_as(self) -> str:

@@ -15,6 +15,7 @@ import pytest
 from deploy.platform.generate import HERE
 from shared.clock import system_clock
 from shared.datamap.document import CUSTOMER
+from shared.datamap.model import load
 from shared.events.platform import (
     Erased,
     ErasedInPart,
@@ -26,8 +27,10 @@ from shared.events.platform import (
     OfTables,
 )
 from shared.events.retention import Keep
+from shared.events.vocabulary import TableCount
 from shared.holder.declaration import PostgresHolder, S3Holder
 from shared.holder.domain import Holding
+from shared.holder.ledger import note, prepare
 from shared.holder.pace import Pace
 from shared.holder.perform import Eraser
 from shared.holder.tasks import Erase
@@ -46,10 +49,18 @@ if TYPE_CHECKING:
 DAY = timedelta(days=1)
 
 
-def task(holder: str) -> Erase:
+MAP = load(HERE / "map.yaml").sha256
+
+
+def task(holder: str, map_sha256: str | None = MAP) -> Erase:
     now = system_clock()
     return Erase(
-        customer_id=LEAVING, deletion_id="acme:1", holder=holder, window_closed_at=now - DAY, respond_by=now + DAY
+        customer_id=LEAVING,
+        deletion_id="acme:1",
+        holder=holder,
+        window_closed_at=now - DAY,
+        respond_by=now + DAY,
+        map_sha256=map_sha256,
     )
 
 
@@ -79,6 +90,32 @@ async def test_rows_go_by_the_declared_map(eraser: Eraser, database: Database) -
     assert first == again
     assert (first.deletion_id, first.holder, first.respond_by) == (order.deletion_id, order.holder, order.respond_by)
     assert await everything(database) == await others(database)
+
+
+@pytest.mark.parametrize("named", ["0" * 64, None])
+async def test_nothing_goes_by_another_map_than_the_command_names(
+    eraser: Eraser, database: Database, named: str | None
+) -> None:
+    """The answer tells which one is run, since nobody has looked at what would go by it; none named is another one."""
+    before = await everything(database)
+
+    ended = await eraser(task("database", named), Attempt(uuid4(), 1, system_clock))
+
+    assert ended.answer == NotErased(reason="not_declared", map_sha256=MAP)
+    assert await everything(database) == before
+
+
+async def test_what_went_by_the_former_map_is_told_with_the_refusal(eraser: Eraser, database: Database) -> None:
+    """The map changed between two tries of one command: what the first deleted is gone, and has to be counted."""
+    order = task("database")
+    await prepare(database)
+    await note(database, order.noted_as, (TableCount(table="users", rows=2),))
+
+    ended = await eraser(order.model_copy(update={"map_sha256": "0" * 64}), Attempt(uuid4(), 2, system_clock))
+
+    assert isinstance(ended.answer, NotErased)
+    assert ended.answer.map_sha256 == MAP
+    assert [(one.table, one.rows) for one in ended.answer.deleted] == [("users", 2)]
 
 
 async def test_objects_go_by_the_declared_prefix(eraser: Eraser) -> None:

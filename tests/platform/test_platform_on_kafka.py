@@ -20,6 +20,7 @@ from deploy.platform.scratch import scratch_database
 from deploy.stack.topic_broker import apply_topics, remove_topics
 from deploy.stack.topics import declared_topics
 from shared.clock import system_clock
+from shared.datamap.model import load
 from shared.events.event import Event
 from shared.events.notice import ContractTerminated, DeadlineApproaching
 from shared.events.platform import CustomerInformed, DeletionAcknowledged, Erased
@@ -135,6 +136,7 @@ async def test_a_terminated_customer_is_deleted_on_command(scene: Scene) -> None
         window_closed_at=(now - timedelta(days=1)).astimezone(UTC),
         policy_version="1",
         respond_by=now + timedelta(days=1),
+        map_sha256=load(platform.HERE / "map.yaml").sha256,
     )
     async with scene.working("holder", holder.build(scene.settings)):
         await scene.tell(command)

@@ -27,7 +27,15 @@ from services.retention.states import (
 from services.retention.tasks import Certified, CertifyFailed, Checked, CheckFailed, Surveyed, SurveyFailed
 from shared import holds
 from shared.decision import Decided, Input, Woke
-from shared.events.platform import DeletionApproved, EarlyDeletionRequested, ExportConfirmed, OfTables, WindowChanged
+from shared.events.platform import (
+    DeletionApproved,
+    EarlyDeletionRequested,
+    ExportConfirmed,
+    HolderMap,
+    NotErased,
+    OfTables,
+    WindowChanged,
+)
 from tests.retention.language import (
     DAY,
     OVER,
@@ -44,6 +52,7 @@ from tests.retention.language import (
 )
 
 NAMES = ("database", "archives")
+MAP = "2" * 64
 SMALL: RetentionPolicy = POLICY.model_copy(
     update={"holders": tuple(HolderPolicy(name=name, respond_within=DAY) for name in NAMES)}
 )
@@ -108,6 +117,11 @@ def said(state: State, now: datetime) -> Iterator[tuple[str, Any]]:
         yield "kept", erased_in_part(name, hold_id="h2", deletion_id=deletion)
         yield "refused", not_erased(name, "failed", deletion)
         yield "held", not_erased(name, "held", deletion)
+    outcome = NotErased(reason="not_declared", map_sha256=MAP)
+    other_map: Any = not_erased(NAMES[0], deletion_id=deletion)
+    yield "other map", other_map.model_copy(update={"outcome": outcome})
+    maps = (HolderMap(holder=NAMES[0], map_sha256=MAP),)
+    yield "map approved", _approval(state, now, "staff-2").model_copy(update={"maps": maps})
     yield "touched", erased(NAMES[0], touched=1, deletion_id=deletion)
     yield "too few", erased(NAMES[0], rows=1, deletion_id=deletion)
     yield from _performed(deletion, state.known.attempts, _told_kept(state))
@@ -168,6 +182,8 @@ def _performed(deletion: str, attempt: int, kept: dict[str, int]) -> Iterator[tu
         seen = readings(NAMES, own=10)
         for due in (1, 1000):
             yield "surveyed", Surveyed(**step, readings=seen, due=due, customers=1000, usual_rows=None)
+        by_other_map = (seen[0].model_copy(update={"map_sha256": MAP}), *seen[1:])
+        yield "other map surveyed", Surveyed(**step, readings=by_other_map, due=1, customers=1000, usual_rows=None)
         yield "half surveyed", Surveyed(**step, readings=seen[:1], due=1, customers=1000, usual_rows=None)
         yield "survey failed", SurveyFailed(**step, reason="unreachable")
         yield "checked", Checked(**step, readings=readings(NAMES, kept=kept))
@@ -206,7 +222,10 @@ def _more(state: State) -> Any:
     if isinstance(state, Awaiting):
         return state.missing, bool(state.known.approvals), _told(state)
     if isinstance(state, Deleting | Checking | Keeping | Stalled) and state.deletion is not None:
-        return tuple(sorted((one.status, one.reason == "held", one.due is None) for one in state.deletion.holders))
+        holders = (
+            (one.status, one.reason == "held", bool(one.runs), one.due is None) for one in state.deletion.holders
+        )
+        return tuple(sorted(holders)), state.deletion.maps, state.deletion.proposed is None
     return None
 
 
