@@ -168,12 +168,17 @@ def producer_of(place: Place) -> AIOKafkaProducer:
     )
 
 
+def group_of(prefix: str, name: str) -> str:
+    """Name the consumer group of service *name*."""
+    return f"{prefix}offramp.{name}"
+
+
 def consumer_of(place: Place, name: str, topics: Sequence[str]) -> AIOKafkaConsumer:
     """Make the consumer of service *name*, one of its group."""
     return AIOKafkaConsumer(
         *topics,
         bootstrap_servers=place.kafka,
-        group_id=f"{place.prefix}offramp.{name}",
+        group_id=group_of(place.prefix, name),
         enable_auto_commit=False,
         # A new service reads what was said before it came.
         auto_offset_reset="earliest",

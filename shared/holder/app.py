@@ -13,10 +13,11 @@ from ..errors import OperatorError
 from ..performer import Performance
 from ..run import group
 from ..settings import Settings
-from ..worker import Service
+from ..worker import Service, group_of
 from .declaration import load_holders
 from .domain import HolderPolicy, domain
 from .erasures import RestoredError
+from .heard import HoldTopics
 from .perform import Eraser
 from .replay import check_served, declared
 from .tasks import Erase
@@ -32,7 +33,8 @@ def build(settings: Settings, name: str = NAME) -> Service:
     if not holders:
         msg = f"{file}: no holder is answered by {name!r}. Declare one, or name another list in OFFRAMP_HOLDERS."
         raise OperatorError(msg)
-    eraser = Eraser(name, holders, settings, moved_clock=isinstance(choose_clock(), MovedClock))
+    topics = HoldTopics(settings.kafka, group_of(settings.topic_prefix, name), settings.topic_prefix)
+    eraser = Eraser(name, holders, settings, isinstance(choose_clock(), MovedClock), topics)
     return Service(domain(HolderPolicy(frozenset(holders)), name), performances=(Performance(Erase, eraser),))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -19,7 +19,8 @@ from ..settings import Settings
 from ..store_faults import StoreRefusalError
 from .declaration import Holder, PostgresHolder, S3Holder
 from .erasures import Entry, Spared, check_not_restored, record
-from .held import holds_at, kept_by
+from .heard import Unpublished
+from .held import Knowledge, holds_at, kept_by
 from .objects import erase_objects, keep_objects
 from .right import RefusedError, Right
 from .rows import erase
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from ..datamap.live import Connection
     from ..holds import Holds
     from ..performer import Attempt
+    from .heard import Published
     from .right import StillHeld
     from .tasks import Answer
 
@@ -42,17 +44,21 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Eraser:
-    """Deletes at the *holders* that this process answers for; *name* is the domain's, whose cases know of holds."""
+    """Deletes at the *holders* that this process answers for; *name* is the domain's, whose cases know of holds.
+
+    What was *published* of holds and isn't known to them yet counts as well.
+    """
 
     name: str
     holders: Mapping[str, Holder]
     settings: Settings
     moved_clock: bool
+    published: Published = field(default_factory=Unpublished)
 
     async def __call__(self, task: Erase, attempt: Attempt) -> EraseEnded:
         """Carry out *task*; outages are raised, and the task is begun again."""
-        async with _connected(self.settings.dsn(self.name)) as own:
-            answer = await self._erase(own, self.holders[task.holder], task, attempt.clock)
+        async with _connected(self.settings.dsn(self.name)) as own, self.published.opened() as heard:
+            answer = await self._erase(Knowledge(own, heard), self.holders[task.holder], task, attempt.clock)
         return EraseEnded(
             customer_id=task.customer_id,
             deletion_id=task.deletion_id,
@@ -61,16 +67,16 @@ class Eraser:
             answer=answer,
         )
 
-    async def _erase(self, own: Connection, holder: Holder, task: Erase, clock: Clock) -> Answer:
+    async def _erase(self, known: Knowledge, holder: Holder, task: Erase, clock: Clock) -> Answer:
         if isinstance(holder, S3Holder):
-            return await self._objects(own, holder, task, clock)
+            return await self._objects(known, holder, task, clock)
         async with _connected(self.settings.dsn(holder.database)) as connection:
-            await check_not_restored(own, connection, holder.name)
-            answer, spared = await self._rows(own, connection, holder, task, clock)
+            await check_not_restored(known.own, connection, holder.name)
+            answer, spared = await self._rows(known, connection, holder, task, clock)
         if isinstance(answer, Erased | ErasedInPart):
             # Before the answer, so that no restored backup brings back whom nobody remembers.
             entry = Entry(holder.name, task.noted_as, task.customer_id, task.window_closed_at, spared)
-            await record(own, entry)
+            await record(known.own, entry)
         return answer
 
     def _right(self, task: Erase, holds: Holds, still_held: StillHeld) -> Right:
@@ -88,13 +94,13 @@ class Eraser:
             map_sha256=task.map_sha256 or "",
         )
 
-    async def _objects(self, own: Connection, holder: S3Holder, task: Erase, clock: Clock) -> Answer:
+    async def _objects(self, known: Knowledge, holder: S3Holder, task: Erase, clock: Clock) -> Answer:
         log = _log.bind(customer=task.customer_id, deletion=task.deletion_id, holder=holder.name)
 
         async def still_held() -> bool:
-            return _concerned(holder, self._right(task, await self._holds(own, task.customer_id, clock()), _no))
+            return _concerned(holder, self._right(task, await self._holds(known, task.customer_id, clock()), _no))
 
-        right = self._right(task, await self._holds(own, task.customer_id, clock()), still_held)
+        right = self._right(task, await self._holds(known, task.customer_id, clock()), still_held)
         async with ObjectStore(self.settings.s3) as store:
             place = holder.bucket, holder.prefix_of(task.customer_id)
             try:
@@ -114,14 +120,14 @@ class Eraser:
         return answer
 
     async def _rows(
-        self, own: Connection, connection: Connection, holder: PostgresHolder, task: Erase, clock: Clock
+        self, known: Knowledge, connection: Connection, holder: PostgresHolder, task: Erase, clock: Clock
     ) -> tuple[Answer, Spared]:
         """Delete, and begin again where a hold came meanwhile: what it doesn't cover goes on time all the same."""
         while True:
-            holds = await self._holds(own, task.customer_id, clock())
+            holds = await self._holds(known, task.customer_id, clock())
 
             async def still_held(spared: Holds = holds) -> bool:
-                return not set(await self._holds(own, task.customer_id, clock())) <= set(spared)
+                return not set(await self._holds(known, task.customer_id, clock())) <= set(spared)
 
             right = self._right(task, holds, still_held)
             answer = await self._once(connection, holder, task, right, clock)
@@ -159,8 +165,8 @@ class Eraser:
             log.warning("deleted slowly", place=one.table, create_index=one.create_index)
         return erasure.outcome
 
-    async def _holds(self, own: Connection, customer_id: str, now: datetime) -> Holds:
-        return await holds_at(own, customer_id, now)
+    async def _holds(self, known: Knowledge, customer_id: str, now: datetime) -> Holds:
+        return await holds_at(known, customer_id, now)
 
 
 async def _no() -> bool:

@@ -20,7 +20,8 @@ from ..objects import ObjectStore
 from ..settings import read_settings
 from . import erasures, ledger
 from .declaration import PostgresHolder, load_holders
-from .held import holds_at, kept_by
+from .heard import Unpublished
+from .held import Knowledge, holds_at, kept_by
 from .right import RefusedError, Right
 from .rows import erase, total
 from .work import Work
@@ -117,7 +118,7 @@ async def _again(
             await ledger.finish(database, entry.deletion_id)
         return Replayed(entry, 0)
     clock = choose_clock()
-    holds = await holds_at(kept, entry.customer_id, clock()) if place.knows_holds else ()
+    holds = await holds_at(Knowledge(kept, Unpublished()), entry.customer_id, clock()) if place.knows_holds else ()
     known = {one.hold_id for one in entry.spared.elsewhere}
     right = Right(
         entry.window_closed_at,

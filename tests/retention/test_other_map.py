@@ -225,6 +225,7 @@ def test_a_customer_that_comes_back_meanwhile_is_kept() -> None:
     work.until(work.now + 30 * DAY)
 
     assert len(to_the_changed(work)) == 1
+    assert work.all(DeletionStalled)[-1].reason == "not_approved"
 
 
 def test_a_survey_from_before_the_map_changed_proposes_nothing() -> None:
