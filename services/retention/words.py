@@ -114,6 +114,8 @@ FIELDS: dict[str, tuple[str, str]] = {
     "checked_at": ("Checked at", "Kontrollerat"),
     "expires_at": ("Expires at the latest", "Löper ut senast"),
     "in_spite_of": ("In spite of", "Trots"),
+    "maps": ("By other data maps", "Enligt andra datakartor"),
+    "map_sha256": ("Data map", "Datakarta"),
     "rows": ("Rows or objects", "Rader eller objekt"),
     "requested_by": ("Requested by", "Begärt av"),
     "approved_by": ("Approved by", "Godkänt av"),
