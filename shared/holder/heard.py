@@ -94,6 +94,8 @@ class Tails:
         ends: dict[TopicPartition, int] = await self.consumer.end_offsets(self.partitions)
         starts = await self._starts()
         behind = [where for where in self.partitions if starts[where] < ends[where]]
+        if not behind:
+            return ()
         self.consumer.assign(behind)
         for where in behind:
             self.consumer.seek(where, starts[where])

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from deploy.platform.generate import HERE
+from shared.datamap.model import load
 from shared.events.platform import Erased
 from tests.holder.command_topics import command, command_topics
 from tests.holder.platform_rows import everything, others
@@ -84,7 +85,7 @@ async def test_it_answers_a_command(
             cwd=tmp_path,
             env=os.environ | environment,
         )
-        await topics.tell(command("rows"))
+        await topics.tell(command("rows", map_sha256=load(HERE / "map.yaml").sha256))
         answer = await topics.answer()
         # Not SIGTERM: what is asked here is whether it answers, not how it ends.
         holder.kill()
