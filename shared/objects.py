@@ -16,7 +16,8 @@ from botocore.exceptions import ClientError
 
 from .settings import S3
 from .store_faults import ObjectMissingError, StoreRefusalError, fate, judged
-from .upload import MIB, Upload, abort_upload
+from .unfinished import uploads_of
+from .upload import MIB, Keeps, Told, Upload, abort_upload, silent, withdraw
 
 _PIECE = 256 * 1024
 # S3's own limit.
@@ -293,12 +294,44 @@ class ObjectStore:
             await abort_upload(self._client, bucket, key, upload_id)
         return len(found)
 
+    async def abort_uploads_of(self, bucket: str, key: str) -> int:
+        """Abort every unfinished upload of exactly *key*; returns how many there were."""
+        with judged(f"list the uploads of s3://{bucket}/{key}"):
+            found = await uploads_of(self._client, bucket, key)
+        for upload_id in found:
+            await abort_upload(self._client, bucket, key, upload_id)
+        return len(found)
+
+    async def delete_versions_of(self, bucket: str, key: str) -> int:
+        """Delete every version of exactly *key*, but no unfinished upload; returns how many there were."""
+        found = await self.versions_of(bucket, key)
+        for one in await self._delete(bucket, [(key, version) for version in found]):
+            raise StoreRefusalError(f"delete s3://{bucket}/{key}: {one.code}")
+        return len(found)
+
+    async def withdraw(self, bucket: str, key: str, etag: str) -> None:
+        """Delete the versions of *key* that have *etag*, and no other; harmless when there is none."""
+        await withdraw(self._client, bucket, key, etag)
+
     async def count_left(self, bucket: str, prefix: str) -> int:
         """Count what is left under *prefix*: versions, delete markers and unfinished uploads."""
         versions = [found async for found in self.versions(bucket, prefix)]
         uploads = [found async for found in self.unfinished(bucket, prefix)]
         return len(versions) + len(uploads)
 
-    def upload(self, bucket: str, key: str, *, part_bytes: int = 6 * MIB, in_flight: int = 2) -> Upload:
-        """Prepare to write one object of unknown size; nothing is sent before ``async with`` is entered."""
-        return Upload(self._client, bucket, key, part_bytes=part_bytes, in_flight=in_flight)
+    def upload(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        part_bytes: int = 6 * MIB,
+        in_flight: int = 2,
+        keeps: Keeps | None = None,
+        told: Told = silent,
+    ) -> Upload:
+        """Prepare to write one object of unknown size; nothing is sent before ``async with`` is entered.
+
+        With *keeps* it goes on with what an earlier one left, *told*, and leaves what it has where *keeps* says so.
+        """
+        sizes = {"part_bytes": part_bytes, "in_flight": in_flight}
+        return Upload(self._client, bucket, key, **sizes, keeps=keeps, told=told)

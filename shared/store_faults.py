@@ -21,6 +21,13 @@ class StoreOutageError(StoreError):
     """The store can't be reached or is overloaded: waiting helps."""
 
 
+class UploadGoneError(StoreOutageError):
+    """An unfinished upload, or a part of it, is gone or another by now: it was completed, aborted or sent over.
+
+    To begin again helps, so it is no refusal.
+    """
+
+
 class StoreRefusalError(StoreError):
     """The store said no: waiting does not help, somebody must change something."""
 
@@ -33,7 +40,9 @@ class ObjectChangedError(StoreRefusalError):
     """The object is no longer the one that was asked for."""
 
 
-_BY_CODE = {
+_BY_CODE: dict[str, type[StoreError]] = {
+    "NoSuchUpload": UploadGoneError,
+    "InvalidPart": UploadGoneError,
     "NoSuchKey": ObjectMissingError,
     "404": ObjectMissingError,
     "PreconditionFailed": ObjectChangedError,

@@ -1,31 +1,55 @@
-"""An upload in parts: flat memory, a digest of the whole, and nothing left behind when it fails."""
+"""An upload in parts: flat memory, a digest of the whole, and when it fails nothing, or what can be gone on with."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 import io
+import re
 from base64 import b64encode
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Protocol, Self, TypeAlias
 
 from botocore.exceptions import ClientError
 
-from .store_faults import StoreError, StoreRefusalError, judged
+from .store_faults import StoreError, StoreRefusalError, UploadGoneError, judged
+from .unfinished import Taken, Unfinished, unfinished, uploads_of
 
 MIB = 1 << 20
 # S3 allows 10,000 parts; sizes double every 2,500, so 6 MiB reach 219 GiB before that.
 _MOST_PARTS = 10_000
 _DOUBLE_EVERY = 2_500
+# What S3 and all that speak it make of the MD5s of the parts.
+_OF_PARTS = re.compile(r"[0-9a-f]{32}-[0-9]+")
+_MD5 = re.compile(r"[0-9a-f]{32}")
+
+# Tells of what stopped an upload whether to go on with it later.
+Keeps: TypeAlias = Callable[[BaseException], bool]
+
+
+class Told(Protocol):
+    """Who is told of an earlier attempt's upload; a logger's method is one."""
+
+    def __call__(self, event: str, **values: object) -> object:
+        """Take what happened."""
+
+
+def silent(event: str, **_: object) -> None:
+    """Tell nobody."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What an upload became: its place, its size in bytes, the SHA-256 of all of it in hexadecimal."""
+    """What an upload became: its place, its size in bytes, the SHA-256 of all of it in hexadecimal.
+
+    In a store *etag* tells it from what others put at the same place.
+    """
 
     place: str
     size: int
     sha256: str
+    etag: str | None = None
 
 
 async def abort_upload(client: Any, bucket: str, key: str, upload_id: str) -> None:
@@ -39,21 +63,48 @@ async def abort_upload(client: Any, bucket: str, key: str, upload_id: str) -> No
                 raise
 
 
+async def withdraw(client: Any, bucket: str, key: str, etag: str) -> None:
+    """Delete the versions of *key* that have *etag*, and no other: one that somebody else made stays."""
+    with judged(f"take back s3://{bucket}/{key}"):
+        async for page in client.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=key):
+            for one in page.get("Versions", ()):
+                if one["Key"] == key and one["ETag"].strip('"') == etag:
+                    await client.delete_object(Bucket=bucket, Key=key, VersionId=one["VersionId"])
+
+
 class Upload:
     """One object of unknown size: ``async with`` it and ``write``; the object appears when the block ends well.
 
-    When the block fails or is cancelled, the parts are dropped and no object appears. At most
-    *in_flight* parts are under way and one is being filled, which bounds the memory.
-    After the block, ``stored`` tells size and SHA-256.
+    When the block fails or is cancelled, no object appears and the parts are dropped, unless *keeps* says of what
+    stopped it that it will be gone on with. Then the next upload of the same key that has *keeps* takes it over: all is
+    written again, and a part that lies there under the same number with the same digest isn't sent. So the object is
+    what was written this time, whatever lay there.
+
+    At most *in_flight* parts are under way and one is being filled, which bounds the memory. After the block,
+    ``stored`` tells size and SHA-256. What happens to earlier parts is *told*.
     """
 
-    def __init__(self, client: Any, bucket: str, key: str, *, part_bytes: int, in_flight: int) -> None:
+    def __init__(
+        self,
+        client: Any,
+        bucket: str,
+        key: str,
+        *,
+        part_bytes: int,
+        in_flight: int,
+        keeps: Keeps | None = None,
+        told: Told = silent,
+    ) -> None:
         self._client = client
         self._at = {"Bucket": bucket, "Key": key}
         self._place = f"s3://{bucket}/{key}"
         self._part_bytes = part_bytes
         self._slots = asyncio.Semaphore(in_flight)
+        self._keeps = keeps
+        self._told = told
         self._id = ""
+        self._earlier: Unfinished | None = None
+        self._sent = 0
         self._beginning: asyncio.Task[None] | None = None
         self._pieces: list[bytes | memoryview] = []
         self._filled = 0
@@ -62,8 +113,10 @@ class Upload:
         self._digest = hashlib.sha256()
         self._hashing = asyncio.Lock()
         self._size = 0
-        self._completing = False
+        # Of what is being completed, as the store will name it; None before, and where that can't be told.
+        self._etag: str | None = None
         self._stored: Stored | None = None
+        self.taken = Taken()
 
     @property
     def stored(self) -> Stored:
@@ -73,7 +126,7 @@ class Upload:
         return self._stored
 
     async def __aenter__(self) -> Self:
-        """Begin the upload, after dropping any that an earlier attempt at the same key left unfinished.
+        """Begin the upload, or take over the newest that an earlier attempt at the same key left; others are dropped.
 
         The store's answer is waited for by the first ``write``, so that the writer can prepare meanwhile.
         """
@@ -82,11 +135,29 @@ class Upload:
 
     async def _begin(self) -> None:
         with judged(f"begin the upload of {self._place}"):
-            await self._drop_earlier()
+            self._earlier = await self._take_over()
+            if self._earlier is not None:
+                self._id = self._earlier.upload_id
+                return
             begun = await self._client.create_multipart_upload(
                 **self._at, ChecksumAlgorithm="SHA256", ContentType="application/octet-stream"
             )
         self._id = begun["UploadId"]
+
+    async def _take_over(self) -> Unfinished | None:
+        at = self._at["Bucket"], self._at["Key"]
+        found = await uploads_of(self._client, *at)
+        newest = found.pop() if found and self._keeps is not None else None
+        for upload_id in found:
+            await abort_upload(self._client, *at, upload_id)
+        if newest is None:
+            return None
+        earlier = await unfinished(self._client, *at, newest)
+        if earlier is None:
+            self._told("an unfinished upload has vanished; begun anew", place=self._place)
+        else:
+            self._told("an unfinished upload is gone on with", place=self._place, parts=len(earlier.parts))
+        return earlier
 
     async def _begun(self) -> None:
         if self._beginning is None:
@@ -94,15 +165,8 @@ class Upload:
         # Not cancelled with the writer, or an upload that the store has just begun would stay without a name.
         await asyncio.shield(self._beginning)
 
-    async def _drop_earlier(self) -> None:
-        bucket, key = self._at["Bucket"], self._at["Key"]
-        pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=key)
-        found = [item async for page in pages for item in page.get("Uploads", ()) if item["Key"] == key]
-        for item in found:
-            await abort_upload(self._client, bucket, key, item["UploadId"])
-
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        """Complete the object, or drop every part of it."""
+        """Complete the object, or drop every part of it, or keep them to be gone on with."""
         if error is None:
             try:
                 await self._complete()
@@ -156,6 +220,19 @@ class Upload:
         # The lock is fair, so the digest of the whole takes the parts in their order; the writer need not wait for it.
         async with self._hashing:
             checksum = await asyncio.get_running_loop().run_in_executor(None, self._hashed, part)
+        etag = await self._standing(number, part, checksum) or await self._put(number, part, checksum)
+        self._sent += 1
+        return {"PartNumber": number, "ETag": etag, "ChecksumSHA256": checksum}
+
+    async def _standing(self, number: int, part: bytes, checksum: str) -> str | None:
+        if self._earlier is None or number not in self._earlier.parts:
+            return None
+        etag = await asyncio.get_running_loop().run_in_executor(None, self._earlier.same, number, part, checksum)
+        if etag is not None:
+            self.taken = Taken(self.taken.parts + 1, self.taken.size + len(part))
+        return etag
+
+    async def _put(self, number: int, part: bytes, checksum: str) -> str:
         with judged(f"send part {number} of {self._place}"):
             sent = await self._client.upload_part(
                 **self._at,
@@ -165,22 +242,31 @@ class Upload:
                 ContentLength=len(part),
                 ChecksumSHA256=checksum,
             )
-        return {"PartNumber": number, "ETag": sent["ETag"], "ChecksumSHA256": checksum}
+        return str(sent["ETag"]).strip('"')
 
     async def _complete(self) -> None:
         await self._begun()
         if self._filled or not self._tasks:
             await self._send()
         parts = await asyncio.gather(*self._tasks)
-        self._completing = True
+        self._etag = _etag_of([part["ETag"] for part in parts])
         with judged(f"complete {self._place}"):
-            await self._client.complete_multipart_upload(
+            # By the name of each part: one that somebody sent over ours since makes it fail, or isn't taken.
+            done = await self._client.complete_multipart_upload(
                 **self._at, UploadId=self._id, MultipartUpload={"Parts": parts}
             )
+            etag = str(done["ETag"]).strip('"')
+            if self._etag not in {None, etag} and _OF_PARTS.fullmatch(etag):
+                # Some stores answer so where somebody else has completed the very upload before.
+                raise UploadGoneError(f"complete {self._place}: what lies there is of other parts")
             kept = await self._client.head_object(**self._at)
         if kept["ContentLength"] != self._size:
             raise StoreRefusalError(f"{self._place} has {kept['ContentLength']} bytes where {self._size} were sent")
-        self._stored = Stored(self._place, self._size, self._digest.hexdigest())
+        self._stored = Stored(self._place, self._size, self._digest.hexdigest(), etag)
+        if self.taken.parts:
+            self._told(
+                "parts were taken over", place=self._place, parts=self.taken.parts, of=len(parts), bytes=self.taken.size
+            )
 
     async def _abandon(self, cause: BaseException) -> None:
         for task in self._tasks:
@@ -188,17 +274,38 @@ class Upload:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._pieces = []
         try:
-            await asyncio.shield(self._erase())
+            await asyncio.shield(self._leave(cause))
         except StoreError as trouble:
-            # The next attempt at this key drops it; an unfinished upload can't be read as an object.
+            # The next attempt at this key sees it; an unfinished upload can't be read as an object.
             cause.add_note(f"the unfinished upload may still take up space: {trouble}")
 
-    async def _erase(self) -> None:
+    async def _leave(self, cause: BaseException) -> None:
         await asyncio.gather(self._begun(), return_exceptions=True)
         if not self._id:
             return
-        await abort_upload(self._client, self._at["Bucket"], self._at["Key"], self._id)
-        if self._completing:
+        if self._is_kept(cause):
+            self._told("the unfinished upload is kept to be gone on with", place=self._place, parts=self.kept_parts)
+        else:
+            await abort_upload(self._client, self._at["Bucket"], self._at["Key"], self._id)
+        if self._etag is not None:
             # The answer may be lost though the object is there: what was not reported must not exist.
-            with judged(f"take back {self._place}"):
-                await self._client.delete_object(**self._at)
+            await withdraw(self._client, **_named(self._at), etag=self._etag)
+
+    def _is_kept(self, cause: BaseException) -> bool:
+        return self._keeps is not None and self.kept_parts > 0 and self._keeps(cause)
+
+    @property
+    def kept_parts(self) -> int:
+        """Count the parts that lie in the upload by now, as far as this process knows."""
+        return max(self._sent, 0 if self._earlier is None else len(self._earlier.parts))
+
+
+def _named(at: dict[str, str]) -> dict[str, str]:
+    return {"bucket": at["Bucket"], "key": at["Key"]}
+
+
+def _etag_of(parts: Sequence[str]) -> str | None:
+    """Foretell the ETag of an object of *parts*: the MD5 of their MD5s; None where theirs are no MD5s."""
+    if not all(map(_MD5.fullmatch, parts)):
+        return None
+    return f"{hashlib.md5(b''.join(map(bytes.fromhex, parts)), usedforsecurity=False).hexdigest()}-{len(parts)}"

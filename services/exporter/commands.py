@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import signal
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass
@@ -23,6 +26,7 @@ from rich.progress import Progress as Bar
 from shared.clock import system_clock
 from shared.datamap.model import load
 from shared.errors import OperatorError
+from shared.fates import DATABASE_OUTAGES
 from shared.objects import ObjectStore
 from shared.settings import read_settings
 from shared.signing.keys import in_production, keys_folder
@@ -31,6 +35,8 @@ from shared.signing.sshsig import ARCHIVE
 
 from .archive.asked import named_formats, scope_of
 from .archive.build import Order, Progress, Sources, bag_name, build
+from .archive.faults import SourceOutageError
+from .archive.going_on import is_gone_on_with
 from .archive.page import Language
 from .archive.proof import Kept, KeptFile, KeptObject, Proven, Scratch, prove
 from .archive.sink import FileSink, Sink
@@ -77,12 +83,24 @@ def export(
         *((sys.maxsize, sys.maxsize) if scratch else (0, 0)), None if unsigned else _signer(),
     )  # fmt: skip
     asked = Asked(dsn, order, to, scratch)
-    with _shown(quiet=as_json) as tell:
-        done = uvloop.run(_export(asked, tell))
+    try:
+        with _shown(quiet=as_json) as tell:
+            done = uvloop.run(_export(asked, tell))
+    except (KeyboardInterrupt, asyncio.CancelledError) as stopped:
+        # Only SIGTERM cancels it; a shell's way of telling which signal ended a program.
+        number = signal.SIGINT if isinstance(stopped, KeyboardInterrupt) else signal.SIGTERM
+        typer.echo(f"offramp: stopped by {number.name}; no archive was made. {_how_to_go_on(to)}", err=True)
+        raise typer.Exit(128 + number) from None
     typer.echo(_as_json(done) if as_json else _as_text(done))
 
 
 app.command("link")(link)
+
+
+def _how_to_go_on(to: str) -> str:
+    if to.startswith(_S3):
+        return "The same command goes on: it reads all data again, and sends only the parts that aren't there."
+    return "In a folder nothing is kept: the same command begins anew."
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +132,7 @@ def _signer() -> Signer | None:
 
 async def _export(asked: Asked, tell: Tell) -> Done:
     """Export, and read back; that the store's client was loaded before is no part of the time."""
+    _let_sigterm_cancel()
     async with ObjectStore(read_settings().s3) as store:
         sink, kept = _place(asked.to, store, asked.order.export_id)
         begun = perf_counter()
@@ -125,6 +144,17 @@ async def _export(asked: Asked, tell: Tell) -> Done:
         return Done(proven, built - begun, perf_counter() - built)
 
 
+def _let_sigterm_cancel() -> None:
+    exporting = asyncio.current_task()
+    # Signals are the main thread's; whoever calls this from another one has its own way to cancel.
+    if exporting is not None and threading.current_thread() is threading.main_thread():
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, exporting.cancel)
+
+
+def _told(event: str, **values: object) -> None:
+    typer.echo(f"{event}: {', '.join(f'{name} {value}' for name, value in values.items())}", err=True)
+
+
 def _place(to: str, store: ObjectStore, export_id: str) -> tuple[Sink, Kept]:
     if not to.startswith(_S3):
         path = Path(to) / f"{bag_name(export_id)}.zip"
@@ -132,7 +162,7 @@ def _place(to: str, store: ObjectStore, export_id: str) -> tuple[Sink, Kept]:
     bucket, _, key = to.removeprefix(_S3).partition("/")
     if not bucket or not key:
         raise OperatorError(f"--to {to}: an object's place is s3://bucket/key.")
-    return store.upload(bucket, key), KeptObject(store, bucket, key)
+    return store.upload(bucket, key, keeps=is_gone_on_with, told=_told), KeptObject(store, bucket, key)
 
 
 @asynccontextmanager
@@ -140,11 +170,12 @@ async def _connected(dsn: str, option: str) -> AsyncIterator[asyncpg.Connection[
     try:
         connection = await asyncpg.connect(dsn)
     except (OSError, asyncpg.PostgresError, ValueError) as error:
-        raise OperatorError(f"the database can't be reached: {error}. Look at {option}.") from error
+        raise SourceOutageError(f"the database can't be reached: {error}. Look at {option}.") from error
     try:
         yield connection
     except asyncpg.PostgresError as error:
-        raise OperatorError(f"the database stopped the export: {error}. No archive was made.") from error
+        fault = SourceOutageError if isinstance(error, DATABASE_OUTAGES) else OperatorError
+        raise fault(f"the database stopped the export: {error}. No archive was made.") from error
     finally:
         await connection.close()
 
@@ -165,7 +196,8 @@ def _shown(*, quiet: bool) -> Iterator[Tell]:
 
         def tell(at: Progress) -> None:
             rate = decimal(int(at.size / (perf_counter() - begun)))
-            shown = f"{decimal(at.size)} {rate}/s"
+            spared = f", {decimal(at.taken.size)} taken over" if at.taken.size else ""
+            shown = f"{decimal(at.size)} {rate}/s{spared}"
             bar.update(task, description=at.stage, completed=at.done, total=at.total, size=shown)
 
         yield tell
@@ -173,7 +205,10 @@ def _shown(*, quiet: bool) -> Iterator[Tell]:
 
 def _as_json(done: Done) -> str:
     report = done.proven.report
-    shown = asdict(report) | {
+    shown = asdict(report)
+    shown["taken_over"] = {"parts": report.taken.parts, "bytes": report.taken.size}
+    del shown["taken"]
+    shown |= {
         "tables": {one.table: one.rows for one in report.tables},
         "snapshot_at": report.snapshot_at.isoformat(),
         "compared": done.proven.compared,
@@ -191,7 +226,8 @@ def _as_text(done: Done) -> str:
     read = f"read back whole in {done.proof_seconds:.1f} s, {compared} tables compared with the source"
     read += f", and {restored} restored by psql" if restored else ""
     signed = f"signed by {report.signed_by}" if report.signed_by else UNSIGNED
-    made = f"{report.place}\n{held}, {decimal(report.size)}, {done.seconds:.1f} s"
+    spared = f", {decimal(report.taken.size)} of it taken over" if report.taken.size else ""
+    made = f"{report.place}\n{held}, {decimal(report.size)}{spared}, {done.seconds:.1f} s"
     return f"{made}\n{read}\n{signed}\nsha256 {report.sha256}"
 
 

@@ -27,12 +27,13 @@ from shared.settings import Settings
 from shared.signing.signer import Signer
 from shared.signing.sshsig import ARCHIVE
 from shared.statecodec import StateCodec
-from shared.store_faults import ObjectMissingError, StoreRefusalError
+from shared.store_faults import ObjectMissingError, StoreOutageError, StoreRefusalError
 
 from .archive.account import Account, account_now
 from .archive.asked import language_of, named_formats, scope_of
 from .archive.build import Order, Progress, Sources, build
 from .archive.faults import ArchiveError
+from .archive.going_on import is_gone_on_with
 from .archive.proof import KeptObject, Proven, Scratch, prove
 from .deletion import held_here
 from .states import Deleting, State
@@ -97,7 +98,7 @@ class Exporting:
             return False
 
     async def build(self, task: BuildArchive, attempt: Attempt) -> ArchiveBuilt | BuildFailed:
-        """Build one archive and prove it; a try that was cut off leaves nothing that this one doesn't replace.
+        """Build one archive and prove it; what a try that was cut off has sent is gone on with, part by part.
 
         Raises KeysError, too, to be tried again: an operator may be about to put the keys back.
         """
@@ -105,9 +106,13 @@ class Exporting:
         signer = await asyncio.to_thread(Signer.load, self.keys, ARCHIVE)
         try:
             proven = await self._build(task, attempt, signer)
-        except (OperatorError, StoreRefusalError) as error:
+        except StoreOutageError:
+            # It is no failure: what was sent is kept, and the task is tried again.
+            raise
+        except OperatorError as error:
             _log.error("no archive was made", customer=task.customer_id, export=task.export_id, says=str(error))
             reason = error.code if isinstance(error, ArchiveError) else "refused"
+            await self._give_up(task)
             named = task.model_dump(include={"customer_id", "request_id", "export_id", "attempt"})
             return BuildFailed(**named, reason=reason)
         return _built(task, proven)
@@ -116,24 +121,37 @@ class Exporting:
         # Read each time: the map grows with the schema, and a service lives for months.
         map = await asyncio.to_thread(load, self.database.map)  # noqa: A001 - the domain's word
         formats, scope = named_formats(task.formats), scope_of(task.scope)
-        bucket, key = self.archives.bucket, f"{self.archives.prefix_of(task.customer_id)}{task.export_id}.zip"
+        bucket, key = self._place_of(task)
 
         def tell(at: Progress) -> None:
             attempt.report(at.stage, at.done, at.total)
 
         async with ObjectStore(self.settings.s3) as store:
             # A crash after the upload leaves an archive that nobody was told of: a copy too many.
-            swept = await store.delete_all_versions(bucket, key)
-            if swept.versions or swept.uploads:
-                # A snapshot ends with its session, so nothing of that attempt may get into this one.
-                _log.warning("begun again from a new snapshot; an earlier attempt was dropped", export=task.export_id)
+            if await store.delete_versions_of(bucket, key):
+                _log.warning("an archive that nobody was told of was deleted; begun again", export=task.export_id)
             sources = Sources(self._connected, store)
             named = task.customer_id, task.export_id, map, attempt.clock()
             comparing = self.compare_up_to, self.restore_up_to
             order = Order(*named, formats, language_of(task.language), scope, *comparing, signer, accounted=True)
-            report = await build(sources, order, store.upload(bucket, key), tell)
+            # A snapshot ends with its session, so all is read again from a new one; only sending it is spared.
+            told = _log.bind(export=task.export_id).info
+            sink = store.upload(bucket, key, keeps=is_gone_on_with, told=told)
+            report = await build(sources, order, sink, tell)
             attempt.report("read back", 0, None)
             return await prove(report, KeptObject(store, bucket, key), Scratch(self._scratch, self._scratch_dsn))
+
+    def _place_of(self, task: BuildArchive) -> tuple[str, str]:
+        return self.archives.bucket, f"{self.archives.prefix_of(task.customer_id)}{task.export_id}.zip"
+
+    async def _give_up(self, task: BuildArchive) -> None:
+        """Drop what earlier tries have sent: a failure for good may come before the upload that would drop it."""
+        try:
+            async with ObjectStore(self.settings.s3) as store:
+                await store.abort_uploads_of(*self._place_of(task))
+        except StoreRefusalError as error:
+            # It is no object, and the sweep of the customer's prefix names it if it is still there then.
+            _log.error("an unfinished upload stays", export=task.export_id, says=str(error))
 
     async def compare(self, task: CompareExport, attempt: Attempt) -> ExportCompared | CompareFailed:
         """Take the account of what there is now; outages are raised, since nothing is known then."""

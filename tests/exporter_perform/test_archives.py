@@ -199,16 +199,19 @@ async def test_a_link_to_a_ready_archive(school: School, monkeypatch: pytest.Mon
 
 
 async def test_building_again_leaves_one_version(school: School) -> None:
-    """A build begun again after a crash leaves no second version behind, holds nothing of the first, and says so."""
+    """A build begun again after a crash leaves no second version and no upload behind, and says so."""
     await school.exporting.build(BUILD, ATTEMPT)
-    await school.store._client.create_multipart_upload(Bucket=school.bucket, Key="acme/e-1.zip")
+    for _ in range(2):
+        await school.store._client.create_multipart_upload(Bucket=school.bucket, Key="acme/e-1.zip")
     with structlog.testing.capture_logs() as logs:
         again = await school.exporting.build(BUILD, ATTEMPT)
 
     assert isinstance(again, ArchiveBuilt)
     assert await school.keys() == ["acme/e-1.zip"]
     assert await school.store.count_left(school.bucket, "acme/") == 1
-    assert "begun again from a new snapshot; an earlier attempt was dropped" in [one["event"] for one in logs]
+    said = [one["event"] for one in logs]
+    assert "an archive that nobody was told of was deleted; begun again" in said
+    assert "an unfinished upload is gone on with" in said
 
 
 async def test_an_undeclared_table_makes_no_archive(school: School) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from services.exporter.formats.format import Format
@@ -19,6 +19,7 @@ from shared.datamap.referring import referring
 from shared.events.vocabulary import TableCount, iso
 from shared.objects import ObjectStore
 from shared.signing.signer import Signer
+from shared.unfinished import Taken
 from shared.verify.archive import ALLOWED_SIGNERS, NOBODY, PUBLIC_PEM, SIGNED_BY
 
 from . import completeness, descriptor, page, readme, verifying
@@ -93,12 +94,16 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far it is: *done* of *total* rows or objects (None: nobody knows) of *stage*; *size* is all bytes so far."""
+    """How far it is: *done* of *total* rows or objects (None: nobody knows) of *stage*; *size* is all bytes so far.
+
+    *taken* is what needn't be sent, since an earlier attempt had sent the same.
+    """
 
     stage: str
     done: int
     total: int | None
     size: int
+    taken: Taken = field(default_factory=Taken)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +112,8 @@ class ArchiveReport:
 
     *compared* are the tables with a fingerprint: where their CSV lies below the bag, and what it must come to; *dump*
     is what must come of the dump, if it is to be restored. *signed_by* names the key that signed it, if any did.
-    *account* is that of the snapshot, if it was ordered.
+    *account* is that of the snapshot, if it was ordered. *etag* tells it from others at the same place of a store;
+    *taken* is what was taken over of an earlier attempt.
     """
 
     place: str
@@ -122,6 +128,8 @@ class ArchiveReport:
     dump: Dump | None = None
     signed_by: str | None = None
     account: Account = ()
+    etag: str | None = None
+    taken: Taken = field(default_factory=Taken)
 
 
 def _silent(_: Progress) -> None:
@@ -133,7 +141,7 @@ async def build(
 ) -> ArchiveReport:
     """Write the archive that *order* names to *sink*, which shows it when it is whole and not before.
 
-    Raises ArchiveError (somebody must change something), KeysError, StoreError, or asyncpg's errors; then *sink* holds
+    Raises ArchiveError (somebody must change something), KeysError, StoreError, or asyncpg's errors; then *sink* shows
     nothing.
     """
     order = replace(order, map=order.map.of(order.customer))
@@ -150,7 +158,7 @@ async def build(
     whole = stored.place, stored.size, stored.sha256, counts
     return ArchiveReport(
         *(*whole, media.objects, media.size, order.now, order.map.sha256),
-        *(complete.expected, building.dump, order.signed_by, building.account),
+        *(complete.expected, building.dump, order.signed_by, building.account, stored.etag, sink.taken),
     )
 
 
@@ -175,6 +183,7 @@ class _Build:
         self._sources = sources
         self._order = order
         self._progress = progress
+        self._sink = sink
         self._name = bag_name(order.export_id)
         self._archive = Archive(sink, self._name)
         self._names = SafeNames()
@@ -266,7 +275,7 @@ class _Build:
         return TableFile(shown, format, file.done())
 
     def _tell(self, stage: str, done: int, total: int | None, size: int) -> None:
-        self._progress(Progress(stage, done, total, self._size + size))
+        self._progress(Progress(stage, done, total, self._size + size, self._sink.taken))
 
     async def _referred(self, referred: Referred) -> None:
         """Fetch what rows refer to: after the snapshot, which may not wait for a terabyte."""

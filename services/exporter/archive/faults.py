@@ -5,6 +5,10 @@ from __future__ import annotations
 from shared.errors import OperatorError
 
 
+class SourceOutageError(OperatorError):
+    """The source went away, or can't be reached: no fault of the archive, and waiting helps."""
+
+
 class ArchiveError(OperatorError):
     """The archive can't be made until somebody changes something: *code* for machines, *place* is what it is about."""
 

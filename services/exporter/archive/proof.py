@@ -37,8 +37,8 @@ class Kept(Protocol):
     async def open(self) -> AbstractContextManager[IO[bytes]]:
         """Open it, for reading in a thread."""
 
-    async def withdraw(self) -> None:
-        """Take it away again."""
+    async def withdraw(self, report: ArchiveReport) -> None:
+        """Take away again what *report* is of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class KeptFile:
         """Open it, for reading in a thread."""
         return self.path.open("rb")
 
-    async def withdraw(self) -> None:
+    async def withdraw(self, report: ArchiveReport) -> None:  # noqa: ARG002 - a file is nobody else's
         """Take it away again."""
         self.path.unlink(missing_ok=True)
 
@@ -68,9 +68,10 @@ class KeptObject:
         """Open it, for reading in a thread."""
         return opened(self.store, self.bucket, await self.store.head(self.bucket, self.key))
 
-    async def withdraw(self) -> None:
-        """Take it away again, in all versions."""
-        await self.store.delete_all_versions(self.bucket, self.key)
+    async def withdraw(self, report: ArchiveReport) -> None:
+        """Take away the versions that are what was written, and none that another worker made at the same place."""
+        if report.etag is not None:
+            await self.store.withdraw(self.bucket, self.key, report.etag)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +112,13 @@ async def prove(report: ArchiveReport, kept: Kept, scratch: Scratch | None) -> P
         _, compared, restored = await _all(*beside)
         return Proven(report, compared, restored)
     except BaseException as cause:
-        await _withdraw(kept, cause)
+        await _withdraw(kept, report, cause)
         raise
 
 
-async def _withdraw(kept: Kept, cause: BaseException) -> None:
+async def _withdraw(kept: Kept, report: ArchiveReport, cause: BaseException) -> None:
     try:
-        await asyncio.shield(kept.withdraw())
+        await asyncio.shield(kept.withdraw(report))
     except StoreError as trouble:
         cause.add_note(f"an archive that is not proven may still lie there: {trouble}")
 

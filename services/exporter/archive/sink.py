@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Protocol, Self
 
+from shared.unfinished import Taken
 from shared.upload import Stored
 
 from .faults import UnwritableError
@@ -17,6 +18,10 @@ from .faults import UnwritableError
 
 class Sink(Protocol):
     """``async with`` it and write: complete after the block, or not there at all; ``shared.upload.Upload`` is one."""
+
+    @property
+    def taken(self) -> Taken:
+        """Tell what was taken over of an earlier attempt so far."""
 
     @property
     def stored(self) -> Stored:
@@ -33,7 +38,12 @@ class Sink(Protocol):
 
 
 class FileSink:
-    """A file that gets its name last; until then it is a dot file that ends in ``.unfinished``."""
+    """A file that gets its name last; until then it is a dot file that ends in ``.unfinished``.
+
+    It begins from nothing each time: reading the source is what costs, and that has to be done again anyway.
+    """
+
+    taken = Taken()
 
     def __init__(self, path: Path) -> None:
         self._path = path
