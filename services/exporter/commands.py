@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
 import sys
 import threading
@@ -33,6 +34,7 @@ from shared.signing.keys import in_production, keys_folder
 from shared.signing.signer import Signer
 from shared.signing.sshsig import ARCHIVE
 
+from .archive.abandoned import clear
 from .archive.asked import named_formats, scope_of
 from .archive.build import Order, Progress, Sources, bag_name, build
 from .archive.faults import SourceOutageError
@@ -134,7 +136,7 @@ async def _export(asked: Asked, tell: Tell) -> Done:
     """Export, and read back; that the store's client was loaded before is no part of the time."""
     _let_sigterm_cancel()
     async with ObjectStore(read_settings().s3) as store:
-        sink, kept = _place(asked.to, store, asked.order.export_id)
+        sink, kept = _place(asked, store)
         begun = perf_counter()
         report = await build(Sources(partial(_connected, asked.dsn, "--dsn"), store), asked.order, sink, tell)
         built = perf_counter()
@@ -142,6 +144,10 @@ async def _export(asked: Asked, tell: Tell) -> Done:
         scratch = Scratch(partial(_connected, asked.scratch, "--scratch"), asked.scratch) if asked.scratch else None
         proven = await prove(report, kept, scratch)
         return Done(proven, built - begun, perf_counter() - built)
+
+
+def _others_of(customer: str) -> re.Pattern[str]:
+    return re.compile(re.escape(bag_name(f"{customer}-")) + r"[0-9]{8}T[0-9]{6}Z[.]zip")
 
 
 def _let_sigterm_cancel() -> None:
@@ -155,9 +161,12 @@ def _told(event: str, **values: object) -> None:
     typer.echo(f"{event}: {', '.join(f'{name} {value}' for name, value in values.items())}", err=True)
 
 
-def _place(to: str, store: ObjectStore, export_id: str) -> tuple[Sink, Kept]:
+def _place(asked: Asked, store: ObjectStore) -> tuple[Sink, Kept]:
+    to = asked.to
     if not to.startswith(_S3):
-        path = Path(to) / f"{bag_name(export_id)}.zip"
+        path = Path(to) / f"{bag_name(asked.order.export_id)}.zip"
+        for one in clear(path.parent, _others_of(asked.order.customer)):
+            typer.echo(f"offramp: {one}: what a killed export had begun was removed", err=True)
         return FileSink(path), KeptFile(path)
     bucket, _, key = to.removeprefix(_S3).partition("/")
     if not bucket or not key:

@@ -13,6 +13,7 @@ from typing import IO, Protocol, Self
 from shared.unfinished import Taken
 from shared.upload import Stored
 
+from .abandoned import UNFINISHED, begin
 from .faults import UnwritableError
 
 
@@ -47,7 +48,7 @@ class FileSink:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._unfinished = path.with_name(f".{path.name}.unfinished")
+        self._unfinished = path.with_name(UNFINISHED.format(path.name))
         self._file: IO[bytes] | None = None
         self._digest = hashlib.sha256()
         self._size = 0
@@ -64,7 +65,7 @@ class FileSink:
         """Begin, over whatever an earlier attempt left unfinished."""
         with self._told():
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = await asyncio.to_thread(self._unfinished.open, "wb")
+            self._file = await asyncio.to_thread(begin, self._unfinished)
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
