@@ -6,6 +6,9 @@ import asyncio
 import hashlib
 import io
 import json
+import os
+import signal
+import sys
 import zipfile
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -57,12 +60,13 @@ from shared.signing.keys import KeysError, make_keys
 from shared.signing.signer import Signer
 from shared.signing.sshsig import ARCHIVE
 from shared.statecodec import StateCodec
-from shared.store_faults import ObjectMissingError
+from shared.store_faults import ObjectMissingError, StoreOutageError
 from shared.windowchanges import Change
 
 CLOSED = datetime(2026, 1, 1, tzinfo=UTC)
 ATTEMPT = Attempt(uuid4(), 1, system_clock)
 BUILD = BuildArchive(customer_id="acme", request_id="r-1", export_id="e-1", attempt=1)
+LARGE = BUILD.model_copy(update={"formats": ("csv", "jsonlines")})
 DELETE = DeleteArchives(customer_id="acme", deletion_id="d-1", attempt=1, archives=())
 MAP = """
 version: 1
@@ -70,6 +74,17 @@ system: platform
 tenancy: rows
 tables:
   customers: {category: user, owner: {column: id}}
+"""
+MORE = """  essays: {category: report, owner: {column: customer_id}}
+buckets:
+  media: {bucket: BUCKET, prefix: "media/{customer}/", category: course}
+"""
+# Digits that don't deflate to nothing.
+ESSAYS = """
+    create table essays (id integer primary key, customer_id text not null, said text not null);
+    insert into essays
+    select n, 'acme', (select string_agg(md5(n || ' ' || m), '') from generate_series(1, 2000) m)
+      from generate_series(1, 400) n
 """
 HOLDERS = """
 version: 1
@@ -130,6 +145,16 @@ async def school(settings: Settings, postgres: str, tmp_path: Path) -> AsyncIter
     for one in (name, f"{name}_scratch"):
         await admin.execute(f"drop database {one} with (force)")
     await admin.close()
+
+
+@pytest.fixture
+async def essays(school: School) -> AsyncIterator[School]:
+    """Give it so many rows, and a bucket of media, that the archive has several parts."""
+    await school.run(ESSAYS)
+    (school.settings.home / "map.yaml").write_text(MAP + MORE.replace("BUCKET", school.bucket))
+    await school.store.put(school.bucket, "media/acme/a", b"a")
+    yield school
+    await school.store.delete_all_versions(school.bucket, "media/")
 
 
 def deleting(*holds: Hold, deletion_id: str = "d-1", closed: datetime = CLOSED) -> Deleting:
@@ -232,6 +257,116 @@ async def test_a_database_that_is_away_is_tried_again(school: School) -> None:
     with pytest.raises((OSError, asyncpg.PostgresError)):
         await replace(school.exporting, settings=settings).build(BUILD, ATTEMPT)
     assert await school.keys() == []
+
+
+async def stopped(school: School, cause: type[BaseException]) -> None:
+    """Build until all rows are read, then stop of *cause*, with parts in the store."""
+
+    def stop(stage: str, _done: int, _total: int | None) -> None:
+        if stage == "media":
+            raise cause
+
+    with pytest.raises(cause):
+        await school.exporting.build(LARGE, replace(ATTEMPT, report=stop))
+
+
+async def uploads(school: School) -> list[str]:
+    return sorted([key async for key, _ in school.store.unfinished(school.bucket, "")])
+
+
+KILLED = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from uuid import uuid4
+from services.exporter.app import the_archives, the_database
+from services.exporter.perform import Exporting
+from services.exporter.tasks import BuildArchive
+from shared.clock import system_clock
+from shared.holder.declaration import load_holders
+from shared.performer import Attempt
+from shared.settings import read_settings
+
+def kill(stage, done, total):
+    if stage == sys.argv[1]:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+settings = read_settings()
+holders = load_holders(settings.home / "holders.yaml")
+archives = the_archives(holders, "export-archives", settings)
+exporting = Exporting(settings, the_database(holders), archives, settings.home / "exporter-keys")
+asyncio.run(exporting.build(BuildArchive.model_validate_json(sys.argv[2]), Attempt(uuid4(), 1, system_clock, kill)))
+"""
+
+
+async def killed(school: School, stage: str) -> None:
+    """Let another process build, and kill it (SIGKILL) when it reports *stage*."""
+    dsns = {f"OFFRAMP_{name.upper()}_DSN": dsn for name, dsn in school.settings.own_dsns.items()}
+    places = {"OFFRAMP_HOME": str(school.settings.home), "OFFRAMP_EXPORTS_BUCKET": school.bucket}
+    environment = {**os.environ, **dsns, **places, "PYTHONPATH": os.pathsep.join(sys.path)}
+    arguments = [sys.executable, "-c", KILLED, stage, LARGE.model_dump_json()]
+    child = await asyncio.create_subprocess_exec(*arguments, env=environment)
+    assert await child.wait() == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("stage", ["essays jsonlines", "media", "read back"])
+async def test_a_killed_build_is_gone_on_with(essays: School, stage: str) -> None:
+    """What lies there isn't sent again; the archive is of the rows as they are now, and is proven against them."""
+    await killed(essays, stage)
+    await essays.run("update essays set said = 'changed since' where id = 390")
+    with structlog.testing.capture_logs() as logs:
+        outcome = await essays.exporting.build(LARGE, ATTEMPT)
+    assert isinstance(outcome, ArchiveBuilt)
+    body = await essays.store.get(essays.bucket, "acme/e-1.zip")
+    with zipfile.ZipFile(io.BytesIO(body)) as opened:
+        assert b"390,acme,changed since\n" in opened.read("e-1/data/csv/report/essays.csv")
+
+    assert outcome.sha256 == hashlib.sha256(body).hexdigest()
+    assert await essays.store.count_left(essays.bucket, "acme/") == 1
+    said = [one for one in logs if one["event"] == "parts were taken over"]
+    if stage == "read back":
+        # It was complete, and nobody was told: then there is nothing to go on with.
+        assert "an archive that nobody was told of was deleted; begun again" in [one["event"] for one in logs]
+    else:
+        assert said[0]["parts"] >= 1
+        assert said[0]["export"] == "e-1"
+
+
+@pytest.mark.parametrize("cause", [asyncio.CancelledError, StoreOutageError, ConnectionResetError])
+async def test_an_interruption_or_an_outage_keeps_what_was_sent(essays: School, cause: type[BaseException]) -> None:
+    """A lost lease, a stop, a store or a database that goes away: it is raised, to be tried again, and gone on with."""
+    await essays.store._client.create_multipart_upload(Bucket=essays.bucket, Key="acme/e-2.zip")
+    await stopped(essays, cause)
+    assert await uploads(essays) == ["acme/e-1.zip", "acme/e-2.zip"]
+    with structlog.testing.capture_logs() as logs:
+        await essays.exporting.build(LARGE, ATTEMPT)
+
+    assert "parts were taken over" in [one["event"] for one in logs]
+    assert await uploads(essays) == ["acme/e-2.zip"]
+
+
+@pytest.mark.parametrize("spoilt", ["schema", "map"])
+async def test_an_export_that_is_given_up_keeps_nothing(essays: School, spoilt: str) -> None:
+    """Whether it fails while it is written or before it has begun, what earlier tries have sent goes."""
+    await stopped(essays, StoreOutageError)
+    if spoilt == "schema":
+        await essays.run("create table diary (id int primary key)")
+    else:
+        (essays.settings.home / "map.yaml").write_text("version: none")
+    outcome = await essays.exporting.build(LARGE, ATTEMPT)
+
+    assert isinstance(outcome, BuildFailed)
+    assert await essays.store.count_left(essays.bucket, "acme/") == 0
+
+
+async def test_what_was_kept_goes_with_the_customer(essays: School) -> None:
+    """A deletion counts an unfinished upload, and leaves none."""
+    await stopped(essays, StoreOutageError)
+    await essays.is_at(deleting())
+    outcome = await essays.exporting.delete(DELETE, ATTEMPT)
+
+    assert isinstance(outcome, ArchivesDeleted)
+    assert [one.rows for one in (*outcome.deleted, *outcome.remaining)] == [1, 0]
+    assert await uploads(essays) == []
 
 
 async def test_all_archives_of_the_customer_go_and_nobody_elses(school: School) -> None:
