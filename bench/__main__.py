@@ -24,6 +24,7 @@ BENCHES = {
     "media": 0.1,
     "fairness": 0.2,
     "deletion": 0.1,
+    "small_deletions": 0.2,
 }
 
 

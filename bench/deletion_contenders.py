@@ -22,8 +22,7 @@ from shared.holder.right import Right
 from shared.holder.rows import erase, total
 from shared.holder.work import Work
 
-MAP = parse(
-    b"""
+DECLARED = b"""
 version: 1
 system: bench
 tenancy: rows
@@ -33,9 +32,8 @@ tables:
   users:      {category: user, owner: {column: customer_id}}
   enrolments: {category: course, owner: {path: [{column: user_id, to: users.id}]}}
   results:    {category: course, owner: {path: [{column: enrolment_id, to: enrolments.id}]}}
-""",
-    "bench",
-)
+"""
+MAP = parse(DECLARED, "bench")
 NAMES = ("results", "enrolments", "users", "customers")
 
 

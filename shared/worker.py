@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,12 +55,13 @@ class Place:
 
 @dataclass(frozen=True)
 class Service:
-    """What makes a worker a worker of one service."""
+    """What makes a worker a worker of one service; what is *kept* is open for as long as the worker."""
 
     domain: Domain[Any, Any]
     performances: Sequence[Performance] = ()
     migrations: Sequence[Path] = ()
     at_once: int = 2
+    kept: Sequence[AbstractAsyncContextManager[object]] = ()
 
 
 @dataclass
@@ -106,6 +107,8 @@ async def open_worker(service: Service, place: Place) -> AsyncIterator[Worker]:
     keep_buffers()
     async with AsyncExitStack() as stack:
         name = service.domain.name
+        for one in service.kept:
+            await stack.enter_async_context(one)
         pool = await stack.enter_async_context(pool_of(place, name))
         async with pool.acquire() as connection:
             await migrate(connection, *service.migrations)

@@ -17,7 +17,7 @@ from ..worker import Service, group_of
 from .declaration import load_holders
 from .domain import HolderPolicy, domain
 from .erasures import RestoredError
-from .heard import HoldTopics
+from .heard import HoldTopics, KeptHoldTopics
 from .perform import Eraser
 from .replay import check_served, declared
 from .tasks import Erase
@@ -33,9 +33,11 @@ def build(settings: Settings, name: str = NAME) -> Service:
     if not holders:
         msg = f"{file}: no holder is answered by {name!r}. Declare one, or name another list in OFFRAMP_HOLDERS."
         raise OperatorError(msg)
-    topics = HoldTopics(settings.kafka, group_of(settings.topic_prefix, name), settings.topic_prefix)
+    topics = KeptHoldTopics(HoldTopics(settings.kafka, group_of(settings.topic_prefix, name), settings.topic_prefix))
     eraser = Eraser(name, holders, settings, isinstance(choose_clock(), MovedClock), topics)
-    return Service(domain(HolderPolicy(frozenset(holders)), name), performances=(Performance(Erase, eraser),))
+    return Service(
+        domain(HolderPolicy(frozenset(holders)), name), performances=(Performance(Erase, eraser),), kept=(topics,)
+    )
 
 
 def refuse_if_restored() -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaTimeoutError
+from aiokafka.errors import KafkaTimeoutError, for_code
 
 from ..events.envelope import Record, Unreadable, read
 from ..events.platform import LegalHoldPlaced, LegalHoldReleased
@@ -66,34 +67,75 @@ class HoldTopics:
             await consumer.start()
             stack.push_async_callback(admin.close)
             await admin.start()
-            topics = [self.prefix + event.type() for event in _TOPICS]
-            described = await admin.describe_topics(topics)
-            partitions = tuple(
-                TopicPartition(topic["topic"], one["partition"]) for topic in described for one in topic["partitions"]
-            )
             coordinator = await admin.find_coordinator(self.group)
-            yield Tails(consumer, admin, self.group, coordinator, self.prefix, partitions)
+            yield Tails(consumer, admin, self.group, coordinator, self.prefix)
+
+
+class KeptHoldTopics:
+    """The same *topics* with one connection for the holder's life, open inside ``async with``.
+
+    Connecting took longer than a small customer's deletion. What is kept is the connection alone: which partitions
+    there are and where they end is asked each time. Whatever goes wrong closes it, and the next one connects anew.
+    """
+
+    def __init__(self, topics: HoldTopics) -> None:
+        self._topics = topics
+        self._alone = asyncio.Lock()
+        self._connection = AsyncExitStack()
+        self._tails: Tails | None = None
+
+    async def __aenter__(self) -> Self:
+        """Wait with connecting until something is to be deleted: a holder starts without Kafka, too."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close the connection."""
+        await self._close()
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[KeptHoldTopics]:
+        """Give what is kept."""
+        yield self
+
+    async def since(self, customer_id: str) -> tuple[News, ...]:
+        """Give what ``Tails`` gives, to one deletion after the other; raises KafkaError."""
+        async with self._alone:
+            try:
+                tails = self._tails or await self._connect()
+                return await tails.since(customer_id)
+            except BaseException:
+                # Also if it is interrupted: nobody knows in which state that leaves a client.
+                await self._close()
+                raise
+
+    async def _connect(self) -> Tails:
+        self._tails = tails = await self._connection.enter_async_context(self._topics.opened())
+        return tails
+
+    async def _close(self) -> None:
+        self._tails = None
+        await self._connection.aclose()
 
 
 @dataclass(frozen=True, slots=True)
 class Tails:
-    """What lies between the place up to which the holder's cases know *partitions*, and their ends."""
+    """What lies between the place up to which the holder's cases know the topics of holds, and their ends."""
 
     consumer: AIOKafkaConsumer
     admin: AIOKafkaAdminClient
     group: str
     coordinator: int
     prefix: str
-    partitions: tuple[TopicPartition, ...]
 
     async def since(self, customer_id: str) -> tuple[News, ...]:
         """Read on to where the topics end now; what can't be read and may be this customer's is a hold of everything.
 
         All partitions are looked at, since a record written by hand may lie in any. Raises KafkaError.
         """
-        ends: dict[TopicPartition, int] = await self.consumer.end_offsets(self.partitions)
-        starts = await self._starts()
-        behind = [where for where in self.partitions if starts[where] < ends[where]]
+        partitions = await self._partitions()
+        ends: dict[TopicPartition, int] = await self.consumer.end_offsets(partitions)
+        starts = await self._starts(partitions)
+        behind = [where for where in partitions if starts[where] < ends[where]]
         if not behind:
             return ()
         self.consumer.assign(behind)
@@ -103,13 +145,25 @@ class Tails:
         while left := [where for where in behind if await self.consumer.position(where) < ends[where]]:
             found = [self._read(message, customer_id) for message in await self._more(left)]
             news += [one for one in found if one is not None]
+        # Nothing is fetched ahead for the next time, which looks from where the group is by then.
+        self.consumer.unsubscribe()
         return tuple(news)
 
-    async def _starts(self) -> dict[TopicPartition, int]:
+    async def _partitions(self) -> tuple[TopicPartition, ...]:
+        """Ask which there are: an operator may have added some. A topic that isn't known is no empty one."""
+        described = await self.admin.describe_topics([self.prefix + event.type() for event in _TOPICS])
+        for topic in described:
+            if topic["error_code"]:
+                raise for_code(topic["error_code"])(topic["topic"])
+        return tuple(
+            TopicPartition(topic["topic"], one["partition"]) for topic in described for one in topic["partitions"]
+        )
+
+    async def _starts(self, partitions: tuple[TopicPartition, ...]) -> dict[TopicPartition, int]:
         """Give the places that the holder's group has committed: its cases know all that lies before them."""
-        committed = await self.admin.list_consumer_group_offsets(self.group, self.coordinator, list(self.partitions))
-        known = {where: committed[where].offset for where in self.partitions if committed[where].offset >= 0}
-        fresh = [where for where in self.partitions if where not in known]
+        committed = await self.admin.list_consumer_group_offsets(self.group, self.coordinator, list(partitions))
+        known = {where: committed[where].offset for where in partitions if committed[where].offset >= 0}
+        fresh = [where for where in partitions if where not in known]
         first = await self.consumer.beginning_offsets(fresh) if fresh else {}
         return {**known, **first}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -9,11 +10,12 @@ from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from shared.clock import system_clock
 from shared.events.platform import Erased, ErasedInPart, LegalHoldPlaced, LegalHoldReleased, NotErased, OfTables
-from shared.holder.heard import HoldTopics
+from shared.holder.heard import HoldTopics, KeptHoldTopics
 from shared.holder.perform import Eraser
 from shared.performer import Attempt
 from shared.settings import read_settings
@@ -38,9 +40,20 @@ async def topics() -> AsyncIterator[Topics]:
 
 
 @pytest.fixture
-def listening(eraser: Eraser, topics: Topics) -> Eraser:
+async def kept(topics: Topics) -> AsyncIterator[KeptHoldTopics]:
+    """Look at the topics by one connection."""
+    async with KeptHoldTopics(looked_at(topics)) as found:
+        yield found
+
+
+@pytest.fixture(params=["connected for each deletion", "kept"])
+def listening(eraser: Eraser, topics: Topics, kept: KeptHoldTopics, request: pytest.FixtureRequest) -> Eraser:
     """Give an eraser that looks at the topics."""
-    return replace(eraser, published=HoldTopics(read_settings().kafka, topics.prefix + GROUP, topics.prefix))
+    return replace(eraser, published=kept if request.param == "kept" else looked_at(topics))
+
+
+def looked_at(topics: Topics) -> HoldTopics:
+    return HoldTopics(read_settings().kafka, topics.prefix + GROUP, topics.prefix)
 
 
 def hold(customer: str = LEAVING, **values: Any) -> LegalHoldPlaced:
@@ -150,3 +163,59 @@ async def test_without_kafka_nothing_goes(listening: Eraser, database: Database)
     with pytest.raises(KafkaConnectionError):
         await erased(away)
     assert await everything(database) == before
+
+
+async def test_each_time_the_topics_are_read_to_where_they_end_then(kept: KeptHoldTopics, topics: Topics) -> None:
+    """One connection, and still nothing that was published by the moment of asking is missed, nor told of another."""
+    placing, releasing = hold(), release()
+    assert await kept.since(LEAVING) == ()
+    await topics.tell(placing)
+    assert await kept.since(LEAVING) == (placing,)
+    assert await kept.since("fjord") == ()
+    await topics.tell(releasing)
+    assert set(await kept.since(LEAVING)) == {placing, releasing}
+
+
+async def test_a_partition_that_was_added_is_read_too(kept: KeptHoldTopics, topics: Topics) -> None:
+    """Which there are is asked each time, as well."""
+    assert await kept.since(LEAVING) == ()
+    name, placing = f"{topics.prefix}LegalHoldPlaced", hold()
+    admin = AIOKafkaAdminClient(bootstrap_servers=read_settings().kafka)
+    await admin.start()
+    await admin.create_partitions({name: NewPartitions(total_count=2)})
+    await admin.close()
+    await topics.producer.client.force_metadata_update()
+    await topics.producer.send_and_wait(name, placing.model_dump_json().encode(), partition=1)
+
+    assert await kept.since(LEAVING) == (placing,)
+
+
+async def test_two_deletions_side_by_side(kept: KeptHoldTopics, topics: Topics) -> None:
+    """Each is told its own customer's holds, though both look by one connection."""
+    mine, theirs = hold(), hold("fjord")
+    await topics.tell(mine)
+    await topics.tell(theirs)
+
+    assert await asyncio.gather(kept.since(LEAVING), kept.since("fjord")) == [(mine,), (theirs,)]
+
+
+async def test_whoever_is_interrupted_leaves_nothing_half_read(kept: KeptHoldTopics, topics: Topics) -> None:
+    """A lease that is lost ends a deletion anywhere; the next one connects anew and reads everything."""
+    placing = hold()
+    await topics.tell(placing)
+    assert await kept.since(LEAVING) == (placing,)
+    for turns in range(1, 12):
+        looking = asyncio.create_task(kept.since(LEAVING))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        looking.cancel()
+        await asyncio.wait([looking])
+        assert await kept.since(LEAVING) == (placing,)
+
+
+async def test_topics_that_are_not_there_are_not_empty(topics: Topics) -> None:
+    """Who looks in the wrong place learns of no hold, so nothing goes."""
+    elsewhere = HoldTopics(read_settings().kafka, topics.prefix + GROUP, f"{topics.prefix}elsewhere-")
+    async with KeptHoldTopics(elsewhere) as kept:
+        with pytest.raises(KafkaError):
+            await kept.since(LEAVING)
