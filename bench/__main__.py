@@ -25,6 +25,7 @@ BENCHES = {
     "fairness": 0.2,
     "deletion": 0.1,
     "small_deletions": 0.2,
+    "objects": 0.01,
 }
 
 
