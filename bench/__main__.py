@@ -26,6 +26,7 @@ BENCHES = {
     "deletion": 0.1,
     "small_deletions": 0.2,
     "objects": 0.01,
+    "expiring": 0.01,
 }
 
 

@@ -131,7 +131,7 @@ async def measured(name: str, count: int) -> tuple[float, float]:
     async with database() as own, scratch_database(admin) as platform, topics(HOLDS) as prefix:
         connection = await asyncpg.connect(platform)
         # One more, for the first look.
-        await connection.execute(_TABLES.format(count=count + 1))
+        await connection.execute(TABLES.format(count=count + 1))
         await connection.execute("vacuum analyze")
         with TemporaryDirectory() as folder:
             (Path(folder) / "map.yaml").write_bytes(DECLARED)
@@ -142,7 +142,7 @@ async def measured(name: str, count: int) -> tuple[float, float]:
     return float(answer.figures["seconds"]), answer.memory_mib
 
 
-_TABLES = """
+TABLES = """
     create table customers (id text primary key, name text not null);
     create table users (id bigint primary key, customer_id text not null references customers, name text not null);
     create table enrolments (id bigint primary key, user_id bigint not null references users, course text not null);
