@@ -132,7 +132,7 @@ async def commanded(starting: Starting, reader: Any, dsn: str, prefix: str, coun
     rules, moment = policy(), datetime.fromisoformat(now)
     dues = Dues(dsn, rules.blast_radius.customers)
     surveys = Performance(Survey, lambda task, attempt: survey(reader, dues, task, attempt))
-    service = Service(domain(rules), (surveys,), (MIGRATIONS,))
+    service = Service(domain(rules), (surveys,), (MIGRATIONS,), kept=(dues,))
     place = Place(read_settings().kafka, dsn, prefix, lambda: moment)
     async with open_worker(service, place) as worker:
         await starting()

@@ -43,7 +43,7 @@ def build(settings: Settings) -> Service:
     shelf = Shelf(settings.s3, settings.certificates_bucket, keys, settings.timestamp_authority)
     dues = Dues(settings.dsn("retention"), policy.blast_radius.customers)
     work = performances(Reader(holders, settings), dues, shelf)
-    return Service(domain(policy), work, (MIGRATIONS,))
+    return Service(domain(policy), work, (MIGRATIONS,), kept=(dues,))
 
 
 def check_stamping(paper: PaperKeys, settings: Settings, keys: Path) -> None:

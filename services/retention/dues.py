@@ -5,17 +5,25 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import asyncpg
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from shared.datamap.live import Connection
+
     from .tasks import Survey
 
 _DAY = timedelta(days=1)
 _CONNECT_SECONDS = 10.0
+# As many as surveys are made side by side.
+_KEPT = 2
+_NAMED = {"application_name": "offramp retention dues"}
 # How many customers there are changes slowly, and counting them reads every case.
 _COUNTED_FOR = timedelta(minutes=1)
 
@@ -31,27 +39,53 @@ class Due:
 
 @dataclass(slots=True)
 class Dues:
-    """Counts in the service's database at *dsn*; up to *most* due customers, since beyond that one waits anyway."""
+    """Counts in the service's database at *dsn*; up to *most* due customers, since beyond that one waits anyway.
+
+    Inside ``async with`` its connections are kept; otherwise each count makes one.
+    """
 
     dsn: str
     most: int
     _counted: tuple[datetime, int] | None = field(default=None, init=False)
+    _pool: asyncpg.Pool | None = field(default=None, init=False)
+
+    async def __aenter__(self) -> Self:
+        """Keep connections from the first count on."""
+        self._pool = await asyncpg.create_pool(
+            self.dsn, timeout=_CONNECT_SECONDS, min_size=0, max_size=_KEPT, server_settings=_NAMED
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close them."""
+        if self._pool is not None:
+            await self._pool.close()
+        self._pool = None
 
     async def count(self, task: Survey, rows: int, now: datetime) -> Due:
         """Note that *task*'s deletion of so many *rows* is due, and count; an outage of the database is raised.
 
         One that is surveyed anew, say when a hold has ended, is due anew: released together they go together.
         """
-        connection = await asyncpg.connect(self.dsn, timeout=_CONNECT_SECONDS)
-        try:
+        async with self._connected() as connection:
             await connection.execute(NOTE, task.deletion_id, task.customer_id, now, rows)
             due = await connection.fetchval(DUE, now, now - _DAY, self.most + 1)
             usual = await connection.fetchval(USUAL, task.deletion_id)
             return Due(due, await self._customers(connection, now), usual)
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[Connection]:
+        if self._pool is not None:
+            async with self._pool.acquire(timeout=_CONNECT_SECONDS) as kept:
+                yield kept
+            return
+        connection = await asyncpg.connect(self.dsn, timeout=_CONNECT_SECONDS)
+        try:
+            yield connection
         finally:
             await connection.close()
 
-    async def _customers(self, connection: asyncpg.Connection[asyncpg.Record], now: datetime) -> int:
+    async def _customers(self, connection: Connection, now: datetime) -> int:
         if self._counted is None or not timedelta(0) <= now - self._counted[0] < _COUNTED_FOR:
             self._counted = now, await connection.fetchval(CUSTOMERS)
         return self._counted[1]
