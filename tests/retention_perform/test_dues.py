@@ -94,3 +94,20 @@ async def test_customers_are_counted_now_and_then(service: asyncpg.Connection[as
         )
 
     assert counted == [0, 0, 0, 3, 3, 5]
+
+
+async def test_kept_connections_count_alike(service: asyncpg.Connection[asyncpg.Record], postgres: str) -> None:
+    """A worker keeps its connections from one count to the next; one that was cut off is made anew."""
+    async with Dues(postgres, most=25) as dues:
+        assert (await dues.count(survey("a"), 10, NOW)).due == 1
+        kept = await service.fetch(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where application_name = 'offramp retention dues' and datname = current_database()"
+        )
+        assert len(kept) == 1
+        try:
+            await dues.count(survey("b"), 10, NOW)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
+            # An outage, as which it is raised: the task is tried again.
+            await dues.count(survey("b"), 10, NOW)
+        assert (await dues.count(survey("c"), 10, NOW)).due == 3
