@@ -20,7 +20,7 @@ WHAT = (
 
 
 class Addendum(Value):
-    """Everything that the *number*-th addendum says: *retained* still waits. *rows_deleted* counts what it needed, too."""
+    """Everything that the *number*-th addendum says: *retained* still waits; *rows_deleted* has the needed, too."""
 
     format: Literal["offramp-addendum/1"]
     customer_id: CustomerId
