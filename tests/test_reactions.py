@@ -34,6 +34,7 @@ FOR_OTHERS = {
     "DeletionStalled": "operators: the deletion can't go on without them (P7)",
     "LegalHoldAnswered": "whoever placed the hold, and auditors: what it saved and what it came too late for (P8)",
     "ErasureUpgraded": "support and auditors: the backups that the certificate named have expired (P7)",
+    "CertificateAmended": "support and auditors: what a law had kept has had its time, and is gone (P8)",
     "LinksRevoked": "whoever asked for it, and whoever handed links out: they need another one (P4)",
     "LinkRevocationFailed": "support and operators: links still lead to the archive (P4)",
     "ConfirmationRejected": "support and the mailer tell whoever confirmed why it doesn't count (P10)",

@@ -30,13 +30,16 @@ from shared.events.vocabulary import (
 from .journal import sealed
 from .tasks import (
     AccessEnded,
+    Amend,
     ApprovalEvidence,
     Certify,
+    ContinuedPart,
     CopyToExpire,
     HolderAnswer,
     HolderReading,
     HoldEvidence,
     JournalEntry,
+    RetainedPart,
     TableReading,
     Upgrade,
 )
@@ -46,8 +49,13 @@ NAME = "certificate.json"
 # Sentences for whoever reads a certificate years later. They are the same in each, so they have no room for a person.
 ABOUT = {
     "what": "After the end of its contract and of the days in which it could fetch its data, everything of this "
-    "customer was deleted from every system under holders, but for objects under shared. This document shows what, "
-    "when, by whom, and how it was checked. Moments are in UTC.",
+    "customer was deleted from every system under holders, but for objects under shared, and, where erased says "
+    "all_but_retained, for rows under retained. This document shows what, when, by whom, and how it was checked. "
+    "Moments are in UTC.",
+    "retained": "Rows that the law cited as basis keeps to the end of the day until; their columns under minimised "
+    "were emptied, since it doesn't need them. Rows under needed are those that they refer to, or are found by. When "
+    "the time of each has come it is deleted as well, and an addendum, which names this document by its digest, says "
+    "so.",
     "shared": "Objects that this customer's rows referred to and others' rows refer to as well, such as a file that "
     "equal files share. They are theirs too, and stay; the customer's rows that led to them are gone.",
     "method": "The term of NIST SP 800-88r2 that comes nearest is Clear, by logical deletion: rows were deleted by the "
@@ -60,7 +68,8 @@ ABOUT = {
     "is under differed was not equal when the holder first answered: it was told to an operator, and the holder "
     "answered again.",
     "validation": "Then the retention service looked for itself, with queries and listings other than those that "
-    "deleted. What it found left is 0 everywhere, or there would be no certificate. Everybody else's rows are shown as "
+    "deleted. What it found left is 0 everywhere, but for what is under kept: just the rows under retained and needed, "
+    "or there would be no certificate. Everybody else's rows are shown as "
     "it saw them before the first command and after the last answer; on a platform that goes on working they may have "
     "changed in between by their owners' own work.",
     "journal": "Every decision in this case, in order. An entry's seal is the SHA-256 of the JSON list [seal before "
@@ -105,7 +114,8 @@ class VerificationPart(Value):
     """What the holder itself counted and compared when it had deleted; of what is *sampled* only some of the others'.
 
     Before it compared *accounted* batches had gone, of which the database's counters showed that they wrote nothing
-    else. *differed* are earlier comparisons that were not equal, after which it was looked at and answered again.
+    else. *differed* are earlier comparisons that were not equal, after which it was looked at and answered again. What
+    laws keep is *kept*, with what such rows *needed*, and *minimised* are how many of them were emptied in part.
     """
 
     remaining: tuple[TableCount, ...]
@@ -113,6 +123,9 @@ class VerificationPart(Value):
     sampled: tuple[TableName, ...] = ()
     accounted: Count = 0
     differed: tuple[TableFingerprint, ...] = ()
+    kept: tuple[TableCount, ...] = ()
+    needed: tuple[TableCount, ...] = ()
+    minimised: tuple[TableCount, ...] = ()
 
 
 class HolderPart(Value):
@@ -128,7 +141,10 @@ class HolderPart(Value):
 
 
 class ReadPart(Value):
-    """One table or bucket as the check found it: *left* of the customer's, and everybody else's before and after."""
+    """One table or bucket as the check found it: *left* of the customer's, and everybody else's before and after.
+
+    *kept* are the customer's, too, and stay for a law.
+    """
 
     table: TableName
     left: Count
@@ -136,6 +152,7 @@ class ReadPart(Value):
     others_after: Count
     fingerprint_before: Fingerprint | None
     fingerprint_after: Fingerprint
+    kept: Count = 0
 
 
 class ReadHolderPart(Value):
@@ -153,13 +170,17 @@ class ValidationPart(Value):
 
 
 class SymmetryRow(Value):
-    """One table of the last export beside what was deleted: the difference is named, never explained away."""
+    """One table of the last export beside what was deleted: the difference is named, never explained away.
+
+    *retained* stays for a law, or is needed by such rows.
+    """
 
     table: TableName
     exported: Count
     deleted: Count
     written_since: Count
     gone_before: Count
+    retained: Count = 0
 
 
 class SymmetryPart(Value):
@@ -194,19 +215,22 @@ class Certificate(Value):
     symmetry: SymmetryPart | None
     journal: tuple[JournalEntry, ...]
     journal_head: Sha256
+    erased: Literal["all", "all_but_retained"]
+    retained: tuple[RetainedPart, ...]
+    continues: ContinuedPart | None = None
 
 
 def certificate_of(facts: Certify) -> Certificate:
     """Give the certificate of *facts*; raises ``NotProvenError`` where they don't show that everything is gone."""
-    _prove(facts)
+    prove(facts)
     return Certificate(
         format="offramp-certificate/1",
         customer_id=facts.customer_id,
         deletion_id=facts.deletion_id,
         rows_deleted=sum(one.rows for answer in facts.answers for one in answer.deleted),
         window=WindowPart.model_validate(facts, from_attributes=True),
-        holders=tuple(_answered(answer) for answer in facts.answers),
-        validation=ValidationPart(checked_at=facts.checked_at, holders=_compared(facts.before, facts.after)),
+        holders=tuple(answered(answer) for answer in facts.answers),
+        validation=ValidationPart(checked_at=facts.checked_at, holders=compared(facts.before, facts.after)),
         holds=facts.holds,
         customer_informed=any(one.outcome == "delivered" for one in facts.informed),
         informed=facts.informed,
@@ -220,6 +244,9 @@ def certificate_of(facts: Certify) -> Certificate:
         symmetry=_symmetry(facts),
         journal=facts.journal,
         journal_head=facts.journal[-1].seal,
+        erased="all_but_retained" if facts.retained else "all",
+        retained=facts.retained,
+        continues=facts.continues,
     )
 
 
@@ -282,17 +309,18 @@ class Asked:
 
 def verify_text(asked: Asked, *, stamped: bool = False) -> bytes:
     """Write what a stranger pastes to check the files beside it."""
-    text = VERIFY + (VERIFY_STAMP if stamped else VERIFY_NO_STAMP) + (VERIFY_SECOND if asked.name != NAME else "")
+    text = VERIFY + (VERIFY_STAMP if stamped else VERIFY_NO_STAMP) + _BESIDES.get(asked.name, "")
     return text.format(**asdict(asked), at=math.ceil(asked.signed_at.timestamp())).encode()
 
 
 def _symmetry(facts: Certify) -> SymmetryPart | None:
     if facts.exported is None:
         return None
-    deleted: Counter[str] = Counter()
+    deleted, kept = Counter[str](), Counter[str]()
     for answer in facts.answers:
         deleted.update({one.table: one.rows for one in answer.deleted})
-    rows = (_side_by_side(one.table, one.rows, deleted[one.table]) for one in facts.exported.tables)
+        kept.update({one.table: one.rows for one in answer.kept})
+    rows = (_side_by_side(one.table, one.rows, deleted[one.table], kept[one.table]) for one in facts.exported.tables)
     return SymmetryPart(
         export_id=facts.exported.export_id,
         export_sha256=facts.exported.sha256,
@@ -301,29 +329,50 @@ def _symmetry(facts: Certify) -> SymmetryPart | None:
     )
 
 
-def _side_by_side(table: str, exported: int, deleted: int) -> SymmetryRow:
+def _side_by_side(table: str, exported: int, deleted: int, kept: int) -> SymmetryRow:
     return SymmetryRow(
         table=table,
         exported=exported,
         deleted=deleted,
-        written_since=max(deleted - exported, 0),
-        gone_before=max(exported - deleted, 0),
+        written_since=max(deleted + kept - exported, 0),
+        gone_before=max(exported - deleted - kept, 0),
+        retained=kept,
     )
 
 
-def _prove(facts: Certify) -> None:
+def prove(facts: Certify | Amend) -> None:
+    """Raise ``NotProvenError`` where *facts* don't show that all is gone but what laws keep."""
     if not sealed((entry.at, entry.given, entry.state, entry.events, entry.seal) for entry in facts.journal):
         raise NotProvenError("journal", "the case's journal was altered")
     answered, checked = {one.holder for one in facts.answers}, {one.holder for one in facts.after if one.tables}
     if not answered or answered - checked:
         raise NotProvenError("not_checked", f"answered: {sorted(answered)}, but checked: {sorted(checked)}")
     read = [(at.holder, one) for at in facts.after for one in at.tables]
-    left = [*_left(facts.answers), *(f"{holder} {one.table}" for holder, one in read if one.own or one.kept)]
+    kept = {(answer.holder, one.table): one.rows for answer in facts.answers for one in answer.kept}
+    other = (one for one in read if one[1].own or one[1].kept != kept.get((one[0], one[1].table), 0))
+    left = [*_left(facts.answers), *(f"{holder} {one.table}" for holder, one in other)]
+    left += _without_reason(facts, kept)
     if left:
         raise NotProvenError("residue", f"something is left: {', '.join(left)}")
     holding = [hold.hold_id for hold in facts.holds if _holds(hold)]
     if holding:
         raise NotProvenError("held", f"still held: {', '.join(holding)}")
+
+
+def _without_reason(facts: Certify | Amend, kept: dict[tuple[str, str], int]) -> list[str]:
+    """Name where rows are kept that no law and none of its rows need, or more are named than are kept."""
+    names = {answer.holder for answer in facts.answers}
+    named: Counter[tuple[str, str]] = Counter()
+    for row in facts.retained:
+        if row.holder in names:
+            named[row.holder, row.table] += row.rows
+    for answer in facts.answers:
+        named.update({(answer.holder, one.table): one.rows for one in answer.needed})
+    return [
+        f"{holder} {table}"
+        for holder, table in sorted({*named, *kept})
+        if named[holder, table] != kept.get((holder, table), 0)
+    ]
 
 
 def _holds(hold: HoldEvidence) -> bool:
@@ -338,14 +387,16 @@ def _left(answers: tuple[HolderAnswer, ...]) -> list[str]:
     return [f"{answer.holder} {one.table}" for answer in answers for one in answer.remaining if one.rows]
 
 
-def _answered(answer: HolderAnswer) -> HolderPart:
-    compared = answer.model_dump(include={"remaining", "bystanders", "sampled", "accounted", "differed"})
+def answered(answer: HolderAnswer) -> HolderPart:
+    """Write one holder's answer."""
+    compared = answer.model_dump(include={*VerificationPart.model_fields})
     verification = VerificationPart.model_validate(compared)
     told = answer.model_dump(include={"holder", "commanded_at", "answered_at", "deleted", "shared"})
     return HolderPart(**told, method="clear", verification=verification)
 
 
-def _compared(before: tuple[HolderReading, ...], after: tuple[HolderReading, ...]) -> tuple[ReadHolderPart, ...]:
+def compared(before: tuple[HolderReading, ...], after: tuple[HolderReading, ...]) -> tuple[ReadHolderPart, ...]:
+    """Write what was read before and after beside each other."""
     known = {(at.holder, one.table): one for at in before for one in at.tables}
     return tuple(
         ReadHolderPart(
@@ -363,6 +414,7 @@ def _read(before: TableReading | None, after: TableReading) -> ReadPart:
         others_after=after.others,
         fingerprint_before=before and before.fingerprint,
         fingerprint_after=after.fingerprint,
+        kept=after.kept,
     )
 
 
@@ -418,8 +470,16 @@ The signature in {paper} has a timestamp by a third party (RFC 3161), whose root
 made at that moment at the latest. offramp verify checks it, and so does Acrobat.
 """
 
+VERIFY_ADDENDUM = """
+This is an addendum to a certificate, whose files lie in the folder above. Its digest is in first_sha256. Expect "OK".
+
+   echo "$(jq -r .first_sha256 addendum.json)  ../certificate.json" | sha256sum -c
+"""
+
 VERIFY_SECOND = """
 This is the second certificate. It speaks of the first, whose files lie in the folder above. Expect "OK".
 
    echo "$(jq -r .first_sha256 {name})  ../certificate.json" | sha256sum -c
 """
+
+_BESIDES = {SECOND_NAME: VERIFY_SECOND, "addendum.json": VERIFY_ADDENDUM}

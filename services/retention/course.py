@@ -8,14 +8,15 @@ from typing import Any, TypeAlias
 from msgspec.structs import replace
 
 from shared.days import first_moment
-from shared.decision import Decided
+from shared.decision import Decided, Task
 from shared.events.event import Event
-from shared.events.retention import AccountClosed, RetentionExpired, StallReason
+from shared.events.retention import AccountClosed, CertificateAmended, RetentionExpired, StallReason
 from shared.holds import all_held, in_force
 from shared.window import Window
 
 from .expiry import expiring
 from .holders import (
+    DONE,
     Trouble,
     again_at,
     all_again,
@@ -31,7 +32,7 @@ from .holders import (
 )
 from .late import hold_answers
 from .policy import RetentionPolicy
-from .proof import certify, copies, readings
+from .proof import amend, certify, copies, readings
 from .right import Lack, NoRightToDeleteError, insist, lacking, promise_of, window_under
 from .states import (
     Awaiting,
@@ -45,6 +46,9 @@ from .states import (
     Keeping,
     Known,
     Load,
+    Retained,
+    RetainedRows,
+    Retaining,
     Seen,
     Serving,
     Stalled,
@@ -53,6 +57,7 @@ from .states import (
     Unknown,
     window_of_state,
 )
+from .statutory import concerned, due_at, follow_up, retained_by, told_retained, waiting
 from .tasks import Certified, Check, HeldAt, Survey
 from .telling import announced as told_of
 from .telling import in_window, warned_late
@@ -108,7 +113,7 @@ def considered(state: Surveying | Awaiting, now: datetime, policy: RetentionPoli
     known, window, load = state.known, state.window, state.load
     if load is None or not state.seen:
         raise NoRightToDeleteError("what there is wasn't read")
-    if window_under(known) != window:
+    if window_under(known) != window and follow_up(known) is None:
         raise NoRightToDeleteError("a contract goes on, or the window is another one")
     missing = lacking(
         known,
@@ -121,9 +126,17 @@ def considered(state: Surveying | Awaiting, now: datetime, policy: RetentionPoli
     )
     if missing:
         return awaited(state, load, missing, now, policy)
-    holders = tuple(not_commanded(holder.name, now) for holder in policy.holders)
-    deletion = Deletion(deletion_id(known, window), window, state.seen, holders, state.maps)
+    names = needed(known, now, tuple(holder.name for holder in policy.holders))
+    holders = tuple(not_commanded(name, now) for name in names)
+    before = tuple(row for row in state.seen if row.holder in names)
+    deletion = Deletion(deletion_id(known, window), window, before, holders, state.maps)
     return chase(known, deletion, now, policy)
+
+
+def needed(known: Known, now: datetime, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Tell which holders a deletion is about: all of *names*, or, of what laws have kept, those where some is due."""
+    retained = follow_up(known)
+    return names if retained is None else concerned(retained, now)
 
 
 def awaited(
@@ -181,9 +194,10 @@ def with_answers(
         names = tuple(holder.name for holder in trouble)
         return Decided(Stalled(known, deletion.window, "answers", told(trouble[0]), names, deletion), events)
     commanded = {holder.name for holder in deletion.holders}
-    missing = tuple(not_commanded(one.name, now) for one in policy.holders if one.name not in commanded)
+    everyone = () if follow_up(known) else policy.holders
+    missing = tuple(not_commanded(one.name, now) for one in everyone if one.name not in commanded)
     deletion = replace(deletion, holders=(*deletion.holders, *missing))
-    if any(holder.status not in ("erased", "kept") for holder in deletion.holders):
+    if any(holder.status not in (*DONE, "kept") for holder in deletion.holders):
         return Decided(Deleting(known, deletion), events)
     return check(known, deletion, now, policy, events)
 
@@ -216,15 +230,19 @@ def certificate(
     policy: RetentionPolicy,
     events: tuple[Event, ...] = (),
 ) -> Decision:
-    """Have the certificate made."""
+    """Have the certificate made, or the addendum to the one that there is."""
     known = replace(known, attempts=known.attempts + 1)
-    task = certify(known, deletion, after, checked_at, policy)
+    retained = follow_up(known)
+    if retained is None:
+        task: Task = certify(known, deletion, after, checked_at, policy)
+    else:
+        task = amend(known, deletion, after, checked_at, retained)
     return Decided(Certifying(known, deletion, after, checked_at), events, (task,))
 
 
 def closed(state: Certifying, event: Certified, now: datetime, policy: RetentionPolicy) -> Decision:
-    """Close the account (P11)."""
-    deletion = state.deletion
+    """Close the account (P11); what laws keep waits for its time."""
+    deletion, retained = state.deletion, retained_by(state.deletion)
     ended = AccountClosed(
         customer_id=event.customer_id,
         deletion_id=deletion.deletion_id,
@@ -232,16 +250,65 @@ def closed(state: Certifying, event: Certified, now: datetime, policy: Retention
         certificate_sha256=event.certificate_sha256,
         rows_deleted=sum(number for holder in deletion.holders for _, number in holder.deleted),
         closed_at=now,
+        retained=told_retained(retained),
     )
     # What was promised was kept; nobody is to be told later that it doesn't come.
     known = replace(state.known, closed=(*state.known.closed, deletion.deletion_id), promised=())
     known = expiring(known, event, copies(state.checked_at, policy))
-    deleted = tuple((holder.name, holder.deleted) for holder in deletion.holders)
-    certificate, sha256 = event.certificate, event.certificate_sha256
-    return Decided(
-        Closed(known, deletion.window, deletion.deletion_id, certificate, sha256, now, deleted),
-        (ended,),
+    return Decided(_at_rest(known, state, event, retained, now), (ended,))
+
+
+def amended(state: Certifying, event: Certified, retained: Retained, now: datetime) -> Decision:
+    """Say what of the retained is gone, and wait for the rest, if there is any."""
+    deletion, left = state.deletion, waiting(retained, state.deletion)
+    said = CertificateAmended(
+        customer_id=event.customer_id,
+        deletion_id=deletion.deletion_id,
+        certificate=event.certificate,
+        certificate_sha256=event.certificate_sha256,
+        first_sha256=retained.certificate_sha256,
+        rows_deleted=sum(number for holder in deletion.holders for _, number in holder.deleted),
+        retained=told_retained(left),
+        amended_at=now,
     )
+    known = replace(state.known, closed=(*state.known.closed, deletion.deletion_id))
+    return Decided(_at_rest(known, state, event, left, now, retained), (said,))
+
+
+def _at_rest(
+    known: Known,
+    state: Certifying,
+    event: Certified,
+    rows: tuple[RetainedRows, ...],
+    now: datetime,
+    first: Retained | None = None,
+) -> Retaining | Closed:
+    """Come to the end, or, where laws keep *rows*, to where they wait; of the *first* certificate, if there was one."""
+    deletion = state.deletion
+    deleted = tuple((holder.name, holder.deleted) for holder in deletion.holders)
+    place, sha256 = event.certificate, event.certificate_sha256
+    if not rows:
+        known = replace(known, retained=None)
+        return Closed(known, deletion.window, deletion.deletion_id, place, sha256, now, deleted)
+    if first is None:
+        retained = Retained(deletion.deletion_id, place, sha256, rows, due_at(rows))
+    else:
+        retained = replace(first, rows=rows, due_at=due_at(rows), addenda=first.addenda + 1)
+    return Retaining(replace(known, retained=retained), deletion.window, deletion.deletion_id, now, deleted)
+
+
+def came_due(state: Retaining, now: datetime, policy: RetentionPolicy) -> Decision:
+    """Begin to delete what laws have kept: with a survey, as ever; a hold of everything comes first."""
+    if all_held(state.known.holds, now):
+        return Decided(Held(state.known, state.window))
+    return survey(state.known, state.window, policy)
+
+
+def stays_longer(state: Serving, retained: Retained, now: datetime, policy: RetentionPolicy) -> Decision:
+    """Tell an operator that rows have had their time which can't go, since a contract goes on."""
+    known = replace(state.known, retained=replace(retained, told=True))
+    trouble = Trouble("contract_active", concerned(retained, now))
+    return Decided(replace(state, known=known), (stalled_event(known, retained.deletion_id, trouble, 1, policy),))
 
 
 def reviewed(state: Held | Keeping, now: datetime, policy: RetentionPolicy) -> Decision:

@@ -31,11 +31,11 @@ from . import course
 from .confirming import with_verdict, withdrawn
 from .early import comparing, early_answer
 from .expiry import upgraded
-from .holders import Trouble, answered, outcomes, stalled_event, told, with_holders
+from .holders import DONE, Trouble, answered, outcomes, stalled_event, told, with_holders
 from .holding import freed, hold_placed, hold_released
 from .journal import noted
 from .policy import RetentionPolicy
-from .proof import maps, objection, seen, unread
+from .proof import emptied, maps, objection, seen, unread
 from .remapped import adopted, approved_by_name, awaits, not_surveyed, surveyed_anew
 from .right import informed, total
 from .standing import as_before, awaits_answers, changed, commanded, cut_short, under, with_known
@@ -56,7 +56,9 @@ from .states import (
     Unknown,
     Verdict,
 )
+from .statutory import follow_up, retained_by, told_retained, unlike
 from .tasks import (
+    Amend,
     Certified,
     Certify,
     CertifyFailed,
@@ -87,7 +89,7 @@ def domain(policy: RetentionPolicy) -> Domain[State, RetentionPolicy]:
         decide=decide,
         wakes_at=wakes_at,
         policy=policy,
-        tasks=(Survey, Check, Certify, Upgrade),
+        tasks=(Survey, Check, Certify, Amend, Upgrade),
     )
 
 
@@ -152,7 +154,7 @@ def deletion_acknowledged(
     holder = next((one for one in deletion.holders if one.name == event.holder), None)
     if holder is None or not holder.sent:
         return Ignored("not one of the holders that were commanded")
-    if holder.status == "erased":
+    if holder.status in DONE:
         return Ignored("the holder has answered")
     news = answered(holder, event, now, policy, holds.in_force(state.known.holds, now))
     events: tuple[Event, ...] = ()
@@ -284,7 +286,8 @@ def surveyed(state: State, event: Surveyed, now: datetime, policy: RetentionPoli
     if not isinstance(state, Surveying) or not _awaited(state, event):
         return Ignored("no survey is awaited")
     rows = seen(event.readings)
-    missing = unread(rows, policy.readable)
+    names = dict.fromkeys((*policy.readable, *course.needed(state.known, now, ())))
+    missing = unread(rows, names)
     if missing:
         return course.stall(state, "check_failed", missing, now, policy)
     load = Load(event.due, event.customers, event.usual_rows)
@@ -294,29 +297,41 @@ def surveyed(state: State, event: Surveyed, now: datetime, policy: RetentionPoli
 def checked(state: State, event: Checked, now: datetime, policy: RetentionPolicy) -> Decision[State]:
     """Call the deletion complete only if nothing is left, everything was read and nobody else was touched.
 
-    What a hold keeps is left; it is complete when that has gone as well.
+    What a hold keeps is left; it is complete when that has gone as well. What nothing but a law keeps stays, and what
+    was found of that has to be what the holders named, to the last day and row.
     """
     if not isinstance(state, Checking) or not _proves(state, event, now):
         return Ignored("no check is awaited")
     deletion, after = state.deletion, seen(event.readings)
+    if follow_up(state.known) is not None:
+        # What laws keep elsewhere has a time of its own.
+        after = tuple(row for row in after if row.holder in {one.name for one in deletion.holders})
     against = objection(state.known, deletion, after, policy)
     if against is not None:
         return course.stall(state, *against, now, policy)
-    if holds.held(state.known.holds, now) or any(row.kept for row in after):
+    other = unlike(deletion, ((one.holder, one.retained) for one in event.readings))
+    if other:
+        return course.stall(state, "counts", other, now, policy)
+    if holds.held(state.known.holds, now) or any(holder.status == "kept" for holder in deletion.holders):
         return Decided(Keeping(state.known, deletion, after, now))
     completed = DeletionCompleted(
         customer_id=event.customer_id,
         deletion_id=deletion.deletion_id,
         holders=outcomes(deletion),
         checked_at=now,
+        retained=told_retained(retained_by(deletion)),
     )
+    deletion = replace(deletion, emptied=emptied(event.readings))
     return course.certificate(state.known, deletion, after, now, policy=policy, events=(completed,))
 
 
 def certified(state: State, event: Certified, now: datetime, policy: RetentionPolicy) -> Decision[State]:
-    """Close the account (P11)."""
+    """Close the account (P11), or say what has become of that which laws kept."""
     if not isinstance(state, Certifying) or not _proves(state, event, now):
         return Ignored("no certificate is awaited")
+    retained = follow_up(state.known)
+    if retained is not None:
+        return course.amended(state, event, retained, now)
     return course.closed(state, event, now, policy)
 
 

@@ -118,5 +118,5 @@ select case when count(*) >= 10 then percentile_disc(0.5) within group (order by
 
 CUSTOMERS = """
 -- customers: whose account isn't closed
-select count(*) from cases where state ->> 'kind' <> 'closed'
+select count(*) from cases where state ->> 'kind' not in ('closed', 'retaining')
 """

@@ -15,7 +15,8 @@ from shared.events.vocabulary import TableCount, TableFingerprint
 from shared.holds import Hold, Holds, in_force, scope_of
 
 from .policy import RetentionPolicy
-from .states import Bystander, Deletion, Holder, Known, Load, Rows, Seen
+from .states import Bystander, Deletion, Holder, Known, Load, RetainedRows, Rows, Seen
+from .statutory import over_at, sums_up
 
 # A holder's own words for what an operator is told.
 _TOLD: dict[str, StallReason] = {
@@ -23,7 +24,12 @@ _TOLD: dict[str, StallReason] = {
     "residue": "residue",
     "bystanders": "bystanders",
     "held": "held",
+    "counts": "counts",
 }
+
+
+# Whoever answered so has nothing left to delete now.
+DONE = ("erased", "retained")
 
 
 def not_commanded(name: str, now: datetime) -> Holder:
@@ -56,16 +62,24 @@ def answered(
     if _touched_others(event.outcome) or (policy.bystanders == "in_transaction" and _silent_on_others(event.outcome)):
         # Doing it again could only hide what happened: an operator has to look, and then the holder answers again.
         return replace(noted, status="refused", reason="bystanders", due=None)
-    if noted.kept and not _kept_by(noted, holds):
-        # For a hold that we don't know, or that is over: it is asked again when it may have heard the same.
+    if noted.kept and not _kept_by(noted, holds, now):
+        # For a hold that we don't know, or that is over, or a law whose time has come: it is asked again later.
         return replace(noted, status="refused", reason="held", due=again_at(holder.sent, now, policy))
-    status: Literal["kept", "erased"] = "kept" if noted.kept else "erased"
-    return replace(noted, status=status, reason="", due=None)
+    if not sums_up(noted):
+        return replace(noted, status="refused", reason="counts", due=again_at(holder.sent, now, policy))
+    return replace(noted, status=_status(noted), reason="", due=None)
 
 
-def _kept_by(holder: Holder, holds: Holds) -> bool:
+def _status(holder: Holder) -> Literal["kept", "retained", "erased"]:
+    if not holder.kept:
+        return "erased"
+    return "kept" if holder.held else "retained"
+
+
+def _kept_by(holder: Holder, holds: Holds, now: datetime) -> bool:
     by = {hold_id for hold_id, _, _ in holder.held}
-    return bool(by) and by <= {hold.hold_id for hold in holds}
+    lawful = all(over_at(one.until) > now for one in holder.retained)
+    return lawful and bool(by or holder.retained) and by <= {hold.hold_id for hold in holds}
 
 
 def chased(
@@ -120,7 +134,7 @@ def released(deletion: Deletion, now: datetime) -> Deletion:
         {
             holder.name: replace(holder, status="late", reason=_waited_for(holder), due=now)
             for holder in deletion.holders
-            if waited(holder) or (holder.status != "erased" and holder.due is not None and holder.due <= now)
+            if waited(holder) or (holder.status not in DONE and holder.due is not None and holder.due <= now)
         },
     )
 
@@ -275,6 +289,13 @@ def _with_counts(holder: Holder, outcome: Erased | ErasedInPart, answered_at: da
         differed=tuple(dict.fromkeys((*holder.differed, *map(_bystander, filter(_differs, outcome.bystanders))))),
         kept=tuple((count.table, count.rows) for count in in_part.kept if count.rows) if in_part else (),
         held=tuple((one.hold_id, one.table, one.rows) for one in in_part.held) if in_part else (),
+        retained=tuple(
+            RetainedRows(holder.name, one.table, one.basis, one.until, one.rows) for one in in_part.retained if one.rows
+        )
+        if in_part
+        else (),
+        needed=tuple((count.table, count.rows) for count in in_part.needed if count.rows) if in_part else (),
+        minimised=tuple((count.table, count.rows) for count in in_part.minimised if count.rows) if in_part else (),
         shared=tuple((count.table, count.rows) for count in outcome.shared) if isinstance(outcome, Erased) else (),
         sampled=outcome.sampled,
         accounted=outcome.accounted,

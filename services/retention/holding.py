@@ -26,6 +26,7 @@ from .states import (
     Held,
     Keeping,
     Known,
+    Retaining,
     Stalled,
     State,
     Surveying,
@@ -40,8 +41,8 @@ def hold_placed(state: State, event: LegalHoldPlaced, now: datetime, policy: Ret
     known = replace(state.known, holds=news)
     if event.hold_id not in {hold.hold_id for hold in holds.in_force(news, now)}:
         return Decided(with_known(state, known, now, policy))
-    if isinstance(state, Closed):
-        return Decided(replace(state, known=known), (hold_too_late(event.hold_id, state, now),))
+    if isinstance(state, Closed | Retaining):
+        return Decided(replace(state, known=known), (hold_too_late(event, state, now),))
     if holds.all_held(news, now) and _uncommanded(state):
         return Decided(Held(known, state.window))
     if any(hold.hold_id == event.hold_id for hold in holds.in_force(state.known.holds, now)):

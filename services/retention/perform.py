@@ -22,6 +22,7 @@ from shared.signing.paperkeys import ROOTS, TIMESTAMP_ROOTS, PaperKeys
 from shared.signing.signer import Signer
 from shared.store_faults import ObjectMissingError, StoreRefusalError
 
+from .addendum import ADDENDUM_NAME, addendum_document, addendum_folder
 from .certificate import (
     NAME,
     SECOND_NAME,
@@ -37,12 +38,14 @@ from .dues import Dues
 from .press import Order, Press, Printed
 from .reading import Reader, Reading
 from .tasks import (
+    Amend,
     Certified,
     Certify,
     CertifyFailed,
     Check,
     Checked,
     CheckFailed,
+    EmptiedColumns,
     HolderReading,
     ProofTask,
     Survey,
@@ -86,6 +89,7 @@ def performances(reader: Reader, dues: Dues, shelf: Shelf) -> tuple[Performance,
         Performance(Survey, partial(survey, reader, dues)),
         Performance(Check, partial(check, reader)),
         Performance(Certify, partial(certify, shelf)),
+        Performance(Amend, partial(amend, shelf)),
         Performance(Upgrade, partial(upgrade, shelf)),
     )
 
@@ -103,11 +107,11 @@ async def survey(reader: Reader, dues: Dues, task: Survey, attempt: Attempt) -> 
     )
 
 
-async def check(reader: Reader, task: Check, _: Attempt) -> Checked | CheckFailed:
+async def check(reader: Reader, task: Check, attempt: Attempt) -> Checked | CheckFailed:
     """Read every declared holder by another path than the deletion's; an outage is raised, and tried again."""
     try:
         held = {one.holder: one.keep for one in task.held}
-        readings = _declared(await reader.after(task.customer_id, held))
+        readings = _declared(await reader.after(task.customer_id, attempt.clock(), held))
     except (UnreadableError, OperatorError, StoreRefusalError, RefusedError) as error:
         return CheckFailed(**_step(task), reason=_told("check", task, error))
     return Checked(**_step(task), readings=readings)
@@ -125,6 +129,21 @@ async def certify(shelf: Shelf, task: Certify, attempt: Attempt) -> Certified | 
         return CertifyFailed(**_step(task), reason=_told("certificate", task, error))
     beside = folder(task.customer_id, task.deletion_id)
     named = Named(NAME, certificate, task.checked_at, tongue(task.language))
+    place, sha256 = await _shelve(shelf, beside, named, attempt.clock())
+    return Certified(**_step(task), certificate=place, certificate_sha256=sha256)
+
+
+async def amend(shelf: Shelf, task: Amend, attempt: Attempt) -> Certified | CertifyFailed:
+    """Write, sign and store the addendum in a folder of its own beside the files of the certificate that it is to.
+
+    Raises KeysError, StoreError or what the press raises, to be tried again.
+    """
+    try:
+        body = addendum_document(task)
+    except NotProvenError as error:
+        return CertifyFailed(**_step(task), reason=_told("addendum", task, error))
+    beside = addendum_folder(folder(task.customer_id, task.first.deletion_id), task.number)
+    named = Named(ADDENDUM_NAME, body, task.checked_at, tongue(task.language))
     place, sha256 = await _shelve(shelf, beside, named, attempt.clock())
     return Certified(**_step(task), certificate=place, certificate_sha256=sha256)
 
@@ -226,6 +245,8 @@ def _declared(readings: tuple[Reading, ...]) -> tuple[HolderReading, ...]:
                 for one in reading.seen
             ),
             map_sha256=reading.map_sha256,
+            retained=reading.retained,
+            emptied=tuple(EmptiedColumns(table=table, columns=columns) for table, columns in reading.emptied),
         )
         for reading in readings
     )

@@ -15,17 +15,21 @@ from .holders import counts
 from .journal import Entry
 from .policy import RetentionPolicy
 from .right import approved, total
-from .states import Approval, Bystander, Deletion, Holder, Known, Seen
+from .states import Approval, Bystander, Deletion, Holder, Known, Retained, RetainedRows, Seen
+from .statutory import gone, retained_by, waiting
 from .tasks import (
     AccessEnded,
+    Amend,
     ApprovalEvidence,
     Certify,
+    ContinuedPart,
     CopyToExpire,
     ExportEvidence,
     HolderAnswer,
     HolderReading,
     HoldEvidence,
     JournalEntry,
+    RetainedPart,
     TableReading,
 )
 
@@ -113,7 +117,36 @@ def certify(
         sub_processors=policy.sub_processors,
         journal=tuple(_entry(entry) for entry in known.journal.entries),
         language=language_of(known.contracts),
+        retained=_retained(deletion, retained_by(deletion)),
+        continues=None if known.retained is None else _first(known.retained),
     )
+
+
+def amend(known: Known, deletion: Deletion, after: tuple[Seen, ...], checked_at: datetime, retained: Retained) -> Amend:
+    """Order the addendum to the certificate that *retained* is of."""
+    left = waiting(retained, deletion)
+    return Amend(
+        customer_id=known.customer_id,
+        deletion_id=deletion.deletion_id,
+        attempt=known.attempts,
+        number=retained.addenda + 1,
+        first=_first(retained),
+        answers=tuple(_answer(holder) for holder in deletion.holders),
+        before=readings(deletion.before),
+        after=readings(after),
+        checked_at=checked_at,
+        holds=_holds(known, checked_at),
+        approvals=tuple(_approval(one) for one in known.approvals if one.deletion_id == deletion.deletion_id),
+        gone=_retained(deletion, gone(retained.rows, left)),
+        retained=_retained(deletion, left),
+        journal=tuple(_entry(entry) for entry in known.journal.entries),
+        language=language_of(known.contracts),
+    )
+
+
+def emptied(readings: Iterable[HolderReading]) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
+    """Keep, as the state does, which columns the check found emptied."""
+    return tuple((one.holder, table.table, table.columns) for one in readings for table in one.emptied)
 
 
 def copies(checked_at: datetime, policy: RetentionPolicy) -> tuple[CopyToExpire, ...]:
@@ -121,6 +154,29 @@ def copies(checked_at: datetime, policy: RetentionPolicy) -> tuple[CopyToExpire,
     return tuple(
         CopyToExpire(copy_name=one.name, of=one.of, expires_at=checked_at + timedelta(days=one.kept_days))
         for one in policy.backups
+    )
+
+
+def _retained(deletion: Deletion, rows: Iterable[RetainedRows]) -> tuple[RetainedPart, ...]:
+    empty = {(holder, table): columns for holder, table, columns in deletion.emptied}
+    return tuple(
+        RetainedPart(
+            holder=one.holder,
+            table=one.table,
+            basis=one.basis,
+            until=one.until,
+            rows=one.rows,
+            minimised=empty.get((one.holder, one.table), ()),
+        )
+        for one in rows
+    )
+
+
+def _first(retained: Retained) -> ContinuedPart:
+    return ContinuedPart(
+        deletion_id=retained.deletion_id,
+        certificate=retained.certificate,
+        certificate_sha256=retained.certificate_sha256,
     )
 
 
@@ -174,6 +230,9 @@ def _answer(holder: Holder) -> HolderAnswer:
         sampled=holder.sampled,
         accounted=holder.accounted,
         differed=tuple(map(_comparison, holder.differed)),
+        kept=counts(holder.kept),
+        needed=counts(holder.needed),
+        minimised=counts(holder.minimised),
     )
 
 

@@ -12,6 +12,7 @@ import asyncpg
 from shared.datamap.fingerprint import measure, other_rows, own_rows, settle
 from shared.datamap.live import check
 from shared.datamap.model import load
+from shared.datamap.names import reported
 from shared.declared import reading_dsn
 from shared.holder.declaration import Holder, PostgresHolder, S3Holder
 from shared.holder.referred_keys import refers
@@ -23,9 +24,11 @@ from shared.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
+    from datetime import datetime
 
     from shared.datamap.live import Connection
     from shared.datamap.model import DataMap
+    from shared.events.platform import RetainedRows
     from shared.events.retention import Keep
 
 NOTHING: Mapping[str, tuple[Keep, ...]] = MappingProxyType({})
@@ -55,6 +58,9 @@ class Reading:
     seen: tuple[Seen, ...]
     undeclared: tuple[str, ...] = ()
     map_sha256: str | None = None
+    # What laws keep, and which columns of which tables are emptied for them.
+    retained: tuple[RetainedRows, ...] = ()
+    emptied: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +77,14 @@ class Reader:
         """Count and fingerprint what is *customer*'s and what is not, by the predicate that deletes."""
         return tuple([await self._before(holder, customer) for holder in self.holders])
 
-    async def after(self, customer: str, held: Mapping[str, tuple[Keep, ...]] = NOTHING) -> tuple[Reading, ...]:
-        """Look for what is left of *customer*, by another path than the one that deletes; *held* by holder.
+    async def after(
+        self, customer: str, now: datetime, held: Mapping[str, tuple[Keep, ...]] = NOTHING
+    ) -> tuple[Reading, ...]:
+        """Look for what is left of *customer* at *now*, by another path than the one that deletes; *held* by holder.
 
-        Raises ``RefusedError`` where it can't be told what a hold covers.
+        Raises ``RefusedError`` where it can't be told what a hold covers, or a law.
         """
-        return tuple([await self._after(holder, customer, held.get(holder.name, ())) for holder in self.holders])
+        return tuple([await self._after(holder, customer, now, held.get(holder.name, ())) for holder in self.holders])
 
     async def _before(self, holder: Holder, customer: str) -> Reading:
         if isinstance(holder, S3Holder):
@@ -89,13 +97,13 @@ class Reader:
         finally:
             await connection.close()
 
-    async def _after(self, holder: Holder, customer: str, keep: tuple[Keep, ...]) -> Reading:
+    async def _after(self, holder: Holder, customer: str, now: datetime, keep: tuple[Keep, ...]) -> Reading:
         if isinstance(holder, S3Holder):
             return await self._bucket(holder, customer, keep)
         map, connection = load(holder.map).of(customer), await self._connect(holder)  # noqa: A001 - the domain's word
         try:
             undeclared = await _undeclared(connection, map)
-            survey = await survey_rows(connection, map, customer, keep)
+            survey = await survey_rows(connection, map, customer, keep, now)
             referred = await self._referred(connection, map, customer, deleted=True)
         finally:
             await connection.close()
@@ -103,7 +111,8 @@ class Reader:
         seen = [
             Seen(
                 one.table,
-                one.left - one.kept,
+                # What should have been emptied is left, too.
+                one.left - one.kept + one.unemptied,
                 one.standing.count,
                 one.standing.fingerprint,
                 map.table(one.table).category,
@@ -112,7 +121,13 @@ class Reader:
             for one in survey.tables
         ]
         seen += referred
-        return Reading(holder.name, tuple(seen), (*undeclared, *(name for name, _ in survey.elsewhere)), map.sha256)
+        strange = (*undeclared, *(name for name, _ in survey.elsewhere))
+        emptied = tuple(
+            (reported(table.name), tuple(reported(name) for name in sorted(table.minimise)))
+            for table in map.tables
+            if table.minimise and not keep
+        )
+        return Reading(holder.name, tuple(seen), strange, map.sha256, survey.retained, emptied)
 
     async def _connect(self, holder: PostgresHolder) -> asyncpg.Connection[asyncpg.Record]:
         dsn = reading_dsn(self.settings, holder)

@@ -12,6 +12,7 @@ from shared.windowchanges import applied
 from .confirming import unproven
 from .policy import RetentionPolicy
 from .states import Known, Load, Promise, Seen
+from .statutory import follow_up
 
 Lack: TypeAlias = Literal["policy_unknown", "not_informed", "blast_radius", "size", "counts"]
 
@@ -44,6 +45,9 @@ def insist(known: Known, window: Window, now: datetime) -> None:
         raise NoRightToDeleteError("a contract goes on")
     if now < max(window.closes_at, today.closes_at):
         raise NoRightToDeleteError("the window is open")
+    retained = follow_up(known)
+    if retained is not None and now < retained.due_at:
+        raise NoRightToDeleteError("a law still keeps what is left")
     if unproven(known, now):
         raise NoRightToDeleteError("only a confirmation closes the window early, and it wasn't found to hold")
     if known.decided_at is not None and now < known.decided_at - CLOCK_SKEW:
@@ -66,7 +70,8 @@ def lacking(
     rows = total(seen)
     found: dict[Lack, bool] = {
         "policy_unknown": known.policy_version not in (policy.version, *policy.former_versions),
-        "not_informed": not informed(known, window, now),
+        # Of what laws keep until when the customer was told, or somebody decided to go on, before the first deletion.
+        "not_informed": follow_up(known) is None and not informed(known, window, now),
         "blast_radius": load is None or too_many(load, policy),
         "size": load is None or too_large(rows, load, policy),
     }

@@ -14,7 +14,7 @@ from shared.holds import all_held
 from shared.windowchanges import Change, early_of, taken, withdrawn_of
 
 from . import course
-from .holders import Trouble, stalled_event
+from .holders import DONE, Trouble, stalled_event
 from .policy import RetentionPolicy
 from .right import window_under
 from .states import (
@@ -26,12 +26,14 @@ from .states import (
     InWindow,
     Keeping,
     Known,
+    Retaining,
     Serving,
     Stalled,
     State,
     Unknown,
     window_of_state,
 )
+from .statutory import came_back, follow_up
 from .telling import in_window
 
 
@@ -42,7 +44,7 @@ def under(state: State, news: contracts.Contracts, now: datetime, policy: Retent
 
 def changed(state: State, change: Change, now: datetime, policy: RetentionPolicy) -> Decision[State]:
     """Go on under a changed window; once commands are out there is nothing left to prolong."""
-    if commanded(state):
+    if commanded(state) or (not isinstance(state, Retaining) and follow_up(state.known)):
         return Ignored("the deletion is under way")
     news = taken(state.known.changes, change)
     if news is None:
@@ -79,7 +81,7 @@ def _under_window(state: State, known: Known, now: datetime, policy: RetentionPo
         return _lost_the_right(state, known, now, policy)
     if window is None or window.opens_at != before.opens_at:
         return course.from_contracts(_given_up(state, known), now, policy)
-    if isinstance(state, Closed):
+    if isinstance(state, Closed | Retaining) or follow_up(known):
         # What is gone can't be kept for longer.
         return Decided(replace(state, known=known))
     # The same window, changed: its days are those that it began with, whatever the policy says by now.
@@ -89,7 +91,7 @@ def _under_window(state: State, known: Known, now: datetime, policy: RetentionPo
 def _lost_the_right(state: Any, known: Known, now: datetime, policy: RetentionPolicy) -> Decided[State]:
     """Tell an operator that a contract goes on though commands are out; with it over again, all begins anew."""
     deletion = state.deletion
-    names = tuple(holder.name for holder in deletion.holders if holder.status != "erased")
+    names = tuple(holder.name for holder in deletion.holders if holder.status not in DONE)
     event = stalled_event(known, deletion.deletion_id, Trouble("contract_active", names), 1, policy)
     events = () if waits(state) else (event,)
     today = window_under(known)
@@ -105,8 +107,12 @@ def _lost_the_right(state: Any, known: Known, now: datetime, policy: RetentionPo
 
 
 def _given_up(state: State, known: Known) -> Known:
-    """Remember that a deletion was begun, for which nothing of a later one may be taken."""
-    if isinstance(state, Unknown | Serving | InWindow | Closed):
+    """Remember that a deletion was begun, for which nothing of a later one may be taken.
+
+    What laws have kept can't be told from what comes now: it is the later deletion's, too.
+    """
+    known = replace(known, retained=came_back(known))
+    if isinstance(state, Unknown | Serving | InWindow | Closed | Retaining):
         return known
     name = course.deletion_id(state.known, window_of_state(state))
     return replace(known, given_up=(*known.given_up, name))

@@ -1,4 +1,4 @@
-"""What the retention service remembers of a customer, and how far the case is: twelve states and what is known."""
+"""What the retention service remembers of a customer, and how far the case is: thirteen states and what is known."""
 
 from __future__ import annotations
 
@@ -95,6 +95,34 @@ class Expiring(Struct, frozen=True):
     attempt: int = 0
 
 
+class RetainedRows(Struct, frozen=True, array_like=True):
+    """Rows of a table at a holder that the law cited as *basis* keeps to the end of the day *until*."""
+
+    holder: str
+    table: str
+    basis: str
+    until: date
+    rows: int
+
+
+class Retained(Struct, frozen=True):
+    """What laws keep of a deletion that was certified, and what its *addenda*-th addendum has left of that.
+
+    *due_at*: when the first of it is to go. *came_back*: a contract came since, so that nobody can tell its rows from
+    those; they go, or stay, with the deletion after it, whose certificate names this one. *told*: an operator knows
+    that they stay for longer than the law asks for, since that contract goes on.
+    """
+
+    deletion_id: str
+    certificate: str
+    certificate_sha256: str
+    rows: tuple[RetainedRows, ...]
+    due_at: datetime
+    addenda: int = 0
+    came_back: bool = False
+    told: bool = False
+
+
 class Known(Struct, frozen=True):
     """What is known of the customer, however far the case is.
 
@@ -106,6 +134,7 @@ class Known(Struct, frozen=True):
     one that begins anew has another name, and no answer or approval of theirs counts for it.
     *unanswered*: the holds that are owed another answer.
     *reviewed*: the holds of whose review an operator was told.
+    *retained*: what laws still keep, whatever becomes of the customer.
     """
 
     customer_id: str = ""
@@ -129,6 +158,7 @@ class Known(Struct, frozen=True):
     unanswered: tuple[str, ...] = ()
     reviewed: tuple[str, ...] = ()
     expiring: tuple[Expiring, ...] = ()
+    retained: Retained | None = None
     journal: Journal = Journal()
 
 
@@ -162,12 +192,13 @@ class Holder(Struct, frozen=True):
     """A holder and the command to it, given *sent* times.
 
     *asked*: it has until *due* to answer. *late* or *refused*: the command is given again when *due*, or, without
-    one, not before an operator has looked. *erased*: it answered well; *kept*: so it did, but for what holds keep.
+    one, not before an operator has looked. *erased*: it answered well; *kept*: so it did, but for what holds keep;
+    *retained*: but for what nothing but a law keeps.
     *deleted* sums up all its answers.
     """
 
     name: str
-    status: Literal["asked", "late", "refused", "kept", "erased"]
+    status: Literal["asked", "late", "refused", "kept", "retained", "erased"]
     sent: int
     commanded_at: datetime
     due: datetime | None = None
@@ -176,9 +207,12 @@ class Holder(Struct, frozen=True):
     deleted: tuple[Rows, ...] = ()
     remaining: tuple[Rows, ...] = ()
     bystanders: tuple[Bystander, ...] = ()
-    # What it kept, in all and by hold.
+    # What it kept, in all, by hold, by law and its last day, and what these rows need; and how many it emptied.
     kept: tuple[Rows, ...] = ()
     held: tuple[tuple[str, str, int], ...] = ()
+    retained: tuple[RetainedRows, ...] = ()
+    needed: tuple[Rows, ...] = ()
+    minimised: tuple[Rows, ...] = ()
     # The holds of which its last command told.
     told: tuple[str, ...] = ()
     # What stays since others' rows refer to it too; where it compared some of the others' only; and how many batches
@@ -202,7 +236,8 @@ class Proposed(Struct, frozen=True):
 class Deletion(Struct, frozen=True):
     """A deletion under way: what was *before*, by which data *maps* that was read, and how far each holder is.
 
-    *proposed* is by other maps, and waits for a second person.
+    *proposed* is by other maps, and waits for a second person. *emptied*: of which tables at which holders the check
+    found which columns emptied in the rows that a law keeps.
     """
 
     deletion_id: str
@@ -211,6 +246,7 @@ class Deletion(Struct, frozen=True):
     holders: tuple[Holder, ...]
     maps: tuple[tuple[str, str], ...] = ()
     proposed: Proposed | None = None
+    emptied: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
 
 
 class Unknown(Struct, frozen=True, tag_field="kind", tag="unknown"):
@@ -292,12 +328,23 @@ class Keeping(Struct, frozen=True, tag_field="kind", tag="keeping"):
 
 
 class Certifying(Struct, frozen=True, tag_field="kind", tag="certifying"):
-    """The deletion is complete, and the certificate is being made (P11)."""
+    """All is gone but what laws keep, and the certificate, or an addendum to it, is being made (P11)."""
 
     known: Known
     deletion: Deletion
     after: tuple[Seen, ...]
     checked_at: datetime
+
+
+class Retaining(Struct, frozen=True, tag_field="kind", tag="retaining"):
+    """The account is closed, and what laws keep waits for its time: it is in what is *known*."""
+
+    known: Known
+    window: Window
+    deletion_id: str
+    closed_at: datetime
+    # What each holder deleted, for a hold that comes too late for it.
+    deleted: tuple[tuple[str, tuple[Rows, ...]], ...] = ()
 
 
 class Closed(Struct, frozen=True, tag_field="kind", tag="closed"):
@@ -342,12 +389,13 @@ State: TypeAlias = (
     | Checking
     | Keeping
     | Certifying
+    | Retaining
     | Closed
     | Stalled
 )
 # Of these there is a window; what it was is theirs to say.
 Ended: TypeAlias = (
-    InWindow | Held | Surveying | Awaiting | Deleting | Checking | Keeping | Certifying | Closed | Stalled
+    InWindow | Held | Surveying | Awaiting | Deleting | Checking | Keeping | Certifying | Retaining | Closed | Stalled
 )
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Literal
 
 from shared.decision import Outcome, Task
-from shared.events.platform import CustomerInformed, ExportConfirmed, HolderMap
+from shared.events.platform import CustomerInformed, ExportConfirmed, HolderMap, RetainedRows
 from shared.events.retention import Keep
 from shared.events.vocabulary import (
     Citation,
     Code,
     Count,
+    Day,
     Fingerprint,
     Language,
     Moment,
@@ -39,12 +40,43 @@ class TableReading(Value):
     kept: Count = 0
 
 
+class EmptiedColumns(Value):
+    """Columns that are empty in what a law keeps of *table*, as the data map says."""
+
+    table: TableName
+    columns: tuple[TableName, ...]
+
+
 class HolderReading(Value):
-    """What was read at one holder, by which data map."""
+    """What was read at one holder, by which data map; of a check, what laws keep there, and what of it is emptied."""
 
     holder: Code
     tables: tuple[TableReading, ...]
     map_sha256: Sha256 | None = None
+    retained: tuple[RetainedRows, ...] = ()
+    emptied: tuple[EmptiedColumns, ...] = ()
+
+
+class RetainedPart(Value):
+    """Rows of *table* at *holder* that the law cited as *basis* keeps to the end of the day *until*.
+
+    *minimised* are the columns that were emptied in them.
+    """
+
+    holder: Code
+    table: TableName
+    basis: Citation
+    until: Day
+    rows: Count
+    minimised: tuple[TableName, ...] = ()
+
+
+class ContinuedPart(Value):
+    """An earlier certificate: what it said that laws keep is part of what this one says."""
+
+    deletion_id: Ref
+    certificate: Place
+    certificate_sha256: Sha256
 
 
 class HeldAt(Value):
@@ -70,6 +102,9 @@ class HolderAnswer(Value):
     sampled: tuple[TableName, ...] = ()
     accounted: Count = 0
     differed: tuple[TableFingerprint, ...] = ()
+    kept: tuple[TableCount, ...] = ()
+    needed: tuple[TableCount, ...] = ()
+    minimised: tuple[TableCount, ...] = ()
 
 
 class HoldEvidence(Value):
@@ -211,10 +246,32 @@ class Certify(ProofTask):
     sub_processors: tuple[Code, ...]
     journal: tuple[JournalEntry, ...]
     language: Language | None = None
+    retained: tuple[RetainedPart, ...] = ()
+    continues: ContinuedPart | None = None
+
+
+class Amend(ProofTask):
+    """Write, sign and store the *number*-th addendum to a certificate, and store it beside that: what had its time.
+
+    *gone* is what of the retained isn't there any more, *retained* what still waits.
+    """
+
+    number: Positive
+    first: ContinuedPart
+    answers: tuple[HolderAnswer, ...]
+    before: tuple[HolderReading, ...]
+    after: tuple[HolderReading, ...]
+    checked_at: Moment
+    holds: tuple[HoldEvidence, ...]
+    approvals: tuple[ApprovalEvidence, ...]
+    gone: tuple[RetainedPart, ...]
+    retained: tuple[RetainedPart, ...]
+    journal: tuple[JournalEntry, ...]
+    language: Language | None = None
 
 
 class Certified(ProofOutcome):
-    """The certificate is stored at *certificate*."""
+    """The certificate, or the addendum, is stored at *certificate*."""
 
     certificate: Place
     certificate_sha256: Sha256

@@ -26,6 +26,8 @@ from .states import (
     InWindow,
     Keeping,
     Known,
+    Retained,
+    Retaining,
     Serving,
     Stalled,
     State,
@@ -42,6 +44,9 @@ def woke(state: State, now: datetime, policy: RetentionPolicy) -> Decision[State
     due = expiry_due(state.known)
     if due is not None and due <= now:
         return expired(state, now)
+    stays = _stays_longer(state)
+    if isinstance(state, Serving) and stays is not None and stays.due_at <= now:
+        return course.stays_longer(state, stays, now, policy)
     act = _WAKING.get(type(state))
     return Ignored("nothing is due") if act is None else act(state, now, policy)
 
@@ -65,6 +70,19 @@ def _chase(state: Deleting, now: datetime, policy: RetentionPolicy) -> Decision[
     return course.chase(state.known, state.deletion, now, policy)
 
 
+def _came_due(state: Retaining, now: datetime, policy: RetentionPolicy) -> Decision[State]:
+    retained = state.known.retained
+    if retained is None or now < retained.due_at:
+        return Ignored("nothing is due")
+    return course.came_due(state, now, policy)
+
+
+def _stays_longer(state: State) -> Retained | None:
+    """Give what laws kept until a day that an operator is to be told of, since a contract goes on."""
+    retained = state.known.retained if isinstance(state, Serving) else None
+    return None if retained is None or retained.told else retained
+
+
 # Any: each takes the one type of state that it stands under.
 _WAKING: dict[type, Callable[[Any, datetime, RetentionPolicy], Decision[State]]] = {
     InWindow: _window,
@@ -73,6 +91,7 @@ _WAKING: dict[type, Callable[[Any, datetime, RetentionPolicy], Decision[State]]]
     Surveying: course.considered,
     Awaiting: course.considered,
     Deleting: _chase,
+    Retaining: _came_due,
     Stalled: course.again,
 }
 
@@ -100,11 +119,15 @@ def _due(state: State) -> datetime | None:
     if known.decided_at is None:
         return None
     if isinstance(state, Unknown | Serving | Closed):
-        return expiry_due(known)
+        stays = _stays_longer(state)
+        return _first(expiry_due(known), None if stays is None else stays.due_at)
     if isinstance(state, Surveying) and state.wakes_at is None:
         return expiry_due(known)
     ends = [hold.ends_at for hold in holds.in_force(known.holds, known.decided_at)]
-    moments = [expiry_due(known), *ends, *_own_dues(state, known.decided_at)]
+    return _first(expiry_due(known), *ends, *_own_dues(state, known.decided_at))
+
+
+def _first(*moments: datetime | None) -> datetime | None:
     return min((moment for moment in moments if moment is not None), default=None)
 
 
@@ -114,6 +137,8 @@ def _own_dues(state: State, now: datetime) -> list[datetime | None]:
         return [course.review_due(state)]
     if isinstance(state, InWindow):
         return [state.wakes_at]
+    if isinstance(state, Retaining):
+        return [] if state.known.retained is None else [state.known.retained.due_at]
     return [] if holds.all_held(state.known.holds, now) else _dues_of_commands(state)
 
 

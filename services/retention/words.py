@@ -33,6 +33,7 @@ def named(field: str, language: Tongue) -> str:
 
 SENTENCES: dict[str, tuple[str, str]] = {
     "certificate.json": ("Certificate of deletion", "Intyg om radering"),
+    "addendum.json": ("Addendum to the certificate of deletion", "Tillägg till intyget om radering"),
     "upgrade.json": ("Second certificate of deletion", "Andra intyget om radering"),
     "what": (
         (
@@ -74,6 +75,9 @@ SENTENCES: dict[str, tuple[str, str]] = {
 FIELDS: dict[str, tuple[str, str]] = {
     "customer_id": ("Customer", "Kund"),
     "deletion_id": ("Deletion", "Radering"),
+    "first_deletion_id": ("First deletion", "Första raderingen"),
+    "number": ("Number", "Nummer"),
+    "erased": ("Deleted", "Raderat"),
     "stage": ("Stage", "Steg"),
     "rows_deleted": ("Rows and objects deleted", "Raderade rader och objekt"),
     "customer_informed": ("Customer was informed", "Kunden informerades"),
@@ -101,6 +105,13 @@ FIELDS: dict[str, tuple[str, str]] = {
     "outcome": ("Outcome", "Utfall"),
     "informed_at": ("Informed at", "Informerades"),
     "basis": ("Legal basis", "Rättslig grund"),
+    "until": ("Kept to the end of", "Bevaras till och med"),
+    "minimised": ("Emptied columns, or rows", "Tömda kolumner, eller rader"),
+    "kept": ("Kept for a law", "Bevaras enligt lag"),
+    "needed": ("Needed by what is kept", "Behövs av det som bevaras"),
+    "certificate": ("Certificate", "Intyg"),
+    "certificate_sha256": ("SHA-256 of the certificate", "Intygets SHA-256"),
+    "continues": ("Earlier certificate, of which this goes on", "Tidigare intyg, som detta fortsätter"),
     "scope": ("Scope", "Omfattning"),
     "placed_at": ("Placed", "Infördes"),
     "released_at": ("Released", "Hävdes"),
@@ -141,6 +152,8 @@ FIELDS: dict[str, tuple[str, str]] = {
     "confirmed": ("Confirmed exports", "Bekräftade exporter"),
     "holds": ("Legal holds", "Rättsliga bevarandebeslut"),
     "approvals": ("Approvals by a second person", "Godkännanden av en andra person"),
+    "retained": ("What laws keep", "Vad lagen bevarar"),
+    "gone": ("Had its time, and is gone", "Tiden har gått ut, och det är borta"),
     "holders": ("System by system", "System för system"),
     "shared": ("Stays, since others' data refers to it too", "Kvar, eftersom andras data också hänvisar dit"),
     "sampled": ("Compared in part only", "Endast delvis jämförda"),

@@ -47,6 +47,7 @@ from .platform import (
 )
 from .retention import (
     AccountClosed,
+    CertificateAmended,
     DeletionCompleted,
     DeletionRequested,
     DeletionStalled,
@@ -73,6 +74,7 @@ EVENTS: dict[str, type[Event]] = {event.type(): event for event in (
     # retention
     RetentionExpired, EarlyDeletionAccepted, EarlyDeletionRefused, EarlyDeletionWithdrawn, DeletionRequested,
     DeletionCompleted, DeletionStalled, LegalHoldAnswered, AccountClosed, ErasureUpgraded,
+    CertificateAmended,
 )}
 INSTRUCTIONS: dict[str, type[Instruction]] = {instruction.type(): instruction for instruction in (
     DeadLettersReplayed, ServicePaused, ServiceResumed,

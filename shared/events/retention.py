@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal, TypeAlias
 
 from .event import Event
-from .platform import HolderMap, HoldScope
+from .platform import HolderMap, HoldScope, RetainedRows
 from .vocabulary import Citation, Code, Count, Day, Moment, Place, Positive, Ref, Sha256, TableCount, Value
 
 
@@ -64,14 +64,25 @@ class HolderKept(Value):
     kept: tuple[TableCount, ...]
 
 
+class HolderRetained(Value):
+    """What one holder keeps since laws say so, and until when."""
+
+    holder: Code
+    retained: tuple[RetainedRows, ...]
+
+
 class DeletionCompleted(Event):
-    """Every holder answered and a check by another way found nothing left and nobody else touched."""
+    """Every holder answered and a check by another way found nothing left and nobody else touched.
+
+    But for what is *retained* since laws say so: the check found just that, and what it needs.
+    """
 
     owner: ClassVar[str] = "retention"
 
     deletion_id: Ref
     holders: tuple[HolderOutcome, ...]
     checked_at: Moment
+    retained: tuple[HolderRetained, ...] = ()
 
 
 StallReason: TypeAlias = Literal[
@@ -173,8 +184,28 @@ class ErasureUpgraded(Event):
     upgraded_at: Moment
 
 
+class CertificateAmended(Event):
+    """Of what laws had kept some has had its time, and is gone: the addendum at *certificate* says so.
+
+    It belongs to the certificate with the digest *first_sha256*. What is still *retained* waits; nothing: all is gone.
+    """
+
+    owner: ClassVar[str] = "retention"
+
+    deletion_id: Ref
+    certificate: Place
+    certificate_sha256: Sha256
+    first_sha256: Sha256
+    rows_deleted: Count
+    retained: tuple[HolderRetained, ...]
+    amended_at: Moment
+
+
 class AccountClosed(Event):
-    """The end (P11): the certificate at *certificate* says what was deleted, when, by whom, and how it was checked."""
+    """The end (P11): the certificate at *certificate* says what was deleted, when, by whom, and how it was checked.
+
+    What is *retained*, since laws say so, goes when its time has come, with a ``CertificateAmended``.
+    """
 
     owner: ClassVar[str] = "retention"
 
@@ -183,3 +214,4 @@ class AccountClosed(Event):
     certificate_sha256: Sha256
     rows_deleted: Count
     closed_at: Moment
+    retained: tuple[HolderRetained, ...] = ()

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from ..datamap.names import reported
 from ..datamap.ownership import goes_with, relation
+from ..events.platform import RetainedRows
 from .references import references
+from .right import RefusedError
 from .scope import covered
+from .statutory import BY_DAY, not_yet
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from ..datamap.live import Connection
     from ..datamap.model import DataMap
     from .references import Reference
@@ -53,6 +59,45 @@ def kept_query(map: DataMap, holds: Covers, known: tuple[Reference, ...]) -> str
     ]
     return KEPT.format(seeds=UNION.join(seeds), steps=UNION.join(steps or [NO_STEP]))
 
+
+async def lawful_rows(
+    connection: Connection,
+    map: DataMap,  # noqa: A002
+    customer: str,
+    now: datetime,
+) -> tuple[RetainedRows, ...]:
+    """Count the rows of *customer* that laws keep at *now*, by their last day; reads only.
+
+    Raises ``RefusedError`` where that can't be told.
+    """
+    found = []
+    for table in map.tables:
+        if table.retain:
+            which = f"({goes_with(map, table)}) and {table.retain.kept('t', now)}"
+            query = BY_DAY.format(relation=relation(table.name), which=which, until=table.retain.until("t"))
+            for row in await connection.fetch(query, customer):
+                if row["until"] is None:
+                    raise RefusedError(
+                        "failed", f"{table.name}: until when {table.retain.basis} keeps it can't be told"
+                    )
+                named = {"table": reported(table.name), "basis": table.retain.basis}
+                found.append(RetainedRows(**named, until=row["until"], rows=row["rows"]))
+    return tuple(found)
+
+
+async def not_emptied(connection: Connection, map: DataMap, customer: str) -> Counter[str]:  # noqa: A002
+    """Count the rows of *customer*, per table, in which something stands that *map* says is emptied; reads only."""
+    found: Counter[str] = Counter()
+    for table in map.tables:
+        if table.minimise:
+            which = f"({goes_with(map, table)}) and ({not_yet(table)})"
+            found[table.name] = await connection.fetchval(
+                COUNT.format(relation=relation(table.name), which=which), customer
+            )
+    return found
+
+
+COUNT = "select count(*) from {relation} as t where {which}"
 
 UNION = " union all "
 

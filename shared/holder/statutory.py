@@ -78,7 +78,7 @@ async def minimise(work: Work) -> None:
     for table in work.map.tables:
         if table.minimise:
             values = ", ".join(f"{quoted(name)} = {constant(value)}" for name, value in table.minimise.items())
-            query = MINIMISE.format(relation=relation(table.name), values=values, which=_not_yet(table))
+            query = MINIMISE.format(relation=relation(table.name), values=values, which=not_yet(table))
             try:
                 await work.connection.execute(query)
             except asyncpg.DataError as error:
@@ -91,7 +91,7 @@ async def minimised_rows(work: Work) -> tuple[TableCount, ...]:
     found: Counter[str] = Counter()
     for table in work.map.tables:
         if table.minimise:
-            query = MINIMISED.format(relation=relation(table.name), which=_not_yet(table))
+            query = MINIMISED.format(relation=relation(table.name), which=not_yet(table))
             row = await work.connection.fetchrow(query)
             if row is not None and row["not_yet"]:
                 details = f"{table.name}: {row['not_yet']} rows that a law keeps were not emptied as the map says"
@@ -100,7 +100,8 @@ async def minimised_rows(work: Work) -> tuple[TableCount, ...]:
     return tuple(TableCount(table=reported(name), rows=rows) for name, rows in sorted(found.items()) if rows)
 
 
-def _not_yet(table: Table) -> str:
+def not_yet(table: Table) -> str:
+    """Give the condition under which a row ``t`` isn't emptied as the map says."""
     return " or ".join(differs("t", name, value) for name, value in table.minimise.items())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from ..datamap.fingerprint import Rows, all_rows, measure, other_rows, settle
 from ..datamap.live import columns_of, tables
 from ..datamap.owners import CUSTOMER, ByColumn, ByPath
 from ..datamap.ownership import goes_with, quoted, relation
-from .kept_survey import kept_rows
+from .kept_survey import kept_rows, lawful_rows, not_emptied
 from .right import RefusedError
 from .scope import covers
 from .statutory import with_law
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from ..datamap.live import Connection
     from ..datamap.model import DataMap, Table
     from ..datamap.owners import Hop, Owner
+    from ..events.platform import RetainedRows
     from ..events.retention import Keep
     from ..objects import ObjectStore
 
@@ -31,7 +33,8 @@ class TableSurvey:
 
     *standing* is everybody else's rows, to be compared with ``TableFingerprint.after``: all that stand, or, where rows
     are kept, all but the customer's.
-    *orphans* are nobody's: they may be old, or have lost their customer without being deleted.
+    *orphans* are nobody's: they may be old, or have lost their customer without being deleted. Where nothing but laws
+    keep rows, *unemptied* are those in which something stands that the map says is emptied.
     """
 
     table: str
@@ -39,19 +42,25 @@ class TableSurvey:
     orphans: int
     standing: Rows
     kept: int = 0
+    unemptied: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What was found in one database; *elsewhere* are undeclared tables in which the customer's id still stands."""
+    """What was found in one database; *elsewhere* are undeclared tables in which the customer's id still stands.
+
+    *retained*: of the kept, what laws keep, by its last day.
+    """
 
     tables: tuple[TableSurvey, ...]
     elsewhere: tuple[tuple[str, int], ...]
+    retained: tuple[RetainedRows, ...] = ()
 
     @property
     def clean(self) -> bool:
         """Tell whether nothing of the customer is left but what is kept."""
-        return not self.elsewhere and all(table.left == table.kept for table in self.tables)
+        whole = all(table.left == table.kept and not table.unemptied for table in self.tables)
+        return whole and not self.elsewhere
 
 
 async def survey_rows(
@@ -73,8 +82,14 @@ async def survey_rows(
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         await settle(connection)
         kept = await kept_rows(connection, map, customer, holds) if holds else {}
-        found = [await _survey_table(connection, map, table, customer, kept.get(table.name, 0)) for table in map.tables]
-        return Survey(tuple(found), await _elsewhere(connection, map, customer))
+        # Of what a hold keeps nothing is emptied, and which rows those are isn't told apart here.
+        full = Counter[str]() if keep else await not_emptied(connection, map, customer)
+        found = [
+            await _survey_table(connection, map, table, customer, kept.get(table.name, 0), full[table.name])
+            for table in map.tables
+        ]
+        retained = await lawful_rows(connection, map, customer, now) if now else ()
+        return Survey(tuple(found), await _elsewhere(connection, map, customer), retained)
 
 
 async def survey_objects(store: ObjectStore, bucket: str, prefix: str) -> int:
@@ -90,12 +105,15 @@ async def _survey_table(
     table: Table,
     customer: str,
     kept: int,
+    unemptied: int,
 ) -> TableSurvey:
     left = await connection.fetchval(left_query(map, table), customer)
     orphans = await connection.fetchval(orphans_query(table)) if isinstance(table.owner, ByPath) else 0
     if not kept:
-        return TableSurvey(table.name, left, orphans, await measure(connection, all_rows(table)))
-    return TableSurvey(table.name, left, orphans, await measure(connection, other_rows(map, table), customer), kept)
+        standing = await measure(connection, all_rows(table))
+    else:
+        standing = await measure(connection, other_rows(map, table), customer)
+    return TableSurvey(table.name, left, orphans, standing, kept, unemptied)
 
 
 def left_query(map: DataMap, table: Table) -> str:  # noqa: A002

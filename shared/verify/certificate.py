@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -15,13 +16,15 @@ from ..signing.sshsig import CERTIFICATE
 from .faults import BadCertificateError
 from .journal import broken_link
 from .paper import verify_paper
-from .verdicts import First, Paper, Second
+from .verdicts import Addition, First, Paper, Second
 
 FORMAT = "offramp-certificate/1"
 SECOND_FORMAT = "offramp-upgrade/1"
+ADDENDUM_FORMAT = "offramp-addendum/1"
 # Where the retention service stores the second certificate, below the folder of the first.
 SECOND = Path("upgrade") / "upgrade.json"
 FIRST = "certificate.json"
+ADDENDUM = "addendum.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,22 +38,29 @@ class _Signed:
     at: datetime
 
 
-def verify(path: Path, keys: Path | None = None, first: Path | None = None) -> First | Second:
+def verify(path: Path, keys: Path | None = None, first: Path | None = None) -> First | Second | Addition:
     """Check the certificate at *path*, of whichever stage, with the signatures beside it.
 
     *keys* is a folder of ``allowed_signers`` and ``signing*.pub.pem`` as published; without it those beside the
     certificate are used. The *first* certificate of a second one is looked for where it is stored. Raises
     ``BadCertificateError``, which names the first link that is broken.
     """
-    if _format_of(path, _read(path)) == SECOND_FORMAT:
+    form = _format_of(path, _read(path))
+    if form == SECOND_FORMAT:
         return verify_second(path, first or _first_of(path), keys)
+    if form == ADDENDUM_FORMAT:
+        return verify_addendum(path, first or _first_of(path), keys)
     return verify_certificate(path, keys)
 
 
 def verify_certificate(path: Path, keys: Path | None = None) -> First:
-    """Check a first certificate, and the second one where it is stored below; raises ``BadCertificateError``."""
+    """Check a first certificate, the second one and all addenda where they lie below; raises ``BadCertificateError``.
+
+    Of the addenda none may be missing before the last that is there, and each has to go on where that before it ended.
+    """
     signed = _signed(path, FORMAT, keys)
     verdict = replace(_verify_first(signed, trusted=keys is not None), paper=_paper_of(signed, keys))
+    verdict = replace(verdict, addenda=_addenda(path, keys))
     second = path.parent / SECOND
     if not second.exists():
         return verdict
@@ -81,11 +91,105 @@ def verify_second(path: Path, first: Path, keys: Path | None = None) -> Second:
     return Second(paper.sha256, *named, digest, counted, paper.key_id, trusted=keys is not None, paper=own)
 
 
+def verify_addendum(path: Path, first: Path, keys: Path | None = None) -> Addition:
+    """Check an addendum, and that the *first* certificate is the one it is to; raises ``BadCertificateError``."""
+    paper = _signed(path, ADDENDUM_FORMAT, keys)
+    said = paper.said
+    try:
+        left, retained = _left(said), _rows(said["retained"])
+        journal, head, number = said["journal"], said["journal_head"], said["number"]
+        named, broken = _named(said), broken_link(journal, head)
+        told, deleted = (said["customer_id"], said["first_deletion_id"]), said["rows_deleted"]
+        digest, whole = said["first_sha256"], said["erased"] == ("all_but_retained" if said["retained"] else "all")
+    except (KeyError, TypeError, AttributeError) as error:
+        raise _no_certificate(path) from error
+    found = hashlib.sha256(_read(first)).hexdigest()
+    if found != digest:
+        says = f"is an addendum to a certificate with the SHA-256 {digest}, but {first} has {found}"
+        raise BadCertificateError(path, "first certificate", says, "Give the right one: --first certificate.json")
+    before = _signed(first, FORMAT, keys)
+    _verify_first(before, trusted=keys is not None)
+    if _named(before.said) != told:
+        says = f"is to {_deletion(*told)}, but {first} is of {_deletion(*_named(before.said))}"
+        raise BadCertificateError(path, "first certificate", says, _ASK)
+    if left or not whole:
+        raise BadCertificateError(path, "content", f"itself says that more was left: {', '.join(left)}", _ASK)
+    if broken:
+        raise BadCertificateError(path, "journal", f"is signed, but {broken}", _ASK)
+    if journal[: len(before.said["journal"])] != before.said["journal"]:
+        raise BadCertificateError(
+            path, "journal", f"is signed, but its journal doesn't go on where {first} ended", _ASK
+        )
+    own = _paper_of(paper, keys)
+    return Addition(
+        paper.sha256, *named, digest, number, deleted, retained, len(journal), head, paper.key_id, keys is not None, own
+    )
+
+
+def _addenda(first: Path, keys: Path | None) -> tuple[Addition, ...]:
+    """Check all addenda that lie beside *first*, one after another."""
+    found: list[Addition] = []
+    waiting = json.loads(_read(first)).get("retained", [])
+    for number in sorted(_numbers(first)):
+        path = first.parent / f"addendum-{number}" / ADDENDUM
+        if number != len(found) + 1:
+            says = f"is number {number}, and number {len(found) + 1} isn't there"
+            raise BadCertificateError(path, "addendum", says, "Save all folders of the certificate beside each other.")
+        one = verify_addendum(path, first, keys)
+        said = json.loads(_read(path))
+        if one.number != number or not _goes_on(waiting, said):
+            raise BadCertificateError(path, "addendum", "doesn't go on where what is before it ended", _ASK)
+        waiting = said["retained"]
+        found.append(one)
+    return tuple(found)
+
+
+def _numbers(first: Path) -> list[int]:
+    names = (one.name.removeprefix("addendum-") for one in first.parent.glob("addendum-*") if one.is_dir())
+    return [int(name) for name in names if name.isdigit()]
+
+
+def _goes_on(waiting: Sequence[Mapping[str, Any]], said: Mapping[str, Any]) -> bool:
+    """Tell whether all that was *waiting* is gone by now or still waits: nothing may get lost between two papers."""
+    before, after = _by_day(waiting), _by_day([*said["gone"], *said["retained"]])
+    return all(after[key] >= rows for key, rows in before.items())
+
+
+def _by_day(rows: Sequence[Mapping[str, Any]]) -> Counter[tuple[str, ...]]:
+    found: Counter[tuple[str, ...]] = Counter()
+    for one in rows:
+        found[one["holder"], one["table"], one["basis"], one["until"]] += one["rows"]
+    return found
+
+
+def _rows(rows: Sequence[Mapping[str, Any]]) -> int:
+    return sum(one["rows"] for one in rows)
+
+
+def _left(said: Mapping[str, Any]) -> list[str]:
+    """Name where something is left, or kept that neither a law nor one of its rows accounts for."""
+    named: Counter[tuple[str, str]] = Counter()
+    for one in said.get("retained", []):
+        named[one["holder"], one["table"]] += one["rows"]
+    for at in said["holders"]:
+        for one in at["verification"].get("needed", []):
+            named[at["holder"], one["table"]] += one["rows"]
+    read = [(at["holder"], one) for at in said["validation"]["holders"] for one in at["tables"]]
+    found = [f"{holder} {one['table']}" for holder, one in read if one["left"] != 0]
+    unlike = (key for key in ((holder, one["table"]) for holder, one in read) if named[key] != _kept(read, key))
+    return [*found, *(" ".join(key) for key in unlike)]
+
+
+def _kept(read: Sequence[tuple[str, Mapping[str, Any]]], key: tuple[str, str]) -> int:
+    return sum(one.get("kept", 0) for holder, one in read if (holder, one["table"]) == key)
+
+
 def _verify_first(paper: _Signed, *, trusted: bool) -> First:
     said = paper.said
     try:
-        holders = said["validation"]["holders"]
-        left = [f"{at['holder']} {one['table']}" for at in holders for one in at["tables"] if one["left"] != 0]
+        left, retained = _left(said), _rows(said.get("retained", []))
+        if said.get("erased", "all") != ("all_but_retained" if retained else "all"):
+            left.append("erased says otherwise")
         journal, head, stage = said["journal"], said["journal_head"], said["stage"]
         told, broken = (*_named(said), said["rows_deleted"]), broken_link(journal, head)
         whole = stage == ("production" if said["copies_to_expire"] else "full")
@@ -99,7 +203,7 @@ def _verify_first(paper: _Signed, *, trusted: bool) -> First:
         raise BadCertificateError(paper.path, "content", f"says stage {stage}, which its copies contradict", _ASK)
     if broken:
         raise BadCertificateError(paper.path, "journal", f"is signed, but {broken}", _ASK)
-    return First(paper.sha256, *told, stage, len(journal), head, paper.key_id, trusted)
+    return First(paper.sha256, *told, stage, len(journal), head, paper.key_id, trusted, retained=retained)
 
 
 def _signed(path: Path, form: str, keys: Path | None) -> _Signed:
@@ -136,7 +240,7 @@ def _public(folder: Path) -> PublicKeys:
 
 def _moment_of(said: Mapping[str, Any]) -> datetime:
     """Give the moment that the paper names, for which the key has to count; it was signed at that moment or later."""
-    if said["format"] == FORMAT:
+    if said["format"] in {FORMAT, ADDENDUM_FORMAT}:
         moment = datetime.fromisoformat(said["validation"]["checked_at"])
     else:
         moment = max(datetime.fromisoformat(one["expires_at"]) for one in said["expired"])
@@ -150,7 +254,7 @@ def _format_of(path: Path, data: bytes) -> str:
         form = str(json.loads(data)["format"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise _no_certificate(path) from error
-    if form not in {FORMAT, SECOND_FORMAT}:
+    if form not in {FORMAT, SECOND_FORMAT, ADDENDUM_FORMAT}:
         says = f"is of the format {form}, of which this offramp knows nothing"
         raise BadCertificateError(path, "format", says, "Use a newer offramp for it.")
     return form

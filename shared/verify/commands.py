@@ -13,7 +13,7 @@ import typer
 from ..errors import OperatorError
 from .archive import Verdict, verify
 from .faults import BadCertificateError
-from .verdicts import First, Paper, Second
+from .verdicts import Addition, First, Paper, Second
 
 app = typer.Typer(
     invoke_without_command=True,
@@ -97,7 +97,7 @@ def _certificate(path: Path, sha256: str | None, keys: Path | None, first: Path 
     typer.echo(json.dumps(asdict(verdict) | {"findings": []}, indent=2) if as_json else _told(path, verdict))
 
 
-def _told(path: Path, verdict: First | Second) -> str:
+def _told(path: Path, verdict: First | Second | Addition) -> str:
     trust = "" if verdict.trusted else ", by the keys beside it: compare them with the published ones (--keys)"
     of = f"{path}: the deletion {verdict.deletion_id} of {verdict.customer_id}, signed by {verdict.key_id}{trust}"
     return "\n".join([of, *_chain(verdict), f"sha256 {verdict.sha256}"])
@@ -112,14 +112,30 @@ def _paper(paper: Paper | None) -> Iterator[str]:
         yield f"{paper.path} says the same, signed at {paper.stamped_at} at the latest, by a third party's timestamp"
 
 
-def _chain(verdict: First | Second) -> Iterator[str]:
+def _chain(verdict: First | Second | Addition) -> Iterator[str]:
     if isinstance(verdict, Second):
         yield f"the {verdict.copies_expired} copies that {verdict.first_sha256} named have expired, as was declared"
         yield from _paper(verdict.paper)
         return
     yield from _paper(verdict.paper)
+    if isinstance(verdict, Addition):
+        yield f"the addendum number {verdict.number} to {verdict.first_sha256}: {_waits(verdict.retained)}"
     yield f"{verdict.journal_entries} decisions, each sealed with the one before, up to {verdict.journal_head}"
+    if isinstance(verdict, Addition):
+        return
+    if verdict.retained or verdict.addenda:
+        yield f"laws kept {verdict.retained} rows, which are listed; {_since(verdict)}"
     if verdict.second is not None:
         yield f"its second certificate is good, too: {verdict.second.copies_expired} further copies have expired"
     elif verdict.stage == "production":
         yield "copies are named in it that were still to expire; its second certificate isn't here"
+
+
+def _since(verdict: First) -> str:
+    if not verdict.addenda:
+        return "no addendum is here"
+    return f"by the last of {len(verdict.addenda)} good addenda {_waits(verdict.addenda[-1].retained)}"
+
+
+def _waits(rows: int) -> str:
+    return f"{rows} rows still wait for their time" if rows else "all of them are gone"

@@ -8,7 +8,9 @@ from typing import Literal, TypeAlias
 from ..errors import OperatorError
 
 # The chain of a certificate, in the order in which it is looked at.
-Link: TypeAlias = Literal["file", "format", "signature", "content", "journal", "paper", "first certificate", "copies"]
+Link: TypeAlias = Literal[
+    "file", "format", "signature", "content", "journal", "paper", "first certificate", "copies", "addendum"
+]
 
 
 class BadCertificateError(OperatorError):

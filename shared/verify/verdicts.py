@@ -35,12 +35,30 @@ class Second:
 
 
 @dataclass(frozen=True, slots=True)
+class Addition:
+    """A good addendum, and the digest of the certificate that it is to: *retained* rows still wait."""
+
+    sha256: str
+    customer_id: str
+    deletion_id: str
+    first_sha256: str
+    number: int
+    rows_deleted: int
+    retained: int
+    journal_entries: int
+    journal_head: str
+    key_id: str
+    trusted: bool
+    paper: Paper | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class First:
     """A good certificate: its digest, its deletion, its journal, and by whose *key_id* it is signed.
 
     *trusted* is false where the keys lay beside it: then it was not altered by accident, but whoever could replace the
     certificate could have replaced the keys too. *second* is of the second certificate, and *paper* of the PDF, if it
-    lies there.
+    lies there. *retained* rows were kept by laws; *addenda* say what became of them, as far as they lie there.
     """
 
     sha256: str
@@ -54,3 +72,5 @@ class First:
     trusted: bool
     second: Second | None = None
     paper: Paper | None = None
+    retained: int = 0
+    addenda: tuple[Addition, ...] = ()

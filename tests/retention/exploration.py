@@ -19,6 +19,7 @@ from services.retention.states import (
     Deleting,
     InWindow,
     Keeping,
+    Serving,
     Stalled,
     State,
     Surveying,
@@ -34,6 +35,7 @@ from shared.events.platform import (
     HolderMap,
     NotErased,
     OfTables,
+    RetainedRows,
     WindowChanged,
 )
 from tests.retention.language import (
@@ -48,6 +50,7 @@ from tests.retention.language import (
     not_erased,
     readings,
     release,
+    retains,
     terminated,
 )
 
@@ -115,6 +118,8 @@ def said(state: State, now: datetime) -> Iterator[tuple[str, Any]]:
         yield "erased", erased(name, deletion_id=deletion)
         yield "residue", erased(name, left=1, deletion_id=deletion)
         yield "kept", erased_in_part(name, hold_id="h2", deletion_id=deletion)
+        if name == NAMES[0]:
+            yield "kept by law", retains(name, deletion_id=deletion)
         yield "refused", not_erased(name, "failed", deletion)
         yield "held", not_erased(name, "held", deletion)
     outcome = NotErased(reason="not_declared", map_sha256=MAP)
@@ -124,7 +129,7 @@ def said(state: State, now: datetime) -> Iterator[tuple[str, Any]]:
     yield "map approved", _approval(state, now, "staff-2").model_copy(update={"maps": maps})
     yield "touched", erased(NAMES[0], touched=1, deletion_id=deletion)
     yield "too few", erased(NAMES[0], rows=1, deletion_id=deletion)
-    yield from _performed(deletion, state.known.attempts, _told_kept(state))
+    yield from _performed(deletion, state.known.attempts, _told_kept(state), _told_laws(state))
 
 
 def _around(state: State, now: datetime) -> Iterator[tuple[str, Any]]:
@@ -176,7 +181,16 @@ def _told_kept(state: State) -> dict[str, int]:
     return {one.name: sum(rows for _, rows in one.kept) for one in deletion.holders} if deletion else {}
 
 
-def _performed(deletion: str, attempt: int, kept: dict[str, int]) -> Iterator[tuple[str, Any]]:
+def _told_laws(state: State) -> tuple[RetainedRows, ...]:
+    """Tell what the first holder says that laws keep."""
+    deletion = state.deletion if isinstance(state, Checking) else None
+    named = [one for holder in deletion.holders for one in holder.retained] if deletion else []
+    return tuple(RetainedRows(table=one.table, basis=one.basis, until=one.until, rows=one.rows) for one in named)
+
+
+def _performed(
+    deletion: str, attempt: int, kept: dict[str, int], laws: tuple[RetainedRows, ...]
+) -> Iterator[tuple[str, Any]]:
     for number in {max(attempt, 1), max(attempt - 1, 1)}:
         step: dict[str, Any] = {"customer_id": "acme", "deletion_id": deletion, "attempt": number}
         seen = readings(NAMES, own=10)
@@ -186,7 +200,11 @@ def _performed(deletion: str, attempt: int, kept: dict[str, int]) -> Iterator[tu
         yield "other map surveyed", Surveyed(**step, readings=by_other_map, due=1, customers=1000, usual_rows=None)
         yield "half surveyed", Surveyed(**step, readings=seen[:1], due=1, customers=1000, usual_rows=None)
         yield "survey failed", SurveyFailed(**step, reason="unreachable")
-        yield "checked", Checked(**step, readings=readings(NAMES, kept=kept))
+        found = readings(NAMES, kept=kept)
+        found = (found[0].model_copy(update={"retained": laws}), *found[1:])
+        yield "checked", Checked(**step, readings=found)
+        if laws:
+            yield "another law", Checked(**step, readings=readings(NAMES, kept=kept))
         yield "kept rows gone", Checked(**step, readings=readings(NAMES))
         yield "something left", Checked(**step, readings=readings(NAMES, own=1))
         yield "half checked", Checked(**step, readings=readings(NAMES[:1]))
@@ -211,7 +229,25 @@ def _apart(state: State, now: datetime) -> Any:
     due = wakes_at(state)
     everything, anything = holds.all_held(state.known.holds, now), held_at(state, now)
     step, reason = getattr(state, "step", None), getattr(state, "reason", None)
-    return type(state), step, reason, everything, anything, due is None, due is not None and due <= now, _more(state)
+    return (
+        type(state),
+        step,
+        reason,
+        everything,
+        anything,
+        due is None,
+        due is not None and due <= now,
+        _more(state),
+        _retained(state),
+    )
+
+
+def _retained(state: State) -> Any:
+    """Tell apart what laws keep; of who came back only while a contract goes on, since then all goes as ever."""
+    retained = state.known.retained
+    if retained is None or (retained.came_back and not isinstance(state, Serving)):
+        return None
+    return retained.came_back, retained.told
 
 
 def _more(state: State) -> Any:

@@ -12,10 +12,12 @@ from services.retention.declared import load_retention_policy
 from services.retention.domain import domain
 from services.retention.policy import Escalation, RetentionPolicy
 from services.retention.tasks import (
+    Amend,
     Certified,
     Certify,
     Check,
     Checked,
+    EmptiedColumns,
     HolderReading,
     Survey,
     Surveyed,
@@ -37,6 +39,7 @@ from shared.events.platform import (
     LegalHoldReleased,
     NoRenewal,
     NotErased,
+    RetainedRows,
     Vouched,
 )
 from shared.events.retention import DeletionRequested
@@ -147,6 +150,52 @@ def erased_in_part(
     return _answer(holder, deletion_id, outcome)
 
 
+UNTIL = date(2033, 12, 31)
+
+
+def by_law(until: date = UNTIL, rows: int = 3) -> RetainedRows:
+    """Say that a law keeps so many rows of the one table."""
+    return RetainedRows(table="users", basis="BFL 7 kap. 2 §", until=until, rows=rows)
+
+
+def retains(
+    holder: str,
+    *laws: RetainedRows,
+    rows: int = 7,
+    needed: int = 0,
+    deletion_id: str = DELETION,
+    moment: datetime | None = None,
+    **changes: Any,
+) -> Event:
+    """Answer that of one table all is deleted but what laws keep, and what such rows need."""
+    some = laws or (by_law(),)
+    kept = sum(one.rows for one in some) + needed
+    values: dict[str, Any] = {
+        "deleted": (TableCount(table="users", rows=rows),),
+        "kept": (TableCount(table="users", rows=kept),),
+        "held": (),
+        "needed": (TableCount(table="users", rows=needed),),
+        "retained": some,
+        "minimised": (TableCount(table="users", rows=kept),),
+        "remaining": (TableCount(table="users", rows=0),),
+        "bystanders": (TableFingerprint(table="users", rows_before=5, rows_after=5, before="aa", after="aa"),),
+    }
+    return _answer(holder, deletion_id, ErasedInPart(**{**values, **changes}), moment)
+
+
+def with_laws(read: Iterable[HolderReading], laws: Mapping[str, tuple[RetainedRows, ...]]) -> tuple[HolderReading, ...]:
+    """Let a check find what laws keep, by holder."""
+    return tuple(_with_laws(one, laws.get(one.holder, ())) for one in read)
+
+
+def _with_laws(one: HolderReading, laws: tuple[RetainedRows, ...]) -> HolderReading:
+    if not laws:
+        return one
+    table = one.tables[0].model_copy(update={"kept": sum(law.rows for law in laws)})
+    emptied = (EmptiedColumns(table="users", columns=("email",)),)
+    return one.model_copy(update={"tables": (table,), "retained": laws, "emptied": emptied})
+
+
 def silent(holder: str) -> Event:
     """Answer that all is deleted, without a word on anybody else's rows."""
     gone, left = TableCount(table="users", rows=10), TableCount(table="users", rows=0)
@@ -194,7 +243,7 @@ def performed(task: Task) -> Outcome:
         return Checked(
             customer_id="acme", deletion_id=task.deletion_id, attempt=task.attempt, readings=readings(task.holders)
         )
-    assert isinstance(task, Certify)
+    assert isinstance(task, Certify | Amend)
     return Certified(
         customer_id="acme",
         deletion_id=task.deletion_id,
@@ -214,8 +263,8 @@ def deleting(policy: RetentionPolicy = POLICY) -> Casework:
     return work
 
 
-def _answer(holder: str, deletion_id: str, outcome: Any) -> DeletionAcknowledged:
-    moment = datetime(2027, 4, 2, tzinfo=UTC)
+def _answer(holder: str, deletion_id: str, outcome: Any, moment: datetime | None = None) -> DeletionAcknowledged:
+    moment = moment or datetime(2027, 4, 2, tzinfo=UTC)
     return DeletionAcknowledged(
         customer_id="acme", deletion_id=deletion_id, holder=holder, outcome=outcome, answered_at=moment
     )

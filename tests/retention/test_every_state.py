@@ -14,6 +14,7 @@ from services.retention.states import (
     Deleting,
     InWindow,
     Keeping,
+    Retaining,
     Serving,
     Stalled,
     State,
@@ -24,7 +25,13 @@ from services.retention.tasks import Certified, Checked
 from shared import holds
 from shared.decision import Decided, Woke
 from shared.events.event import Event
-from shared.events.retention import AccountClosed, DeletionCompleted, DeletionRequested, DeletionStalled
+from shared.events.retention import (
+    AccountClosed,
+    CertificateAmended,
+    DeletionCompleted,
+    DeletionRequested,
+    DeletionStalled,
+)
 from shared.window import window_of
 from shared.windowchanges import applied
 from tests.retention.exploration import SMALL, Step, explored, held_at, said
@@ -77,12 +84,48 @@ def test_no_end_with_anything_open() -> None:
     for step in steps_with(AccountClosed):
         assert isinstance(step.before, Certifying)
         assert isinstance(step.given, Certified)
-        assert {holder.status for holder in step.before.deletion.holders} == {"erased"}
-        assert not any(row.own or row.kept for row in step.before.after)
+        holders = step.before.deletion.holders
+        assert {holder.status for holder in holders} <= {"erased", "retained"}
+        lawful = {(one.holder, one.table): one.rows for holder in holders for one in holder.retained}
+        assert not any(row.own for row in step.before.after)
+        assert {(row.holder, row.table): row.kept for row in step.before.after if row.kept} == lawful
         assert not held_at(step.before, step.now)
+        assert isinstance(step.decided.state, Retaining if lawful else Closed)
     for step in steps_with(DeletionCompleted):
         assert isinstance(step.given, Checked)
-        assert not any(table.own or table.kept for reading in step.given.readings for table in reading.tables)
+        assert isinstance(step.decided.state, Certifying)
+        lawful_rows = sum(one.rows for reading in step.given.readings for one in reading.retained)
+        tables = [table for reading in step.given.readings for table in reading.tables]
+        assert not any(table.own for table in tables)
+        assert sum(table.kept for table in tables) == lawful_rows
+
+
+def test_an_addendum_only_when_it_is_gone() -> None:
+    """What laws kept is said to be gone only after its day, once all was asked, deleted and checked again."""
+    assert steps_with(CertificateAmended)
+    for step in steps_with(CertificateAmended):
+        retained = step.before.known.retained
+        assert isinstance(step.before, Certifying)
+        assert retained is not None
+        assert not retained.came_back
+        assert step.now >= retained.due_at
+        assert not any(row.own for row in step.before.after)
+        assert not held_at(step.before, step.now)
+
+
+def test_what_laws_keep_is_never_forgotten() -> None:
+    """Its day is lost by nothing but a certificate that names it, or an addendum that says it is gone."""
+    lost = [step for step in explored().steps if step.before.known.retained and not step.decided.state.known.retained]
+    assert lost
+    for step in lost:
+        assert any(isinstance(one, CertificateAmended | AccountClosed) for one in step.decided.events), step.label
+
+
+def test_no_command_before_a_law_lets_go() -> None:
+    """While a law keeps what is left, and no contract came since, nothing is commanded."""
+    for step in steps_with(DeletionRequested):
+        retained = step.before.known.retained
+        assert retained is None or retained.came_back or step.now >= retained.due_at
 
 
 def test_nothing_leads_to_the_end_but_that() -> None:
@@ -90,7 +133,8 @@ def test_nothing_leads_to_the_end_but_that() -> None:
     for step in explored().steps:
         before, after = type(step.before), type(step.decided.state)
         if after is Closed:
-            assert before is Closed or steps_with(AccountClosed).count(step)
+            ended = steps_with(AccountClosed) + steps_with(CertificateAmended)
+            assert before is Closed or any(one is step for one in ended)
         if after is Certifying:
             assert before in (Certifying, Checking, Stalled)
             if isinstance(step.before, Stalled):
@@ -134,7 +178,7 @@ def test_what_is_kept_is_what_was_told() -> None:
         after = step.decided.state
         assert isinstance(after, Keeping)
         told = {(one.name, table): rows for one in after.deletion.holders for table, rows in one.kept}
-        assert {one.status for one in after.deletion.holders} <= {"erased", "kept"}
+        assert {one.status for one in after.deletion.holders} <= {"erased", "kept", "retained"}
         assert not any(row.own for row in after.after)
         assert {(row.holder, row.table): row.kept for row in after.after if row.kept} == told
         if not isinstance(step.before, Keeping):

@@ -11,6 +11,7 @@ import pytest
 from services.retention.domain import decide, domain
 from services.retention.states import Certifying, Checking, Serving, Stalled, Surveying, Unknown
 from services.retention.tasks import (
+    Amend,
     Certify,
     CertifyFailed,
     Check,
@@ -226,7 +227,7 @@ def test_the_service_as_the_machine_runs_it() -> None:
     """The service is called retention, reads eleven types of events, and orders what its performer can do."""
     service = domain(POLICY)
 
-    assert (service.name, service.tasks) == ("retention", (Survey, Check, Certify, Upgrade))
+    assert (service.name, service.tasks) == ("retention", (Survey, Check, Certify, Amend, Upgrade))
     assert {event.type() for event in service.consumes} == {
         "ContractRegistered",
         "ContractTerminated",

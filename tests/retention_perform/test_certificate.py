@@ -100,6 +100,7 @@ def test_it_says_what_when_and_by_whom() -> None:
             "others_after": 7,
             "fingerprint_before": "ab",
             "fingerprint_after": "ab",
+            "kept": 0,
         }
     ]
     assert (said["holds"][0]["hold_id"], said["customer_informed"], said["export_confirmed"]) == ("hold-1", True, True)

@@ -78,7 +78,7 @@ def commands(desk: Path) -> dict[str, str]:
     digest, at, ssh, openssl = block("-O verify-time").splitlines()
     filled = digest.replace("<certificate_sha256 of AccountClosed>", sha256)
     offramp = block("offramp verify").replace("FOLDER", str(desk.parent / "keys")).replace("HEX", sha256)
-    belongs, copies = block("first_sha256").splitlines()
+    belongs, copies = block(".copies_to_expire").splitlines()
     says, signed, where, whole, taken, vouched = block("pdftotext").splitlines()
     paper = {
         "paper": says,

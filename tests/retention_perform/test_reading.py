@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from types import MappingProxyType
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
@@ -17,6 +18,8 @@ from shared.events.retention import Keep
 from shared.holder.declaration import PostgresHolder, S3Holder
 from shared.holder.right import RefusedError
 from shared.store_faults import StoreError
+
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 def reader(platform: Platform) -> Reader:
@@ -38,7 +41,7 @@ async def test_after_nothing_is_left_and_others_stand_as_before(platform: Platfo
     """After a true deletion nothing is left, and everybody else's fingerprints are those from before."""
     before = await reader(platform).before("acme")
     await platform.erase()
-    after = await reader(platform).after("acme")
+    after = await reader(platform).after("acme", NOW)
 
     assert set(own(after).values()) == {0}
     assert [[replace(one, own=0) for one in reading.seen] for reading in before] == [
@@ -51,9 +54,9 @@ async def test_what_is_held_is_counted_by_itself(platform: Platform) -> None:
     keep = (Keep(hold_id="h1", scope=OfTables(tables=("notes",))),)
     media = (Keep(hold_id="h1", scope=OfTables(tables=(platform.media,))),)
     before = await reader(platform).before("acme")
-    held = await reader(platform).after("acme", {"platform-database": keep, "platform-media": media})
+    held = await reader(platform).after("acme", NOW, {"platform-database": keep, "platform-media": media})
     await platform.run("insert into users values (9, 'acme')")
-    more = await reader(platform).after("acme", {"platform-database": keep})
+    more = await reader(platform).after("acme", NOW, {"platform-database": keep})
 
     assert {f"{at.holder}.{one.table}": (one.own, one.kept) for at in held for one in at.seen} == {
         "platform-database.customers": (0, 1),
@@ -78,7 +81,7 @@ async def test_a_hold_that_cannot_be_told_is_no_proof(platform: Platform) -> Non
     keep = (Keep(hold_id="h1", scope=OfTables(tables=("notez",))),)
 
     with pytest.raises(RefusedError, match="notez"):
-        await reader(platform).after("acme", {"platform-database": keep})
+        await reader(platform).after("acme", NOW, {"platform-database": keep})
 
 
 @pytest.mark.parametrize(
@@ -94,7 +97,7 @@ async def test_a_touched_bystander_is_seen(platform: Platform, damage: str, tabl
     before = await reader(platform).before("acme")
     await platform.erase()
     await platform.run(damage)
-    after = await reader(platform).after("acme")
+    after = await reader(platform).after("acme", NOW)
     differing = {
         now.table
         for then_at, now_at in zip(before, after, strict=True)
@@ -109,7 +112,7 @@ async def test_a_hidden_version_is_left_over(platform: Platform) -> None:
     """An object deleted in the ordinary way is still there as a version, and the check counts it."""
     await platform.store.put(platform.media, "acme/again.jpg", b"1")
     await platform.store.put(platform.media, "acme/again.jpg", b"2")
-    after = own(await reader(platform).after("acme"))
+    after = own(await reader(platform).after("acme", NOW))
 
     assert after[f"platform-media.{platform.media}"] == 4
 
@@ -120,7 +123,7 @@ async def test_an_undeclared_table_is_named(platform: Platform) -> None:
     await platform.run("insert into diary values (1, 'acme')")
 
     assert "diary" in (await reader(platform).before("acme"))[0].undeclared
-    assert "diary" in (await reader(platform).after("acme"))[0].undeclared
+    assert "diary" in (await reader(platform).after("acme", NOW))[0].undeclared
 
 
 async def test_a_database_that_is_away_is_an_outage(platform: Platform) -> None:
@@ -129,7 +132,7 @@ async def test_a_database_that_is_away_is_an_outage(platform: Platform) -> None:
     settings = replace(platform.settings, own_dsns=MappingProxyType({"platform": away}))
 
     with pytest.raises((OSError, asyncpg.PostgresError)):
-        await Reader(platform.holders, settings).after("acme")
+        await Reader(platform.holders, settings).after("acme", NOW)
 
 
 async def test_a_bucket_that_is_away_is_no_empty_bucket(platform: Platform) -> None:
@@ -140,7 +143,7 @@ async def test_a_bucket_that_is_away_is_no_empty_bucket(platform: Platform) -> N
     )
 
     with pytest.raises(StoreError):
-        await Reader(missing, platform.settings).after("acme")
+        await Reader(missing, platform.settings).after("acme", NOW)
 
 
 async def test_a_role_that_sees_less_is_an_error(platform: Platform) -> None:
@@ -155,7 +158,7 @@ async def test_a_role_that_sees_less_is_an_error(platform: Platform) -> None:
         settings = replace(platform.settings, own_dsns=MappingProxyType(own_dsns))
 
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await Reader(platform.holders, settings).after("acme")
+            await Reader(platform.holders, settings).after("acme", NOW)
     finally:
         await platform.run(f"drop owned by {role}; drop role {role}")
 

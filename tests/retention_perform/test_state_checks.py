@@ -28,9 +28,14 @@ async def cases(postgres: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Recor
 
 
 def written(kind: str, *, step: str | None = None) -> dict[str, Any]:
-    """Give a state of *kind* as its row has it."""
+    """Give a state of *kind* as its row has it; one in which laws keep something only where there is no other."""
     found = (json.loads(CODEC.dump(state)) for state, _ in explored().states.values())
-    return next(one for one in found if one["kind"] == kind and step in (None, one.get("step")))
+    of_kind = (one for one in found if one["kind"] == kind and step in (None, one.get("step")))
+    return min(of_kind, key=lambda one: any(holder["retained"] for holder in _holders(one)))
+
+
+def _holders(state: dict[str, Any]) -> list[dict[str, Any]]:
+    return (state.get("deletion") or {}).get("holders", [])
 
 
 async def test_everything_decided_is_kept(cases: asyncpg.Connection[asyncpg.Record]) -> None:
@@ -56,6 +61,16 @@ def _kept(rows: int) -> Callable[[dict[str, Any]], None]:
         state["after"][0][6:] = [rows]
 
     return spoil
+
+
+def _law_unsaid(state: dict[str, Any]) -> None:
+    state["after"][0][6:] = [3]
+    state["deletion"]["holders"][0]["status"] = "retained"
+    state["deletion"]["holders"][0]["retained"] = []
+
+
+def _law_forgotten(state: dict[str, Any]) -> None:
+    state["known"]["retained"] = {"rows": [["database", "users", "BFL 7:2", "2033-12-31", 3]]}
 
 
 SPOILT = {
@@ -90,6 +105,23 @@ SPOILT = {
     ),
     "refused": ("certifying", _set("deletion", "holders", 0, "status", to="refused"), "proven_only_when_all_erased"),
     "something left": ("certifying", _set("after", 0, 2, to=1), "certified_only_when_nothing_is_left"),
+    "kept for no law, and certified": (
+        "certifying",
+        _law_unsaid,
+        "certified_only_when_nothing_is_left",
+    ),
+    "waits for nothing that a law keeps": (
+        "retaining",
+        _set("known", "retained", "rows", to=[]),
+        "retaining_waits_for_a_day",
+    ),
+    "no certificate to amend": (
+        "retaining",
+        _set("known", "retained", "certificate_sha256", to=""),
+        "retaining_waits_for_a_day",
+    ),
+    "no day": ("retaining", _set("known", "retained", "due_at", to=None), "retaining_waits_for_a_day"),
+    "closed, and a law keeps": ("closed", _law_forgotten, "closed_retains_nothing"),
     "nothing read": ("certifying", _set("after", to=[]), "certified_only_when_nothing_is_left"),
     "no certificate": ("closed", _set("certificate", to=""), "closed_has_a_certificate"),
     "no digest": ("closed", _set("certificate_sha256", to="?"), "closed_has_a_certificate"),
