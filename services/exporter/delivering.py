@@ -1,6 +1,6 @@
 """Who gets an archive sent (P9): only with an agreement, only inside the window, only what is ready.
 
-What has arrived at the far end is the customer's and no copy of ours; so a delivery that is over is never taken back, and
+What has arrived at the far end is the customer's and no copy of ours, so a delivery that is over is never taken back;
 one that isn't is given up as soon as there is no longer the right to it.
 """
 

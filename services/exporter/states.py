@@ -100,8 +100,8 @@ class Known(Struct, frozen=True):
     *expired_from* the termination from which it was counted.
     *attempts*: how many deletions were ordered, so that the outcome of an earlier one is told apart.
     *confirming* are under comparison; of each export that was compared, *verdicts* has the last one.
-    *agreements* on help with moving, *delivering* what is being sent because of one; *delivery_requests* were taken on or
-    answered, *deliveries* of them ordered.
+    *agreements* are on help with moving, *delivering* is what is being sent because of one; *delivery_requests* were
+    taken on or answered, *deliveries* of them ordered.
     *window_days*: by which the window under way is counted, whatever the policy says by now; 0 if it was never kept.
     """
 
@@ -133,7 +133,7 @@ class Keeping(Struct, frozen=True, tag_field="kind", tag="keeping"):
 
 
 class Deleting(Struct, frozen=True, tag_field="kind", tag="deleting"):
-    """The command to delete was taken on; while known has archives *building*, *revoking* or *delivering*, the end is waited for.
+    """The command to delete was taken on; what is *building*, *revoking* or *delivering* is waited for.
 
     The holds *elsewhere* were known by then, at *commanded_at*, not to concern the archives.
     """
