@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field

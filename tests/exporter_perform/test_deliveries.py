@@ -1,4 +1,4 @@
-"""An archive is sent to somebody else's store whole and checked, or not at all, and nothing of theirs is touched (P9)."""
+"""An archive is sent to somebody else's store whole and checked, or not at all; nothing of theirs is touched (P9)."""
 
 from __future__ import annotations
 
@@ -377,7 +377,7 @@ async def test_nothing_is_sent_without_the_right(
 @pytest.mark.parametrize(
     ("state", "reason"),
     [
-        (lambda moving: Keeping(Known("acme")), "not_asked"),
+        (lambda _: Keeping(Known("acme")), "not_asked"),
         (lambda moving: moving.case(Agreement("ta-1", moving.now, moving.now)), "agreement_withdrawn"),
         (lambda moving: moving.case(Agreement("ta-1", None, moving.now)), "agreement_withdrawn"),
     ],
