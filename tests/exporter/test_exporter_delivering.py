@@ -130,6 +130,15 @@ def test_after_the_window(events: tuple[Event, ...], now: datetime) -> None:
     assert not any(isinstance(task, DeliverExport) for _, task in work.ordered)
 
 
+def test_once_a_deletion_was_taken_on() -> None:
+    """From then on nothing is sent any more, whatever else is known of the window."""
+    work, export_id = exported(agreed())
+    work.tell(request(OVER, "r2"), command(), deliver(export_id))
+    assert isinstance(work.state, Deleting)
+
+    assert work.one(DeliveryFailed).reason == "window_closed"
+
+
 def test_to_the_last_moment() -> None:
     """A moment before the window closes an archive is still sent."""
     work, export_id = exported(agreed(), now=CLOSES - SECOND)
