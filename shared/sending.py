@@ -178,10 +178,11 @@ class Sending:
         loop, sent = asyncio.get_running_loop(), 0
         try:
             async for part in _cut(self._cargo.read(), self._part_bytes):
-                await self._may()
                 checksum = await loop.run_in_executor(None, _hashed, digest, part)
                 if len(sending) == _IN_FLIGHT:
                     parts.append(await sending.popleft())
+                # After the wait for a place, which a slow far end makes long.
+                await self._may()
                 number = len(parts) + len(sending) + 1
                 sending.append(asyncio.create_task(self._part(number, part, checksum)))
                 sent += len(part)
