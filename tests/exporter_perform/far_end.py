@@ -22,10 +22,14 @@ async def _none(_: web.Request) -> web.StreamResponse | None:
 
 @dataclass
 class FarEnd:
-    """Where it listens, what it was asked, and what goes wrong there; *alter* changes the bytes that it gives out."""
+    """Where it listens, what it was asked, and what goes wrong there.
+
+    *alter* changes the bytes that it gives out; *instead* answers otherwise after what was asked for was done.
+    """
 
     endpoint: str = ""
     fault: Fault = _none
+    instead: Fault = _none
     alter: Callable[[bytes], bytes] = lambda body: body
     asked: list[str] = field(default_factory=list)
 
@@ -53,6 +57,9 @@ async def far_end(real: str) -> AsyncIterator[FarEnd]:
                 request.method, url, headers=headers, data=io.BytesIO(body) if body else None
             ) as answer:
                 got = await answer.read()
+                other = await far.instead(request)
+                if other is not None:
+                    return other
                 kept = {name: value for name, value in answer.headers.items() if name.lower() not in _HOP}
                 if request.method == "HEAD":
                     kept["Content-Length"] = answer.headers.get("Content-Length", "0")
