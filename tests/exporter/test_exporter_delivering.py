@@ -14,7 +14,7 @@ from services.exporter.tasks import ArchivesDeleted, DeleteArchives, DeliverExpo
 from shared.decision import Task
 from shared.events.event import Event
 from shared.events.exporter import DeliveryFailed, ExportDelivered, ExportReady
-from shared.events.platform import DeletionAcknowledged
+from shared.events.platform import DeletionAcknowledged, WindowChanged
 from tests.casework import Casework
 from tests.exporter.language import (
     CLOSES,
@@ -131,9 +131,14 @@ def test_after_the_window(events: tuple[Event, ...], now: datetime) -> None:
 
 
 def test_once_a_deletion_was_taken_on() -> None:
-    """From then on nothing is sent any more, whatever else is known of the window."""
-    work, export_id = exported(agreed())
-    work.tell(request(OVER, "r2"), command(), deliver(export_id))
+    """From then on nothing is sent any more, even if the window is made longer while the deletion waits."""
+    work, export_id = exported(agreed(), now=CLOSES - SECOND)
+    work.tell(request(CLOSES - SECOND, "r2"))
+    work.until(CLOSES)
+    longer = WindowChanged(
+        customer_id="acme", change_id="w-1", last_day=date(2027, 5, 1), changed_by="staff-1", changed_at=CLOSES
+    )
+    work.tell(command(), longer, deliver(export_id))
     assert isinstance(work.state, Deleting)
 
     assert work.one(DeliveryFailed).reason == "window_closed"
