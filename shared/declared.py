@@ -1,4 +1,4 @@
-"""Where the policy, the rules and the list of holders are, and where a declared holder is read."""
+"""Where the policy, the rules, the lists of holders and of destinations are, and where a declared holder is read."""
 
 from __future__ import annotations
 
@@ -23,6 +23,11 @@ def policy_file(environ: Mapping[str, str] | None = None) -> Path:
 def holders_file(environ: Mapping[str, str] | None = None) -> Path:
     """Tell where the list of holders is: ``OFFRAMP_HOLDERS``, else the one of the checkout."""
     return _named("OFFRAMP_HOLDERS", _DEPLOY / "holders.yaml", environ)
+
+
+def destinations_file(environ: Mapping[str, str] | None = None) -> Path:
+    """Tell where the list of destinations is: ``OFFRAMP_DESTINATIONS``, else the one of the checkout."""
+    return _named("OFFRAMP_DESTINATIONS", _DEPLOY / "destinations.yaml", environ)
 
 
 def rules_folder(environ: Mapping[str, str] | None = None) -> Path:

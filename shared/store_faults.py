@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import aiohttp
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError  # noqa: A004 - its name
+from botocore.parsers import ResponseParserError
 
 from .errors import OperatorError
 
@@ -68,5 +69,6 @@ def judged(action: str) -> Iterator[None]:
         raise fate(error)(f"{action}: {error}") from error
     except (ConnectionError, HTTPClientError, aiohttp.ClientError, TimeoutError, OSError) as error:
         raise StoreOutageError(f"{action}: {error!r}") from error
-    except BotoCoreError as error:
+    except (BotoCoreError, ResponseParserError) as error:
+        # Whoever answers something else than S3 does isn't one.
         raise StoreRefusalError(f"{action}: {error}") from error

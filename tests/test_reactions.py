@@ -36,11 +36,12 @@ FOR_OTHERS = {
     "ErasureUpgraded": "support and auditors: the backups that the certificate named have expired (P7)",
     "CertificateAmended": "support and auditors: what a law had kept has had its time, and is gone (P8)",
     "LinksRevoked": "whoever asked for it, and whoever handed links out: they need another one (P4)",
+    "ExportDelivered": "support and the mailer tell the customer and its new provider what lies where (P9)",
+    "DeliveryFailed": "support and operators see to it, and tell the customer why (P9)",
     "LinkRevocationFailed": "support and operators: links still lead to the archive (P4)",
     "ConfirmationRejected": "support and the mailer tell whoever confirmed why it doesn't count (P10)",
     "EarlyDeletionRefused": "support and the mailer tell the customer why its data stays for now (P10)",
     "AccountClosed": "every platform service ends the account's access (P11)",
-    "TransferAgreed": "nobody yet: help with moving (P9) is agreed on between people, and no decision depends on it",
 }
 
 

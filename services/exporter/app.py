@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.declared import holders_file, policy_file
+from shared.declared import destinations_file, holders_file, policy_file
 from shared.errors import OperatorError
 from shared.holder.declaration import Holder, PostgresHolder, S3Holder, load_holders
 from shared.policy import load_policy
@@ -13,6 +13,8 @@ from shared.signing.signer import Signer
 from shared.signing.sshsig import ARCHIVE
 from shared.worker import Service
 
+from .deliver import Delivering
+from .destinations import check_destinations
 from .domain import domain
 from .perform import Exporting
 from .policy import ExporterPolicy
@@ -32,7 +34,9 @@ def build(settings: Settings) -> Service:
     Signer.load(keys, ARCHIVE)
     comparing = policy.compare_up_to, policy.restore_up_to
     exporting = Exporting(settings, the_database(holders), archives, keys, *comparing)
-    return Service(domain(policy), exporting.performances())
+    check_destinations(destinations_file())
+    delivering = Delivering(settings, policy, destinations_file())
+    return Service(domain(policy), (*exporting.performances(), *delivering.performances()))
 
 
 def the_database(holders: tuple[Holder, ...]) -> PostgresHolder:

@@ -42,6 +42,7 @@ from .archive.going_on import is_gone_on_with
 from .archive.page import Language
 from .archive.proof import Kept, KeptFile, KeptObject, Proven, Scratch, prove
 from .archive.sink import FileSink, Sink
+from .deliver_command import deliver
 from .formats.registry import ALL
 from .link_command import link
 
@@ -97,6 +98,7 @@ def export(
 
 
 app.command("link")(link)
+app.command("deliver")(deliver)
 
 
 def _how_to_go_on(to: str) -> str:

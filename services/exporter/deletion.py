@@ -52,7 +52,7 @@ def _elsewhere(hold: Hold, state: Deleting) -> bool:
 def go_on(state: Deleting, now: datetime, policy: ExporterPolicy) -> Decision:
     """Order the deletion as soon as nothing more is being written, if there is still the right to."""
     known = state.known
-    if known.building or known.revoking:
+    if known.building or known.revoking or known.delivering:
         return Decided(state)
     reason = objection(state, now, policy)
     if reason is not None:

@@ -15,11 +15,14 @@ from shared.events.exporter import ExportFailed, ExportReady, ExportRefused
 from shared.events.notice import ContractTerminated
 from shared.events.platform import (
     ContractRegistered,
+    DeliveryRequested,
     ExportConfirmed,
     ExportRequested,
     LegalHoldPlaced,
     LegalHoldReleased,
     LinkRevocationRequested,
+    TransferAgreed,
+    TransferWithdrawn,
     WindowChanged,
 )
 from shared.events.retention import DeletionRequested, EarlyDeletionAccepted, EarlyDeletionWithdrawn, RetentionExpired
@@ -30,6 +33,14 @@ from shared.windowchanges import Changes, change_of, early_of, taken, withdrawn_
 from .confirming import compare_failed, export_compared, export_confirmed, upheld, uphold_at
 from .counting import expired, expired_at, under_contracts, window_under
 from .deletion import erased, failed, go_on, objection, refused
+from .delivering import (
+    deliver_failed,
+    delivered,
+    delivery_requested,
+    transfer_agreed,
+    transfer_withdrawn,
+)
+from .delivering import overdue as delivery_overdue
 from .policy import ExporterPolicy
 from .revoking import link_revocation_requested, links_cut, revoke_failed, versions_replaced
 from .revoking import overdue as revocation_overdue
@@ -43,7 +54,10 @@ from .tasks import (
     CompareFailed,
     DeleteArchives,
     DeleteFailed,
+    Delivered,
+    DeliverExport,
     ExportCompared,
+    NotDelivered,
     RevokeFailed,
     RevokeLinks,
     VersionsReplaced,
@@ -64,7 +78,7 @@ def domain(policy: ExporterPolicy) -> Domain[State, ExporterPolicy]:
         decide=decide,
         wakes_at=wakes_at,
         policy=policy,
-        tasks=(BuildArchive, DeleteArchives, CompareExport, RevokeLinks),
+        tasks=(BuildArchive, DeleteArchives, CompareExport, RevokeLinks, DeliverExport),
     )
 
 
@@ -201,6 +215,9 @@ REACTIONS: dict[type[Event], Reaction] = {
     EarlyDeletionWithdrawn: early_deletion_withdrawn,
     ExportConfirmed: export_confirmed,
     LinkRevocationRequested: link_revocation_requested,
+    TransferAgreed: transfer_agreed,
+    TransferWithdrawn: transfer_withdrawn,
+    DeliveryRequested: delivery_requested,
     DeletionRequested: deletion_requested,
 }
 
@@ -276,6 +293,8 @@ OUTCOMES: dict[type[Outcome], Reaction] = {
     CompareFailed: compare_failed,
     VersionsReplaced: versions_replaced,
     RevokeFailed: revoke_failed,
+    Delivered: delivered,
+    NotDelivered: deliver_failed,
 }
 
 
@@ -288,6 +307,8 @@ def overdue(state: State, event: Event, now: datetime, policy: ExporterPolicy) -
         return Decided(state, (refused(event.customer_id, event.deletion_id, "not_declared", now, policy),))
     if isinstance(event, LinkRevocationRequested):
         return revocation_overdue(state, event)
+    if isinstance(event, DeliveryRequested):
+        return delivery_overdue(state, event, now, policy)
     return Ignored("nobody waits for an answer")
 
 

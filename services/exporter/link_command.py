@@ -20,8 +20,8 @@ from shared.policy import load_policy
 from shared.settings import read_settings
 from shared.statecodec import StateCodec
 
+from .case import STATE
 from .link import Grant, NoLinkError, grant
-from .perform import STATE
 from .policy import ExporterPolicy
 from .states import State
 
@@ -48,13 +48,13 @@ def link(
 async def _link(customer: str, export_id: str | None) -> tuple[Grant, str]:
     settings, now = read_settings(), system_clock()
     policy, dsn = load_policy(policy_file(), "exporter", ExporterPolicy), settings.dsn("exporter")
-    wanted = grant(await _state_of(dsn, customer), export_id, now, policy)
+    wanted = grant(await state_of(dsn, customer), export_id, now, policy)
     bucket, _, key = wanted.archive.place.removeprefix("s3://").partition("/")
     async with ObjectStore(settings.s3) as store:
         # A link to what is gone would look as good as any other.
         found = await store.head(bucket, key)
         # After the version: had links been taken back since, this would be the one to which they no longer lead.
-        given = grant(await _state_of(dsn, customer), wanted.archive.export_id, now, policy)
+        given = grant(await state_of(dsn, customer), wanted.archive.export_id, now, policy)
         seconds = int((given.expires_at - now).total_seconds())
         return given, await store.link(bucket, key, seconds, found.version)
 
@@ -62,7 +62,7 @@ async def _link(customer: str, export_id: str | None) -> tuple[Grant, str]:
 async def _revoke(customer: str, export_id: str | None, by: str) -> LinkRevocationRequested:
     settings, now = read_settings(), system_clock()
     policy = load_policy(policy_file(), "exporter", ExporterPolicy)
-    archive = grant(await _state_of(settings.dsn("exporter"), customer), export_id, now, policy).archive
+    archive = grant(await state_of(settings.dsn("exporter"), customer), export_id, now, policy).archive
     asked_for = LinkRevocationRequested(
         customer_id=customer,
         request_id=f"revoke-{uuid4()}",
@@ -74,7 +74,8 @@ async def _revoke(customer: str, export_id: str | None, by: str) -> LinkRevocati
     return asked_for
 
 
-async def _state_of(dsn: str, customer: str) -> State:
+async def state_of(dsn: str, customer: str) -> State:
+    """Read the case of *customer*; raises OperatorError where there is none, or no database."""
     try:
         text = await asked(dsn, lambda connection: connection.fetchval(STATE, customer))
     except UnreadableDatabaseError as error:

@@ -26,7 +26,6 @@ from shared.renewing import NotTheSameError, NotVersionedError, renew
 from shared.settings import Settings
 from shared.signing.signer import Signer
 from shared.signing.sshsig import ARCHIVE
-from shared.statecodec import StateCodec
 from shared.store_faults import ObjectMissingError, StoreOutageError, StoreRefusalError
 
 from .archive.account import Account, account_now
@@ -35,8 +34,9 @@ from .archive.build import Order, Progress, Sources, build
 from .archive.faults import ArchiveError
 from .archive.going_on import is_gone_on_with
 from .archive.proof import KeptObject, Proven, Scratch, prove
+from .case import case_of
 from .deletion import held_here
-from .states import Deleting, State
+from .states import Deleting
 from .tasks import (
     Accounted,
     ArchiveBuilt,
@@ -200,12 +200,7 @@ class Exporting:
 
     async def _right(self, task: DeleteArchives, now: datetime) -> Right | None:
         """Look at the case again, since a hold may have come after the order; None if the order no longer stands."""
-        connection = await asyncpg.connect(self.settings.dsn("exporter"), timeout=_CONNECT_SECONDS)
-        try:
-            text = await connection.fetchval(STATE, task.customer_id)
-        finally:
-            await connection.close()
-        state = None if text is None else _states.load(text)
+        state = await case_of(self.settings.dsn("exporter"), task.customer_id)
         if not isinstance(state, Deleting) or state.deletion_id != task.deletion_id:
             return None
         return Right(state.window_closed_at, held=held_here(state, now))
@@ -253,8 +248,3 @@ def _built(task: BuildArchive, proven: Proven) -> ArchiveBuilt:
 
 def _accounted(account: Account) -> tuple[Accounted, ...]:
     return tuple(Accounted(place=one.place, rows=one.rows, fingerprint=one.fingerprint) for one in account)
-
-
-_states: StateCodec[State] = StateCodec(State)
-
-STATE = "select state::text from cases where customer_id = $1"

@@ -67,6 +67,23 @@ class Revoking(Struct, frozen=True):
     attempt: int
 
 
+class Agreement(Struct, frozen=True):
+    """Help with moving (P9) was agreed on, and perhaps withdrawn; which of the two was read first doesn't matter."""
+
+    agreement_id: str
+    agreed_at: datetime | None = None
+    withdrawn_at: datetime | None = None
+
+
+class Delivering(Struct, frozen=True):
+    """*export_id* is being sent to *destination* for *request_id*, by the how manieth *attempt* at all."""
+
+    export_id: str
+    request_id: str
+    destination: str
+    attempt: int
+
+
 class Verdict(Struct, frozen=True):
     """What the last comparison of *export_id* came to, at *compared_at*: whether its confirmation *holds*."""
 
@@ -83,6 +100,8 @@ class Known(Struct, frozen=True):
     *expired_from* the termination from which it was counted.
     *attempts*: how many deletions were ordered, so that the outcome of an earlier one is told apart.
     *confirming* are under comparison; of each export that was compared, *verdicts* has the last one.
+    *agreements* are on help with moving, *delivering* is what is being sent because of one; *delivery_requests* were
+    taken on or answered, *deliveries* of them ordered.
     *window_days*: by which the window under way is counted, whatever the policy says by now; 0 if it was never kept.
     """
 
@@ -101,6 +120,10 @@ class Known(Struct, frozen=True):
     verdicts: tuple[Verdict, ...] = ()
     revoking: tuple[Revoking, ...] = ()
     revocations: int = 0
+    agreements: tuple[Agreement, ...] = ()
+    delivering: tuple[Delivering, ...] = ()
+    delivery_requests: tuple[str, ...] = ()
+    deliveries: int = 0
 
 
 class Keeping(Struct, frozen=True, tag_field="kind", tag="keeping"):
@@ -110,7 +133,7 @@ class Keeping(Struct, frozen=True, tag_field="kind", tag="keeping"):
 
 
 class Deleting(Struct, frozen=True, tag_field="kind", tag="deleting"):
-    """The command to delete was taken on; while known has archives *building* or *revoking*, their end is waited for.
+    """The command to delete was taken on; what is *building*, *revoking* or *delivering* is waited for.
 
     The holds *elsewhere* were known by then, at *commanded_at*, not to concern the archives.
     """

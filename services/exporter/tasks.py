@@ -1,6 +1,8 @@
-"""What the exporter has done for it, and what comes back: archives built, archives deleted."""
+"""What the exporter has done for it, and what comes back: archives built, delivered, deleted."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 from shared.decision import Outcome, Task
 from shared.events.vocabulary import (
@@ -156,3 +158,33 @@ class RevokeFailed(Outcome):
     export_id: Ref
     attempt: Positive
     reason: Code
+
+
+class DeliverExport(Task):
+    """Send the archive at *place* to *destination*, a name, and read it back there (P9)."""
+
+    export_id: Ref
+    attempt: Positive
+    place: Place
+    sha256: Sha256
+    destination: Code
+
+
+class Delivered(Outcome):
+    """All of the archive lies at the destination, read back there; *sent* for this order or *found* there."""
+
+    export_id: Ref
+    attempt: Positive
+    size_bytes: Count
+    sha256: Sha256
+    sent: Literal["copied", "found"]
+    delivered_at: Moment
+
+
+class NotDelivered(Outcome):
+    """The archive isn't at the destination, for good, and what may still lie there."""
+
+    export_id: Ref
+    attempt: Positive
+    reason: Code
+    left_behind: Literal["nothing", "parts", "object"] = "nothing"

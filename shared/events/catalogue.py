@@ -7,7 +7,9 @@ from .exporter import (
     ConfirmationAccepted,
     ConfirmationRejected,
     ConfirmationVoided,
+    DeliveryFailed,
     ExportDeleted,
+    ExportDelivered,
     ExportFailed,
     ExportReady,
     ExportRefused,
@@ -32,6 +34,7 @@ from .platform import (
     CustomerInformed,
     DeletionAcknowledged,
     DeletionApproved,
+    DeliveryRequested,
     EarlyDeletionRequested,
     ExportConfirmed,
     ExportRequested,
@@ -42,6 +45,7 @@ from .platform import (
     NoticeWithdrawn,
     SwitchCompleted,
     TransferAgreed,
+    TransferWithdrawn,
     TransitionProlonged,
     WindowChanged,
 )
@@ -64,13 +68,14 @@ EVENTS: dict[str, type[Event]] = {event.type(): event for event in (
     # from other platform services and support tooling
     ContractRegistered, NoticeReceived, NoticeWithdrawn, TransitionProlonged, SwitchCompleted, ExportRequested,
     ExportConfirmed, TransferAgreed, WindowChanged, EarlyDeletionRequested, LegalHoldPlaced, LegalHoldReleased,
-    DeletionApproved, DeletionAcknowledged, CustomerInformed, LinkRevocationRequested,
+    DeletionApproved, DeletionAcknowledged, CustomerInformed, LinkRevocationRequested, TransferWithdrawn,
+    DeliveryRequested,
     # notice
     NoticeAccepted, NoticeRejected, WithdrawalAccepted, WithdrawalRejected, ProlongationAccepted, ProlongationRejected,
     CompletionAccepted, CompletionRejected, ContractTerminated, DeadlineApproaching,
     # exporter
     ExportReady, ExportRefused, ExportFailed, ExportDeleted, ConfirmationAccepted, ConfirmationRejected,
-    ConfirmationVoided, LinksRevoked, LinkRevocationFailed,
+    ConfirmationVoided, LinksRevoked, LinkRevocationFailed, ExportDelivered, DeliveryFailed,
     # retention
     RetentionExpired, EarlyDeletionAccepted, EarlyDeletionRefused, EarlyDeletionWithdrawn, DeletionRequested,
     DeletionCompleted, DeletionStalled, LegalHoldAnswered, AccountClosed, ErasureUpgraded,

@@ -125,3 +125,37 @@ class LinkRevocationFailed(Event):
     export_id: Ref
     reason: Code
     request_id: Ref | None = None
+
+
+class ExportDelivered(Event):
+    """The archive lies at *destination*, byte for byte: there it was read again and had this *sha256* (P9).
+
+    *sent* tells whether it was copied for this request or was found there, the same, from an earlier one.
+    """
+
+    owner: ClassVar[str] = "exporter"
+
+    request_id: Ref
+    export_id: Ref
+    destination: Code
+    size_bytes: Count
+    sha256: Sha256
+    delivered_at: Moment
+    sent: Literal["copied", "found"]
+    checked: Literal["read_back"]
+
+
+class DeliveryFailed(Event):
+    """Nothing was delivered for this request, and why (P9).
+
+    *left_behind* is what may still lie at the destination, since the store there didn't let it be removed: ``parts`` of
+    an unfinished upload, which nobody can read as an object, or an ``object`` that is not the archive.
+    """
+
+    owner: ClassVar[str] = "exporter"
+
+    request_id: Ref
+    export_id: Ref
+    destination: Code
+    reason: Code
+    left_behind: Literal["nothing", "parts", "object"] = "nothing"

@@ -218,10 +218,31 @@ class LinkRevocationRequested(Event):
 
 
 class TransferAgreed(Event):
-    """Help with moving to a new provider was agreed on (P9)."""
+    """Help with moving to a new provider was agreed on (P9): from then on exports may be delivered."""
 
     agreement_id: Ref
     agreed_at: Moment
+
+
+class TransferWithdrawn(Event):
+    """An agreement on help with moving is over, for good: nothing more is sent because of it (P9)."""
+
+    agreement_id: Ref
+    withdrawn_by: Ref
+    withdrawn_at: Moment
+
+
+class DeliveryRequested(Event):
+    """A ready export is to be put where the customer, or its new provider, wants it (P9).
+
+    *destination* is the name of a place that the operators have written down, with the customers it may take.
+    """
+
+    request_id: Ref
+    export_id: Ref
+    destination: Code
+    requested_by: Ref
+    requested_at: Moment
 
 
 class Everything(Value):

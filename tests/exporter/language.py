@@ -16,6 +16,8 @@ from services.exporter.tasks import (
     BuildFailed,
     CompareExport,
     DeleteArchives,
+    Delivered,
+    DeliverExport,
     ExportCompared,
     RevokeLinks,
     VersionsReplaced,
@@ -25,11 +27,14 @@ from shared.events.notice import ContractTerminated
 from shared.events.platform import (
     CalendarDays,
     ContractRegistered,
+    DeliveryRequested,
     ExportConfirmed,
     ExportRequested,
     LegalHoldPlaced,
     LegalHoldReleased,
     NoRenewal,
+    TransferAgreed,
+    TransferWithdrawn,
     Vouched,
 )
 from shared.events.retention import DeletionRequested, RetentionExpired
@@ -193,12 +198,50 @@ def replaced(task: Task) -> VersionsReplaced:
     return VersionsReplaced(customer_id="acme", export_id=task.export_id, attempt=task.attempt, replaced_at=OVER)
 
 
+def agreed(agreement_id: str = "ta-1") -> TransferAgreed:
+    """Agree on help with moving."""
+    return TransferAgreed(customer_id="acme", agreement_id=agreement_id, agreed_at=OVER)
+
+
+def withdrawn(agreement_id: str = "ta-1") -> TransferWithdrawn:
+    """Withdraw an agreement."""
+    return TransferWithdrawn(customer_id="acme", agreement_id=agreement_id, withdrawn_by="head-1", withdrawn_at=OVER)
+
+
+def deliver(export_id: str, request_id: str = "d1", destination: str = "new-provider") -> DeliveryRequested:
+    """Ask for an export to be delivered."""
+    return DeliveryRequested(
+        customer_id="acme",
+        request_id=request_id,
+        export_id=export_id,
+        destination=destination,
+        requested_by="staff-1",
+        requested_at=OVER,
+    )
+
+
+def arrived(task: Task, moment: datetime = OVER) -> Delivered:
+    """Deliver an export as ordered."""
+    assert isinstance(task, DeliverExport)
+    return Delivered(
+        customer_id="acme",
+        export_id=task.export_id,
+        attempt=task.attempt,
+        size_bytes=1000,
+        sha256=task.sha256,
+        sent="copied",
+        delivered_at=moment,
+    )
+
+
 def performed(task: Task) -> Outcome:
     """Perform a task as it should go."""
     if isinstance(task, CompareExport):
         return compared(task, OVER)
     if isinstance(task, RevokeLinks):
         return replaced(task)
+    if isinstance(task, DeliverExport):
+        return arrived(task)
     return built(task) if isinstance(task, BuildArchive) else deleted(task)
 
 

@@ -1,0 +1,206 @@
+"""How an archive is delivered (P9): looked at again before each part, sent, read back; and what stops it, by name."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from shared.errors import OperatorError
+from shared.objects import ObjectStore
+from shared.performer import Attempt, Performance
+from shared.sending import (
+    Cargo,
+    FarEndAwayError,
+    FarEndRefusalError,
+    FarPlace,
+    Left,
+    Sending,
+    SourceDiffersError,
+    drop_unfinished,
+)
+from shared.settings import Settings
+from shared.store_faults import ObjectChangedError, ObjectMissingError, StoreRefusalError
+
+from .case import case_of
+from .delivering import objection
+from .destinations import (
+    Destination,
+    DestinationsError,
+    NotThisCustomersError,
+    UnknownDestinationError,
+    destination_of,
+)
+from .policy import ExporterPolicy
+from .states import State
+from .tasks import Delivered, DeliverExport, NotDelivered
+
+_log = structlog.get_logger()
+# With the performer's pauses between them more than an hour; then somebody has to look at it.
+TRIES = 20
+# Above this it takes a place that small work never waits behind.
+_HEAVY_BYTES = 256 << 20
+# How long the case is believed before it is read again, in seconds.
+_BELIEVED = 1.0
+_UNUSABLE: dict[type[OperatorError], str] = {
+    DestinationsError: "destination_unusable",
+    UnknownDestinationError: "unknown_destination",
+    NotThisCustomersError: "not_this_customers",
+}
+
+
+class NoLongerError(OperatorError):
+    """There is no longer the right to send it; *reason* is why."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"nothing more is sent: {reason}")
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Delivering:
+    """What a delivery works with; *listed* is the operators' file of destinations, read anew each time."""
+
+    settings: Settings
+    policy: ExporterPolicy
+    listed: Path
+
+    def performances(self) -> tuple[Performance, ...]:
+        """Tell how the task is performed."""
+        return (Performance(DeliverExport, self.deliver, self.weigh),)
+
+    async def weigh(self, task: DeliverExport) -> bool:
+        """Tell whether it takes long; where that can't be told, the delivery says why."""
+        try:
+            async with ObjectStore(self.settings.s3) as ours:
+                return (await ours.head(*_bucket_and_key(task.place))).size > _HEAVY_BYTES
+        except StoreRefusalError:
+            return False
+
+    async def deliver(self, task: DeliverExport, attempt: Attempt) -> Delivered | NotDelivered:
+        """Send one archive and read it back there; cut off anywhere, the next try begins it anew.
+
+        Raises StoreOutageError and the like for our own outages, which wait. The far end's wait too, so many times.
+        """
+        named = {"customer_id": task.customer_id, "export_id": task.export_id, "attempt": task.attempt}
+        right = _Right(self, task, attempt)
+        try:
+            destination = await asyncio.to_thread(destination_of, self.listed, task.destination, task.customer_id)
+        except (DestinationsError, UnknownDestinationError, NotThisCustomersError) as error:
+            return self._failed(task, named, await right.missing() or _UNUSABLE[type(error)], "nothing", error)
+        if self._is_ours(destination):
+            return self._failed(task, named, "destination_is_ours", "nothing")
+        async with ObjectStore(self.settings.s3) as ours, ObjectStore(destination.address) as theirs:
+            far = FarPlace(theirs, destination.bucket, destination.key_of(task.export_id))
+            reason = await right.missing()
+            if reason is not None:
+                return self._failed(task, named, reason, await _dropped(far, attempt))
+            return await self._send(task, attempt, named, ours, far, right)
+
+    async def _send(
+        self, task: DeliverExport, attempt: Attempt, named: dict[str, object], ours: ObjectStore, far: FarPlace,
+        right: _Right,
+    ) -> Delivered | NotDelivered:  # fmt: skip
+        sending: Sending | None = None
+        try:
+            cargo = await _cargo(ours, task)
+            total = cargo.size
+
+            def tell(stage: str, done: int) -> None:
+                attempt.report(stage, done, total)
+
+            sending = Sending(far, cargo, may=right.insist, tell=tell)
+            how = await sending.send()
+        except FarEndAwayError as error:
+            if attempt.number < TRIES:
+                raise
+            # What was left there by this try or one before can't be known now.
+            return self._failed(task, named, "unreachable", "parts", error)
+        except ObjectChangedError:
+            # Its links are being taken back, which gives it another version; the next try reads that one.
+            raise
+        except (FarEndRefusalError, NoLongerError, SourceDiffersError, StoreRefusalError) as error:
+            return self._failed(task, named, _reason(error), sending.left_behind if sending else "nothing", error)
+        return Delivered(**named, size_bytes=cargo.size, sha256=task.sha256, sent=how, delivered_at=attempt.clock())
+
+    def _is_ours(self, destination: Destination) -> bool:
+        """Tell whether it is a bucket of ours: an archive there would be a copy that no deletion looks for."""
+        buckets = {self.settings.exports_bucket, self.settings.certificates_bucket}
+        return destination.address.endpoint == self.settings.s3.endpoint and destination.bucket in buckets
+
+    def _failed(
+        self, task: DeliverExport, named: dict[str, object], reason: str, left: Left,
+        error: OperatorError | None = None,
+    ) -> NotDelivered:  # fmt: skip
+        _log.error(
+            "not delivered",
+            customer=task.customer_id,
+            export=task.export_id,
+            destination=task.destination,
+            reason=reason,
+            left_behind=left,
+            says=None if error is None else str(error),
+        )
+        return NotDelivered(**named, reason=reason, left_behind=left)
+
+
+class _Right:
+    """The right to send, looked at by the clock each time, and in the case once a second."""
+
+    def __init__(self, delivering: Delivering, task: DeliverExport, attempt: Attempt) -> None:
+        self._delivering, self._task, self._attempt = delivering, task, attempt
+        self._state: State | None = None
+        self._read_at = float("-inf")
+
+    async def insist(self) -> None:
+        """Raise NoLongerError if nothing more may be sent."""
+        reason = await self.missing()
+        if reason is not None:
+            raise NoLongerError(reason)
+
+    async def missing(self) -> str | None:
+        """Tell why it may not be sent; None if it may."""
+        moment = asyncio.get_running_loop().time()
+        if moment - self._read_at >= _BELIEVED:
+            dsn = self._delivering.settings.dsn("exporter")
+            self._state = await case_of(dsn, self._task.customer_id)
+            self._read_at = moment
+        state = self._state
+        if state is None or all(one.attempt != self._task.attempt for one in state.known.delivering):
+            return "not_asked"
+        return objection(state, self._attempt.clock(), self._delivering.policy)
+
+
+async def _cargo(ours: ObjectStore, task: DeliverExport) -> Cargo:
+    bucket, key = _bucket_and_key(task.place)
+    found = await ours.head(bucket, key)
+    return Cargo(found.size, task.sha256, lambda: ours.stream(bucket, key, etag=found.etag))
+
+
+async def _dropped(far: FarPlace, attempt: Attempt) -> Left:
+    """Drop what a try that was killed left there; a first try has left nothing."""
+    if attempt.number == 1:
+        return "nothing"
+    try:
+        await drop_unfinished(far)
+    except (FarEndAwayError, FarEndRefusalError):
+        # A deletion waits for this answer: it can't wait for a store that isn't ours.
+        return "parts"
+    return "nothing"
+
+
+def _reason(error: OperatorError) -> str:
+    if isinstance(error, FarEndRefusalError):
+        return error.why
+    if isinstance(error, NoLongerError):
+        return error.reason
+    if isinstance(error, SourceDiffersError):
+        return "not_the_same"
+    return "missing" if isinstance(error, ObjectMissingError) else "source_refused"
+
+
+def _bucket_and_key(place: str) -> tuple[str, str]:
+    bucket, _, key = place.removeprefix("s3://").partition("/")
+    return bucket, key
