@@ -94,7 +94,9 @@ class Exporting:
             map = await asyncio.to_thread(load, self.database.map)  # noqa: A001 - the domain's word
             async with ObjectStore(self.settings.s3) as store:
                 return await is_heavy(Sources(self._connected, store), map, task.customer_id)
-        except (OperatorError, StoreRefusalError):
+        except StoreOutageError:
+            raise
+        except OperatorError:
             return False
 
     async def build(self, task: BuildArchive, attempt: Attempt) -> ArchiveBuilt | BuildFailed:
@@ -165,7 +167,9 @@ class Exporting:
             order = Order(task.customer_id, task.export_id, whole, compared_at, scope=scope_of(task.scope))
             async with ObjectStore(self.settings.s3) as store:
                 account = await account_now(self._connected, store, whole, order.asked, task.customer_id)
-        except (OperatorError, StoreRefusalError) as error:
+        except StoreOutageError:
+            raise
+        except OperatorError as error:
             _log.error("not compared", customer=task.customer_id, export=task.export_id, says=str(error))
             return CompareFailed(**step, reason=error.code if isinstance(error, ArchiveError) else "refused")
         return ExportCompared(**step, account=_accounted(account), map_sha256=whole.sha256, compared_at=compared_at)

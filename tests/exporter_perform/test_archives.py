@@ -667,3 +667,15 @@ async def test_links_taken_back_while_one_is_given(school: School, monkeypatch: 
 
     expires_at = datetime.fromisoformat(json.loads(said.stdout)["expires_at"])
     assert expires_at <= now + timedelta(days=1)
+
+
+async def test_an_outage_is_no_comparison(school: School, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the store is away nothing is known: a confirmation isn't void for that, it is compared again later."""
+
+    async def away(*_: object) -> None:
+        raise StoreOutageError("the store is away")
+
+    monkeypatch.setattr(perform, "account_now", away)
+
+    with pytest.raises(StoreOutageError):
+        await school.exporting.compare(COMPARE, ATTEMPT)
