@@ -187,8 +187,8 @@ def verdict_of(known: Known, export_id: str) -> Verdict | None:
 
 
 def copy_of(known: Known, export_id: str) -> Copy | None:
-    """Give the archive of that export, if it is there."""
-    return next((one for one in known.archives if one.export_id == export_id), None)
+    """Give the archive of that export, if it is there and was announced as ready."""
+    return next((one for one in known.archives if one.export_id == export_id and one.announced), None)
 
 
 def _without(known: Known, confirming: Confirming) -> Known:

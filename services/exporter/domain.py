@@ -228,13 +228,16 @@ def archive_built(state: State, event: ArchiveBuilt, now: datetime, policy: Expo
     if any(copy.export_id == event.export_id for copy in known.archives):
         return Ignored("the archive is known")
     building = next((one for one in known.building if one.export_id == event.export_id), None)
-    known = replace(_without(known, event), archives=(*known.archives, _copy(event, building)))
+    late = building is not None and event.snapshot_at >= _until(known, building, policy)
+    announced = isinstance(state, Keeping) and building is not None and not late
+    copy = replace(_copy(event, building), announced=announced)
+    known = replace(_without(known, event), archives=(*known.archives, copy))
     if not isinstance(state, Keeping):
         failed = () if building is None else (_failed(building, event.customer_id, "deletion_requested"),)
         return _also(go_on(_under_way(state, known), now, policy), failed)
     if building is None:
         return Decided(Keeping(known))
-    if event.snapshot_at >= _until(known, building, policy):
+    if late:
         # What it shows may be what a deletion had left over, and that must not pass for all there was. Whether one
         # has begun is not asked: another service's event may be on its way.
         return Decided(Keeping(known), (_failed(building, event.customer_id, "window_closed"),))

@@ -38,7 +38,7 @@ def grant(state: State, export_id: str | None, now: datetime, policy: ExporterPo
         raise NoLinkError("The window is not open: a contract goes on, or none is known. Archives are given inside it.")
     if not isinstance(state, Keeping) or now >= window.closes_at or expired(state.known, window):
         raise NoLinkError(f"The window closed with {window.last_day}: archives are deleted, and no longer given.")
-    archive = _chosen(state.known.archives, export_id)
+    archive = _chosen([one for one in state.known.archives if one.announced], export_id)
     if any(one.export_id == archive.export_id for one in state.known.revoking):
         raise NoLinkError("Links to this archive are being taken back. Ask again when LinksRevoked is there.")
     return Grant(archive, min(window.closes_at, now + LONGEST))

@@ -39,7 +39,7 @@ class Copy(Struct, frozen=True):
     """An archive that lies at *place*.
 
     *account* is that of its snapshot, by the data map *map_sha256* and of the *scope* that it holds; none of an archive
-    that was built before accounts were kept.
+    that was built before accounts were kept. Nobody gets one that wasn't *announced* as ready: it came too late.
     """
 
     export_id: str
@@ -49,6 +49,7 @@ class Copy(Struct, frozen=True):
     map_sha256: str = ""
     scope: tuple[str, ...] = ()
     account: tuple[Accounted, ...] = ()
+    announced: bool = True
 
 
 class Confirming(Struct, frozen=True):

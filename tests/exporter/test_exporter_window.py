@@ -8,10 +8,17 @@ from typing import Any
 import pytest
 
 from services.exporter.domain import domain
+from services.exporter.link import NoLinkError, grant
 from services.exporter.states import Keeping
 from services.exporter.tasks import BuildArchive, CompareExport
 from shared.decision import Domain
-from shared.events.exporter import ExportReady, ExportRefused
+from shared.events.exporter import (
+    ConfirmationAccepted,
+    ConfirmationRejected,
+    ExportFailed,
+    ExportReady,
+    ExportRefused,
+)
 from shared.events.platform import DeletionAcknowledged, LegalHoldPlaced, NotErased, WindowChanged
 from shared.events.retention import EarlyDeletionAccepted, RetentionExpired
 from tests.casework import at
@@ -111,6 +118,25 @@ def test_read_after_the_early_end(*, known: bool) -> None:
     work.tell(built(task, snapshot_at=EARLY))
 
     assert not work.all(ExportReady)
+
+
+def test_what_came_too_late_is_not_given_when_the_window_gets_longer() -> None:
+    """It was never said to be ready: what it shows may be what a deletion had left over. A new one can be had."""
+    work = in_window()
+    work.tell(request(OVER))
+    task = work.ordered.pop(0)[1]
+    work.until(CLOSES)
+    work.tell(built(task, snapshot_at=CLOSES), prolonged(), confirmed(task.export_id))
+
+    assert work.one(ExportFailed).reason == "window_closed"
+    assert [copy.announced for copy in work.state.known.archives] == [False]
+    with pytest.raises(NoLinkError, match="No archive is ready"):
+        grant(work.state, None, work.now, POLICY)
+    assert not work.all(ConfirmationAccepted)
+    assert work.one(ConfirmationRejected).reason == "unknown_export"
+    work.tell(request(work.now, "r2"))
+    work.tell(built(work.ordered.pop()[1], snapshot_at=work.now))
+    assert grant(work.state, None, work.now, POLICY).archive.announced
 
 
 def test_another_window() -> None:
