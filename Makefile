@@ -25,9 +25,9 @@ status: setup ## Say what runs where
 demo: setup ## Carry a customer out of its contract on real servers; DATA=folder of OULAD for real data
 	@$(OFFRAMP) demo $(if $(DATA),--data $(DATA))
 
-# All tests share the cores, as each has topics, databases and buckets of its own; chosen ones run in sight, one by one.
+# Files of tests share the cores, as each has topics, databases and buckets of its own; chosen ones run one by one.
 test: setup ## Run every test on real servers; ARGS="-k notice" for some
-	@$(OFFRAMP) stack during -- .venv/bin/python -m pytest $(or $(ARGS),-n auto --maxprocesses 4 --dist worksteal)
+	@$(OFFRAMP) stack during -- .venv/bin/python -m pytest $(or $(ARGS),-n auto --maxprocesses 4 --dist loadfile)
 
 check: setup ## Lint, types, import contracts, generated files
 	@.venv/bin/ruff check --quiet .

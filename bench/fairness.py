@@ -6,7 +6,6 @@ Beside the same run without the two. Two exporters, as an operator starts them; 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter
+from uuid import uuid4
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -68,8 +68,8 @@ class Ground:
 @asynccontextmanager
 async def ground(scale: float, folder: Path) -> AsyncIterator[Ground]:
     """Give topics, databases, a bucket and keys of its own, and customers whose contracts are over."""
-    settings, run = read_settings(), f"{os.getpid()}_{system_clock():%H%M%S}"
-    prefix, bucket = f"bench-{run}-", f"bench-{run.replace('_', '-')}"
+    settings, run = read_settings(), uuid4().hex[:8]
+    prefix, bucket = f"bench-{run}-", f"bench-{run}"
     small = [f"small-{n}" for n in range(max(int(SMALL * scale), 4))]
     large = [f"large-{n}" for n in range(LARGE)]
     await apply_topics(settings.kafka, declared_topics(prefix))

@@ -26,7 +26,7 @@ from shared.events.platform import NoticeReceived
 from .children import Answer, alone, child
 from .event_path import committed, timed
 from .ground import NOON, database, fact, topics
-from .latency import percentile, register, stage, worker
+from .latency import noticing, percentile, register, stage
 from .notices import POLICY, publish
 from .rows import Row
 from .storm import contract, fill, text_of, walked
@@ -123,7 +123,7 @@ async def answered_meanwhile(count: int) -> tuple[float, float]:
     async with AsyncExitStack() as stack:
         prefix, dsn = await stack.enter_async_context(stage())
         for _ in range(2):
-            await stack.enter_async_context(worker(prefix, dsn, stack.enter_context(TemporaryDirectory())))
+            await stack.enter_async_context(noticing(prefix, dsn, stack.enter_context(TemporaryDirectory())))
         probes = max(count // PACE * RATE, RATE)
         # The burst's customers have numbers of their own: those from 0 on are the others'.
         await register(prefix, dsn, probes + 1)

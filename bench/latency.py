@@ -6,15 +6,15 @@ Floor: a message produced, consumed, and one commit in Postgres behind it, by th
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import date, timedelta
 from pathlib import Path
 from statistics import quantiles
 from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -180,7 +180,7 @@ async def register(prefix: str, dsn: str, count: int) -> None:
 @asynccontextmanager
 async def stage() -> AsyncIterator[tuple[str, str]]:
     """Give a prefix with all declared topics, and an empty database."""
-    prefix = f"bench-{os.getpid()}-{system_clock():%H%M%S}-"
+    prefix = f"bench-{uuid4().hex[:8]}-"
     kafka = read_settings().kafka
     await apply_topics(kafka, declared_topics(prefix))
     try:
@@ -190,8 +190,10 @@ async def stage() -> AsyncIterator[tuple[str, str]]:
         await remove_topics(kafka, prefix)
 
 
-def _named(prefix: str, dsn: str, home: str) -> dict[str, str]:
-    return {"OFFRAMP_TOPIC_PREFIX": prefix, "OFFRAMP_NOTICE_DSN": dsn, "OFFRAMP_HOME": home}
+def noticing(prefix: str, dsn: str, home: str) -> AbstractAsyncContextManager[asyncio.subprocess.Process]:
+    """Start a worker of the notice service, which lives in *home*."""
+    environment = {"OFFRAMP_TOPIC_PREFIX": prefix, "OFFRAMP_NOTICE_DSN": dsn, "OFFRAMP_HOME": home}
+    return worker("notice", environment, Path(home))
 
 
 async def run(scale: float = 1.0) -> list[Row]:
@@ -200,7 +202,7 @@ async def run(scale: float = 1.0) -> list[Row]:
     plan = [(rate, max(seconds * scale, 1.0)) for _ in range(ROUNDS) for rate, seconds in RATES.items()]
     customers = sum(max(int(rate * seconds), 1) for rate, seconds in plan) + 1
     with TemporaryDirectory() as home:
-        async with stage() as (prefix, dsn), worker("notice", _named(prefix, dsn, home), Path(home)) as process:
+        async with stage() as (prefix, dsn), noticing(prefix, dsn, home) as process:
             await register(prefix, dsn, customers)
             start = 1
             await alone(f"{__name__}:product", prefix=prefix, rate=1, seconds=1, start=0)

@@ -30,7 +30,7 @@ from shared.worker import Place, pool_of
 from .children import Starting, alone
 from .event_path import timed
 from .ground import PARTITIONS, database, fact
-from .latency import percentile, register, stage, worker
+from .latency import noticing, percentile, register, stage
 from .notices import POLICY
 from .rows import Row
 
@@ -143,7 +143,7 @@ async def answered_meanwhile(cases: int) -> tuple[float, float]:
         prefix, dsn = await stack.enter_async_context(stage())
         homes = [stack.enter_context(TemporaryDirectory()) for _ in range(2)]
         for home in homes:
-            await stack.enter_async_context(worker(prefix, dsn, home))
+            await stack.enter_async_context(noticing(prefix, dsn, home))
         probes = max(cases // PACE * RATE, RATE)
         await register(prefix, dsn, probes + 1)
         connection = await asyncpg.connect(dsn)

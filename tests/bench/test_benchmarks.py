@@ -11,7 +11,7 @@ from bench.__main__ import BENCHES
 from bench.rows import Row, append
 
 # confluent-kafka, procrastinate, django and sqlalchemy come with requirements/bench.lock only.
-_NEEDS = {"relay": "confluent_kafka", "storm": "procrastinate", "deletion": "django"}
+_NEEDS = {"relay": "confluent_kafka", "expiring": "confluent_kafka", "storm": "procrastinate", "deletion": "django"}
 
 
 @pytest.mark.parametrize("name", [name for name in BENCHES if name not in {"export", "formats", "storm"}])

@@ -228,8 +228,9 @@ def test_a_broken_data_folder_is_a_sentence(small: Settings) -> None:
     with pytest.raises(OperatorError) as refused:
         lifecycle.up(small)
 
+    said = str(refused.value)
     for words in ("PostgreSQL ended while it started", "postgres.log says", "pg_control", "--wipe"):
-        assert words in str(refused.value)
+        assert words in said, said
     assert _processes_of(small.home) == []
 
 

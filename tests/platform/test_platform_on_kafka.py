@@ -90,6 +90,7 @@ async def scene(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mo
         for name in ("platform", "holder", "mailer"):
             dsn = await stack.enter_async_context(scratch_database(read_settings().postgres))
             monkeypatch.setenv(f"OFFRAMP_{name.upper()}_DSN", dsn)
+        monkeypatch.setenv("OFFRAMP_TOPIC_PREFIX", prefix)
         settings = read_settings()
         await platform.create(settings.dsn("platform"))
         await platform.generate(settings.dsn("platform"), ["acme", "fjord"], users=5)
