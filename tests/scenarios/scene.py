@@ -39,6 +39,8 @@ class Scene:
     producer: AIOKafkaProducer
     admin: AIOKafkaAdminClient
     started: list[Worker] = field(default_factory=list)
+    # Variables by which a scenario declares other holders than the demo platform's.
+    declared: dict[str, str] = field(default_factory=dict)
 
     # -- who works here
 
@@ -47,7 +49,7 @@ class Scene:
         folder = self.ground.folder / "logs" / f"{len(self.started)}"
         # What a worker leaves in its state folder goes with the scene's.
         home = {"OFFRAMP_HOME": str(self.ground.folder / "home")}
-        worker = await Worker.start(service, self.ground.environment() | home, folder)
+        worker = await Worker.start(service, self.ground.environment() | self.declared | home, folder)
         self.started.append(worker)
         return worker
 
@@ -59,7 +61,7 @@ class Scene:
 
     async def command(self, *arguments: str, given: bytes = b"") -> tuple[int, str]:
         """Run ``offramp`` with *arguments* as an operator would; gives exit code and output."""
-        return await command(self.ground.environment(), *arguments, given=given)
+        return await command(self.ground.environment() | self.declared, *arguments, given=given)
 
     # -- what is said here
 

@@ -1,0 +1,202 @@
+"""The end of a customer of whom a law keeps rows: the account is closed save these, and years later they go too."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from deploy.demo.ground import make_sure_of_keys
+from shared.events.notice import ContractTerminated, NoticeAccepted
+from shared.events.platform import DeletionAcknowledged, Erased, ErasedInPart
+from shared.events.retention import AccountClosed, CertificateAmended, DeletionStalled
+from shared.objects import ObjectStore
+from shared.settings import Settings
+from shared.signing.sshsig import ARCHIVE, CERTIFICATE
+from tests.scenarios.phrases import contract, notice
+from tests.scenarios.scene import Scene, scene
+from tests.scenarios.waits import until
+
+OWNERS = ("notice", "retention", "exporter", "holder", "mailer", "platform")
+WORKERS = ("notice", "retention", "exporter", "holder", "mailer")
+SAID = (NoticeAccepted, ContractTerminated)
+DONE = (DeletionAcknowledged, DeletionStalled, AccountClosed, CertificateAmended)
+ENDS = datetime(2027, 6, 30, 22, tzinfo=UTC)
+CLOSES = ENDS + timedelta(days=91)
+LAST_DAY = date(2033, 12, 31)
+# Noon of the day after: by then the last day is over wherever the books are kept.
+DUE = datetime(2034, 1, 1, 12, tzinfo=UTC)
+
+SCHEMA = """
+    create table customers (
+        id text primary key, name text not null, contact_email text,
+        status text not null default 'active', status_revision integer not null default 0
+    );
+    create table users (id integer primary key, customer_id text not null references customers, email text);
+    create table invoices (
+        number integer primary key, customer_id text not null references customers,
+        issued_on date not null, amount numeric not null, contact text
+    );
+    create index on users (customer_id);
+    create index on invoices (customer_id);
+"""
+FILLED = """
+    insert into customers values ('LEAVES', 'Ada', 'ada@example.org'), ('STAYS', 'David', 'david@example.org');
+    insert into users values (1, 'LEAVES', 'a@example.org'), (2, 'LEAVES', null), (3, 'STAYS', 'd@example.org');
+    insert into invoices values
+        (1, 'LEAVES', '2019-05-02', 100, 'Ada'), (2, 'LEAVES', '2026-05-02', 120.50, 'Ada'),
+        (3, 'STAYS', '2019-05-02', 100, 'David'), (4, 'STAYS', '2026-05-02', 120.50, 'David');
+"""
+MAP = """
+version: 1
+system: platform
+tenancy: rows
+guard: "select 'the contract is active' from customers where id = $1 and status = 'active'"
+tables:
+  customers: {category: user, owner: {column: id}, minimise: {name: "-", contact_email: null}}
+  users: {category: user, owner: {column: customer_id}}
+  invoices:
+    category: report
+    owner: {column: customer_id}
+    retain: {basis: "BFL 7:2", years: 7, counted_from: {end_of_year: issued_on}, time_zone: Europe/Stockholm}
+    minimise: {contact: null}
+"""
+HOLDERS = """
+version: 1
+holders:
+  platform-database: {kind: postgres, map: map.yaml, database: platform, answers_within: P1D}
+  export-archives: {kind: s3, bucket: EXPORTS, prefix: "{customer}/", answered_by: exporter, answers_within: P1D}
+"""
+
+
+@pytest.fixture
+async def made(settings: Settings, tmp_path: Path) -> AsyncIterator[Scene]:
+    """Fill a platform that issues invoices, and start every service."""
+    async with scene(settings, tmp_path, *OWNERS) as one:
+        make_sure_of_keys(one.ground.keys, CERTIFICATE)
+        make_sure_of_keys(one.ground.exporter_keys, ARCHIVE)
+        await _fill(one, SCHEMA)
+        await _fill(one, FILLED)
+        (tmp_path / "map.yaml").write_text(MAP)
+        (tmp_path / "holders.yaml").write_text(HOLDERS.replace("EXPORTS", settings.exports_bucket))
+        one.declared |= {
+            "OFFRAMP_HOLDERS": str(tmp_path / "holders.yaml"),
+            "OFFRAMP_MAP": str(tmp_path / "map.yaml"),
+        }
+        async with ObjectStore(settings.s3) as store:
+            for bucket in (settings.exports_bucket, settings.certificates_bucket):
+                await store.ensure_bucket(bucket)
+            try:
+                for worker in [await one.start(name) for name in WORKERS]:
+                    await worker.ready()
+                yield one
+            finally:
+                await store.delete_all_versions(settings.certificates_bucket, f"{one.ground.customers.leaves}/")
+
+
+async def test_years_later(made: Scene, tmp_path: Path) -> None:
+    """All but the named rows goes after the 90 days; these go after their last day, and the certificate is amended."""
+    leaves, stays = made.ground.customers.leaves, made.ground.customers.stays
+    others = await _rows(made, stays)
+    async with made.hearing(*SAID, *DONE) as watch:
+        await made.publish(contract(leaves), contract(stays), notice(leaves))
+        await watch.expect(NoticeAccepted, leaves)
+        await _registered(made, leaves)
+        made.ground.move_to(ENDS + timedelta(hours=8))
+        await watch.expect(ContractTerminated, leaves)
+        await _warned(made, leaves)
+        made.ground.move_to(CLOSES)
+        closed = await watch.expect(AccountClosed, leaves)
+
+        (at,) = closed.retained
+        assert (at.holder, closed.rows_deleted) == ("platform-database", 3)
+        (kept,) = at.retained
+        assert (kept.table, kept.basis, kept.until, kept.rows) == ("invoices", "BFL 7:2", LAST_DAY, 1)
+        assert await _rows(made, leaves) == {
+            "customers": [f"({leaves},-,,ended,1)"],
+            "users": [],
+            "invoices": [f"(2,{leaves},2026-05-02,120.50,)"],
+        }
+        told = await _verified(made, closed, tmp_path / "first")
+        assert "laws kept 1 rows, which are listed; no addendum is here" in told
+        assert _said(tmp_path / "first" / "certificate.json")["erased"] == "all_but_retained"
+        wakes_at = "select wakes_at from cases where customer_id = $1"
+        assert await made.ask("retention", wakes_at, leaves) == DUE
+
+        made.ground.move_to(DUE)
+        amended = await watch.expect(CertificateAmended, leaves)
+
+        assert (amended.retained, amended.rows_deleted) == ((), 2)
+        assert amended.first_sha256 == closed.certificate_sha256
+        assert await _rows(made, leaves) == {"customers": [], "users": [], "invoices": []}
+        told = await _verified(made, closed, tmp_path / "second")
+        assert "by the last of 1 good addenda all of them are gone" in told
+        said = _said(tmp_path / "second" / "addendum-1" / "addendum.json")
+        assert (said["erased"], said["gone"][0]["until"], said["gone"][0]["rows"]) == ("all", "2033-12-31", 1)
+
+        outcomes = [type(one.outcome) for one in watch.all(DeletionAcknowledged, leaves) if one.holder == at.holder]
+        assert outcomes == [ErasedInPart, Erased]
+        assert watch.all(DeletionStalled, leaves) == []
+        assert len(watch.all(AccountClosed, leaves)) == 1
+        assert await _rows(made, stays) == others
+
+
+async def _fill(made: Scene, statements: str) -> None:
+    customers = made.ground.customers
+    connection = await asyncpg.connect(made.ground.dsns["platform"])
+    try:
+        await connection.execute(statements.replace("LEAVES", customers.leaves).replace("STAYS", customers.stays))
+    finally:
+        await connection.close()
+
+
+async def _rows(made: Scene, customer: str) -> dict[str, list[str]]:
+    """Give all that the platform has of *customer*, as text."""
+    queries = {
+        "customers": "select t::text from customers t where id = $1",
+        "users": "select t::text from users t where customer_id = $1 order by id",
+        "invoices": "select t::text from invoices t where customer_id = $1 order by number",
+    }
+    return {name: [row[0] for row in await made.rows("platform", one, customer)] for name, one in queries.items()}
+
+
+async def _registered(made: Scene, customer: str) -> None:
+    known = "select exists (select from cases where customer_id = $1)"
+    await until("retention knows the contract", lambda: made.ask("retention", known, customer))
+
+
+async def _warned(made: Scene, customer: str) -> None:
+    """Let the window be open, and then the last warning of the deletion reach *customer*."""
+    window = "select exists (select from cases where customer_id = $1 and state ->> 'kind' = 'window')"
+    await until("the window is open", lambda: made.ask("retention", window, customer))
+    made.ground.move_to(CLOSES - timedelta(hours=12))
+    informed = """
+        select exists (select from cases where customer_id = $1 and jsonb_path_exists(
+            state, '$.known.informed[*] ? (@.announcement_id like_regex "deletion.*:1$")'))
+    """
+    await until("the customer was told", lambda: made.ask("retention", informed, customer))
+    ended = "select status = 'ended' from customers where id = $1"
+    await until("marked as ended", lambda: made.ask("platform", ended, customer))
+
+
+async def _verified(made: Scene, closed: AccountClosed, to: Path) -> str:
+    """Fetch the certificate with all that lies beside it, and give what ``offramp verify`` says of it."""
+    bucket, _, key = closed.certificate.removeprefix("s3://").partition("/")
+    above = key.removesuffix("certificate.json")
+    async with ObjectStore(made.ground.settings.s3) as store:
+        async for one in store.list(bucket, above):
+            file = to / one.key.removeprefix(above)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(await store.get(bucket, one.key))
+    code, told = await made.command("verify", str(to), "--keys", str(made.ground.keys))
+    assert code == 0, told
+    return told
+
+
+def _said(file: Path) -> Any:
+    return json.loads(file.read_bytes())
