@@ -141,6 +141,8 @@ async def test_years_later(made: Scene, tmp_path: Path) -> None:
 
         outcomes = [type(one.outcome) for one in watch.all(DeletionAcknowledged, leaves) if one.holder == at.holder]
         assert outcomes == [ErasedInPart, Erased]
+        again = (one for one in watch.all(DeletionAcknowledged, leaves) if one.deletion_id == amended.deletion_id)
+        assert [one.holder for one in again] == [at.holder]
         assert watch.all(DeletionStalled, leaves) == []
         assert len(watch.all(AccountClosed, leaves)) == 1
         assert await _rows(made, stays) == others
