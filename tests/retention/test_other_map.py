@@ -141,6 +141,23 @@ def test_an_approval_of_something_else_moves_nothing(changes: dict[str, Any]) ->
     assert work.all(DeletionStalled)
 
 
+def test_an_approval_after_the_answer_moves_nothing() -> None:
+    """The holder deleted by the map of the case after all, while another one is silent: it is not commanded anew."""
+    work = commanded()
+    work.tell(refuses(NEW), *[erased(name) for name in HOLDERS[1:-1]])
+    work.until(work.now)
+    work.perform(by(NEW, 12))
+    work.tell(erased(CHANGED))
+    work.until(work.now + 30 * DAY)
+    assert isinstance(work.state, Stalled)
+    work.tell(approval(work))
+    work.until(work.now)
+
+    assert [one.map_sha256 for one in to_the_changed(work)] == [OLD]
+    assert work.state.deletion is not None
+    assert dict(work.state.deletion.maps)[CHANGED] == OLD
+
+
 def test_a_map_that_changes_once_more_is_approved_once_more() -> None:
     """What was approved is one map, not whatever comes."""
     work = proposed()
