@@ -52,9 +52,11 @@ async def _link(customer: str, export_id: str | None) -> tuple[Grant, str]:
     bucket, _, key = wanted.archive.place.removeprefix("s3://").partition("/")
     async with ObjectStore(settings.s3) as store:
         # A link to what is gone would look as good as any other.
-        found = await store.head(bucket, key)
+        found = await store.head(bucket, key, wanted.archive.version or None)
         # After the version: had links been taken back since, this would be the one to which they no longer lead.
         given = grant(await state_of(dsn, customer), wanted.archive.export_id, now, policy)
+        if given.archive.version != wanted.archive.version:
+            raise NoLinkError("Links to this archive were taken back just now. Ask again.")
         seconds = int((given.expires_at - now).total_seconds())
         return given, await store.link(bucket, key, seconds, found.version)
 

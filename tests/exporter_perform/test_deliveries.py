@@ -20,6 +20,7 @@ import asyncpg
 import pytest
 import structlog
 from aiohttp import web
+from msgspec.structs import replace as replace_state
 from typer.testing import CliRunner
 
 from services.exporter import commands, deliver, deliver_command
@@ -27,7 +28,7 @@ from services.exporter.deliver import TRIES, Delivering
 from services.exporter.deliver_command import NotDeliverableError
 from services.exporter.destinations import NotThisCustomersError
 from services.exporter.policy import ExporterPolicy
-from services.exporter.states import Agreement, Copy, Keeping, Known, State
+from services.exporter.states import Agreement, Copy, Keeping, Known, Revoking, State
 from services.exporter.states import Delivering as Sent
 from services.exporter.tasks import Delivered, DeliverExport, NotDelivered
 from shared import sending
@@ -42,6 +43,7 @@ from shared.policy import load_policy
 from shared.sending import Cargo, FarEndAwayError, FarPlace, Sending
 from shared.settings import Settings
 from shared.statecodec import StateCodec
+from shared.store_faults import ObjectMissingError
 from tests.exporter_perform.far_end import FarEnd, Fault, far_end
 
 POLICY = load_policy(policy_file(), "exporter", ExporterPolicy)
@@ -114,14 +116,15 @@ class Moving:
         finally:
             await connection.close()
 
-    def case(self, agreement: Agreement | None = None) -> Keeping:
+    def case(self, agreement: Agreement | None = None, version: str = "", *revoking: Revoking) -> Keeping:
         over = self.now - timedelta(days=10)
         ending = Ending(decided=False, period_end=over.date(), terminated_at=over, zone="UTC")
         contract = Contract("c-1", "UTC", 1, over.date(), over.date(), ending)
-        copy = Copy("e-1", self.order.place, SHA)
+        copy = Copy("e-1", self.order.place, SHA, version=version)
         agreements = (agreement or Agreement("ta-1", over),)
         going = (Sent("e-1", "d-1", "new-provider", 1),)
-        return Keeping(Known("acme", (contract,), archives=(copy,), agreements=agreements, delivering=going))
+        known = Known("acme", (contract,), archives=(copy,), agreements=agreements, delivering=going)
+        return Keeping(replace_state(known, revoking=revoking))
 
 
 @pytest.fixture
@@ -192,6 +195,24 @@ async def test_again_it_is_found(moving: Moving) -> None:
     assert again.sent == "found"
     assert moving.far.count("partNumber") == 3
     assert (await moving.store.head(moving.theirs, moving.key)).version == version
+
+
+async def test_what_was_announced_is_sent(moving: Moving) -> None:
+    """Whatever lies over it; while links are being taken back that version goes, and the next one is waited for."""
+    ours = moving.settings.exports_bucket
+    version = (await moving.store.head(ours, "acme/e-1.zip")).version or ""
+    await moving.store.put(ours, "acme/e-1.zip", b"laid over")
+    await moving.is_at(moving.case(version=version))
+    assert isinstance(await moving.deliver(), Delivered)
+    assert await moving.there() == BODY
+
+    await moving.store.delete_all_versions(moving.theirs, "from")
+    await moving.store.delete_versions(ours, [("acme/e-1.zip", version)])
+    await moving.is_at(moving.case(None, version, Revoking("e-1", None, 1)))
+    with pytest.raises(ObjectMissingError):
+        await moving.deliver()
+    await moving.is_at(moving.case(version=version))
+    assert await moving.fails() == ("missing", "nothing")
 
 
 @pytest.mark.parametrize("theirs", [b"theirs", b"", BODY[:-1] + b"x"], ids=["smaller", "empty", "of the same size"])
