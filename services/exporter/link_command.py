@@ -9,7 +9,7 @@ from uuid import uuid4
 import typer
 import uvloop
 
-from shared.clock import system_clock
+from shared.clocksetting import choose_clock
 from shared.declared import policy_file
 from shared.errors import OperatorError
 from shared.events.platform import LinkRevocationRequested
@@ -46,7 +46,7 @@ def link(
 
 
 async def _link(customer: str, export_id: str | None) -> tuple[Grant, str]:
-    settings, now = read_settings(), system_clock()
+    settings, now = read_settings(), choose_clock()()
     policy, dsn = load_policy(policy_file(), "exporter", ExporterPolicy), settings.dsn("exporter")
     wanted = grant(await state_of(dsn, customer), export_id, now, policy)
     bucket, _, key = wanted.archive.place.removeprefix("s3://").partition("/")
@@ -62,7 +62,7 @@ async def _link(customer: str, export_id: str | None) -> tuple[Grant, str]:
 
 
 async def _revoke(customer: str, export_id: str | None, by: str) -> LinkRevocationRequested:
-    settings, now = read_settings(), system_clock()
+    settings, now = read_settings(), choose_clock()()
     policy = load_policy(policy_file(), "exporter", ExporterPolicy)
     archive = grant(await state_of(settings.dsn("exporter"), customer), export_id, now, policy).archive
     asked_for = LinkRevocationRequested(
