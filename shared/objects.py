@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from .settings import S3
 from .store_faults import ObjectMissingError, StoreRefusalError, fate, judged
 from .unfinished import uploads_of
-from .upload import MIB, Keeps, Told, Upload, abort_upload, silent, withdraw
+from .upload import MIB, Keeps, May, Told, Upload, abort_upload, nobody_else, silent, withdraw
 
 _PIECE = 256 * 1024
 # S3's own limit.
@@ -159,13 +159,23 @@ class ObjectStore:
         return b"".join([chunk async for chunk in self.stream(bucket, key)])
 
     async def stream(
-        self, bucket: str, key: str, *, first: int = 0, last: int | None = None, etag: str | None = None
+        self,
+        bucket: str,
+        key: str,
+        *,
+        first: int = 0,
+        last: int | None = None,
+        etag: str | None = None,
+        version: str | None = None,
     ) -> AsyncGenerator[bytes]:
         """Read bytes *first* to *last* (inclusive, as in RFC 9110) in pieces of at most 256 KiB.
 
-        Raises ObjectMissingError, or ObjectChangedError if the object's *etag* is another by now.
+        Of that *version*, or of the newest. Raises ObjectMissingError, or ObjectChangedError if the object's *etag* is
+        another by now.
         """
         asked = {} if etag is None else {"IfMatch": f'"{etag}"'}
+        if version is not None:
+            asked["VersionId"] = version
         if (first, last) != (0, None):
             asked["Range"] = f"bytes={first}-{'' if last is None else last}"
         with judged(f"read s3://{bucket}/{key}"):
@@ -192,13 +202,16 @@ class ObjectStore:
             return False
         return True
 
-    async def head(self, bucket: str, key: str) -> Listed:
-        """Tell what is known of one object without reading it; raises ObjectMissingError."""
+    async def head(self, bucket: str, key: str, version: str | None = None) -> Listed:
+        """Tell what is known of one object, in that *version* or the newest, without reading it.
+
+        Raises ObjectMissingError.
+        """
+        named = {"Bucket": bucket, "Key": key, **({"VersionId": version} if version else {})}
         with judged(f"look at s3://{bucket}/{key}"):
-            found = await self._client.head_object(Bucket=bucket, Key=key)
-        return Listed(
-            key, found["ContentLength"], found["ETag"].strip('"'), found["LastModified"], found.get("VersionId")
-        )
+            found = await self._client.head_object(**named)
+        told = found["ContentLength"], found["ETag"].strip('"'), found["LastModified"], found.get("VersionId")
+        return Listed(key, *told)
 
     async def list(self, bucket: str, prefix: str) -> AsyncIterator[Listed]:
         """List the current objects under *prefix*, in order of their keys."""
@@ -294,24 +307,34 @@ class ObjectStore:
             await abort_upload(self._client, bucket, key, upload_id)
         return len(found)
 
-    async def abort_uploads_of(self, bucket: str, key: str) -> int:
-        """Abort every unfinished upload of exactly *key*; returns how many there were."""
+    async def abort_uploads_of(self, bucket: str, key: str, may: May = nobody_else) -> int:
+        """Abort every unfinished upload of exactly *key*; returns how many there were.
+
+        *may* is asked between looking and aborting: what is begun after that stays.
+        """
         with judged(f"list the uploads of s3://{bucket}/{key}"):
             found = await uploads_of(self._client, bucket, key)
+        if found:
+            await may()
         for upload_id in found:
             await abort_upload(self._client, bucket, key, upload_id)
         return len(found)
 
-    async def delete_versions_of(self, bucket: str, key: str) -> int:
-        """Delete every version of exactly *key*, but no unfinished upload; returns how many there were."""
-        found = await self.versions_of(bucket, key)
+    async def delete_versions_of(self, bucket: str, key: str, but: str | None = None, may: May = nobody_else) -> int:
+        """Delete every version of exactly *key* *but* one, and no unfinished upload; returns how many there were.
+
+        *may* is asked between looking and deleting: what is written after that stays.
+        """
+        found = [version for version in await self.versions_of(bucket, key) if version != but]
+        if found:
+            await may()
         for one in await self._delete(bucket, [(key, version) for version in found]):
             raise StoreRefusalError(f"delete s3://{bucket}/{key}: {one.code}")
         return len(found)
 
-    async def withdraw(self, bucket: str, key: str, etag: str) -> None:
-        """Delete the versions of *key* that have *etag*, and no other; harmless when there is none."""
-        await withdraw(self._client, bucket, key, etag)
+    async def withdraw(self, bucket: str, key: str, etag: str, version: str | None = None) -> None:
+        """Delete the versions of *key* that have *etag*, or just that *version*; harmless when there is none."""
+        await withdraw(self._client, bucket, key, etag, version)
 
     async def count_left(self, bucket: str, prefix: str) -> int:
         """Count what is left under *prefix*: versions, delete markers and unfinished uploads."""
@@ -328,10 +351,12 @@ class ObjectStore:
         in_flight: int = 2,
         keeps: Keeps | None = None,
         told: Told = silent,
+        may: May = nobody_else,
     ) -> Upload:
         """Prepare to write one object of unknown size; nothing is sent before ``async with`` is entered.
 
         With *keeps* it goes on with what an earlier one left, *told*, and leaves what it has where *keeps* says so.
+        *may* raises what ends it once somebody else makes this object.
         """
         sizes = {"part_bytes": part_bytes, "in_flight": in_flight}
-        return Upload(self._client, bucket, key, **sizes, keeps=keeps, told=told)
+        return Upload(self._client, bucket, key, **sizes, keeps=keeps, told=told, may=may)

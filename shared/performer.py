@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -30,17 +30,23 @@ _REST = 0.5
 _REPORT_SECONDS = 1.0
 
 
+async def _nobody_else() -> None:
+    """Let the work go on: nobody else could have the task."""
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """Which try this is (from 1), and the clock to ask for the time; *id* is the same at every try.
 
-    *report* takes how far the work is (stage, done, total or None) and shows it in the task's row.
+    *report* takes how far the work is (stage, done, total or None) and shows it in the task's row. *insist* raises
+    LeaseLostError if another worker has the task by now: to be asked before what a later try must not suffer from.
     """
 
     id: UUID
     number: int
     clock: Clock
     report: Callable[[str, int, int | None], None] = lambda _stage, _done, _total: None
+    insist: Callable[[], Awaitable[None]] = _nobody_else
 
 
 Perform: TypeAlias = Callable[[Any, Attempt], Coroutine[Any, Any, Outcome]]
@@ -150,7 +156,8 @@ class Performer:
         performance = self._performances[row["kind"]]
         task = performance.task.model_validate_json(row["body"])
         reached = _Reached()
-        attempt = Attempt(row["id"], row["attempts"], self._clock, reached.report)
+        insist = partial(self._insist, row["id"], row["lease"])
+        attempt = Attempt(row["id"], row["attempts"], self._clock, reached.report, insist)
         try:
             outcome = await self._while_leased(row, reached, self._work(performance, task, attempt))
             await self._conclude(row, outcome)
@@ -176,6 +183,11 @@ class Performer:
                 raise _TooHeavyNow
             self._heavy.add(attempt.id)
         return await performance.perform(task, attempt)
+
+    async def _insist(self, task_id: UUID, lease: UUID) -> None:
+        async with self._pool.acquire(timeout=5) as connection:
+            if await connection.fetchval(_STILL_OURS, task_id, lease) is None:
+                raise LeaseLostError(task_id)
 
     async def _conclude(self, row: Record, outcome: Outcome) -> None:
         now = self._clock()
@@ -235,6 +247,10 @@ _PROLONG = """
 -- prolong: and say how far the work is
 update tasks set due_at = clock_timestamp() + make_interval(secs => $3), progress = $4::jsonb
  where id = $1 and lease = $2 returning id
+"""
+_STILL_OURS = """
+-- still_ours: a lease that ran out is still ours while nobody else has claimed the task
+select id from tasks where id = $1 and lease = $2
 """
 _GIVE_BACK = """
 -- give_back: an interruption of ours is not the task's failure

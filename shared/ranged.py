@@ -57,7 +57,9 @@ class RangedObject(io.RawIOBase):
         return len(piece)
 
     async def _fetch(self, first: int, last: int) -> bytes:
-        stream = self._store.stream(self._bucket, self._found.key, first=first, last=last, etag=self._found.etag)
+        found = self._found
+        named = {"etag": found.etag, "version": found.version}
+        stream = self._store.stream(self._bucket, found.key, first=first, last=last, **named)
         return b"".join([piece async for piece in stream])
 
     def _wait(self, asked: Coroutine[object, object, T]) -> T:

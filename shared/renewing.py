@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from .objects import Listed, ObjectStore
-from .store_faults import StoreRefusalError, judged
+from .store_faults import ObjectMissingError, StoreRefusalError, judged
+from .upload import May, nobody_else
 
 # S3's own limit of one copy; a larger object is copied in parts.
 _AT_ONCE = 5 << 30
@@ -36,57 +37,65 @@ class Renewed:
     removed: int
 
 
-async def renew(store: ObjectStore, bucket: str, key: str, sha256: str, *, at_once: int = _AT_ONCE) -> Renewed:
+async def renew(
+    store: ObjectStore,
+    bucket: str,
+    key: str,
+    sha256: str,
+    version: str | None = None,
+    *,
+    may: May = nobody_else,
+    at_once: int = _AT_ONCE,
+) -> Renewed:
     """Put the object in its own place, read it back, and only then remove every other version of it.
 
-    The store copies it, in parts if it has more than *at_once* bytes; the bytes pass here once, to be compared with
-    *sha256*. Cut off anywhere, the object is there to read, and doing it again harms nothing. Raises NotVersionedError,
-    NotTheSameError, ObjectMissingError, StoreRefusalError, StoreOutageError.
+    It is *version* that is copied, or the newest where that is gone (to a try that was cut off) or not known. The store
+    copies it in parts of at most *at_once* bytes; the bytes pass here once, to be compared with *sha256*. Cut off
+    anywhere, the object is there to read, and doing it again harms nothing. *may* is asked as in ``shared.upload``:
+    whoever was overtaken neither leaves a version nor removes one. Raises NotVersionedError, NotTheSameError,
+    ObjectMissingError, StoreRefusalError, StoreOutageError.
     """
-    found = await store.head(bucket, key)
+    found = await _found(store, bucket, key, version)
     if found.version in _NO_VERSIONS:
         raise NotVersionedError(f"renew s3://{bucket}/{key}: the bucket keeps no versions; put versioning on")
-    await _copy(store, bucket, found, at_once)
-    new = await store.head(bucket, key)
+    await store.abort_uploads_of(bucket, key, may)
+    new = await store.head(bucket, key, await _copied(store, bucket, found, may, at_once))
     if new.version == found.version or await _digest(store, bucket, new) != sha256:
         if new.version != found.version:
             await store.delete_versions(bucket, [(key, str(new.version))])
         raise NotTheSameError(f"renew s3://{bucket}/{key}: what was copied isn't what was to be copied")
-    others = [(key, version) for version in await store.versions_of(bucket, key) if version != new.version]
-    for one in await store.delete_versions(bucket, others):
-        raise StoreRefusalError(f"delete a version of s3://{bucket}/{key}: {one.code}")
-    return Renewed(str(new.version), len(others))
+    removed = await store.delete_versions_of(bucket, key, str(new.version), may)
+    return Renewed(str(new.version), removed)
 
 
-async def _copy(store: ObjectStore, bucket: str, found: Listed, at_once: int) -> None:
+async def _found(store: ObjectStore, bucket: str, key: str, version: str | None) -> Listed:
+    try:
+        return await store.head(bucket, key, version)
+    except ObjectMissingError:
+        if version is None:
+            raise
+        return await store.head(bucket, key)
+
+
+async def _copied(store: ObjectStore, bucket: str, found: Listed, may: May, at_once: int) -> str | None:
+    """Copy in parts, however small: one upload becomes one version or none, and can be dropped from outside."""
     at = {"Bucket": bucket, "Key": found.key}
     source = {**at, "VersionId": found.version}
-    if found.size > at_once:
-        await _copy_in_parts(store, at, source, found.size, min(_PART, at_once))
-        return
+    part = min(found.size, _PART, at_once) if found.size > at_once else max(found.size, 1)
     with judged(f"copy s3://{bucket}/{found.key} in its own place"):
-        # REPLACE, since S3 refuses to copy an object onto itself with nothing changed.
-        await store.client.copy_object(
-            **at, CopySource=source, MetadataDirective="REPLACE", ContentType="application/octet-stream"
-        )
-
-
-async def _copy_in_parts(
-    store: ObjectStore, at: dict[str, str], source: dict[str, str | None], size: int, part: int
-) -> None:
-    with judged(f"copy s3://{at['Bucket']}/{at['Key']} in its own place"):
         begun = await store.client.create_multipart_upload(**at, ContentType="application/octet-stream")
+        upload = {**at, "UploadId": begun["UploadId"]}
         try:
+            await may()
             parts = [
-                await _copy_part(store.client, {**at, "UploadId": begun["UploadId"]}, source, number, first, size, part)
-                for number, first in enumerate(range(0, size, part), 1)
+                await _copy_part(store.client, upload, source, number, first, found.size, part)
+                for number, first in enumerate(range(0, found.size, part), 1)
             ]
-            await store.client.complete_multipart_upload(
-                **at, UploadId=begun["UploadId"], MultipartUpload={"Parts": parts}
-            )
+            done = await store.client.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
         except BaseException:
-            await store.abort(at["Bucket"], at["Key"], begun["UploadId"])
+            await store.abort(bucket, found.key, begun["UploadId"])
             raise
+    return str(done["VersionId"]) if "VersionId" in done else None
 
 
 async def _copy_part(
@@ -101,6 +110,6 @@ async def _copy_part(
 
 async def _digest(store: ObjectStore, bucket: str, found: Listed) -> str:
     digest = hashlib.sha256()
-    async for piece in store.stream(bucket, found.key, etag=found.etag):
+    async for piece in store.stream(bucket, found.key, etag=found.etag, version=found.version):
         digest.update(piece)
     return digest.hexdigest()

@@ -7,12 +7,14 @@ import hashlib
 import io
 import re
 from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self, TypeAlias
 
 from botocore.exceptions import ClientError
 
+from .fates import DATABASE_OUTAGES
+from .process import LeaseLostError
 from .store_faults import StoreError, StoreRefusalError, UploadGoneError, judged
 from .unfinished import Taken, Unfinished, unfinished, uploads_of
 
@@ -24,8 +26,19 @@ _DOUBLE_EVERY = 2_500
 _OF_PARTS = re.compile(r"[0-9a-f]{32}-[0-9]+")
 _MD5 = re.compile(r"[0-9a-f]{32}")
 
+# What keeps an upload that ended from being tidied up: a later one of the key does that.
+_UNTIDY: tuple[type[BaseException], ...] = (StoreError, LeaseLostError, *DATABASE_OUTAGES)
+
 # Tells of what stopped an upload whether to go on with it later.
 Keeps: TypeAlias = Callable[[BaseException], bool]
+
+
+# Raises what ends an upload that is no longer this worker's to make.
+May: TypeAlias = Callable[[], Awaitable[None]]
+
+
+async def nobody_else() -> None:
+    """Let an upload go on: nobody else makes this object."""
 
 
 class Told(Protocol):
@@ -43,13 +56,14 @@ def silent(event: str, **_: object) -> None:
 class Stored:
     """What an upload became: its place, its size in bytes, the SHA-256 of all of it in hexadecimal.
 
-    In a store *etag* tells it from what others put at the same place.
+    In a store *etag* tells it from what others put at the same place, and so does its *version* if the bucket has any.
     """
 
     place: str
     size: int
     sha256: str
     etag: str | None = None
+    version: str | None = None
 
 
 async def abort_upload(client: Any, bucket: str, key: str, upload_id: str) -> None:
@@ -63,13 +77,23 @@ async def abort_upload(client: Any, bucket: str, key: str, upload_id: str) -> No
                 raise
 
 
-async def withdraw(client: Any, bucket: str, key: str, etag: str) -> None:
-    """Delete the versions of *key* that have *etag*, and no other: one that somebody else made stays."""
+async def withdraw(
+    client: Any, bucket: str, key: str, etag: str, version: str | None = None, may: May = nobody_else
+) -> None:
+    """Delete the versions of *key* that have *etag*, and no other: one that somebody else made stays.
+
+    Where the *version* is known it is that one alone. *may* is asked between looking and deleting.
+    """
     with judged(f"take back s3://{bucket}/{key}"):
+        found = []
         async for page in client.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=key):
-            for one in page.get("Versions", ()):
-                if one["Key"] == key and one["ETag"].strip('"') == etag:
-                    await client.delete_object(Bucket=bucket, Key=key, VersionId=one["VersionId"])
+            ours = (one for one in page.get("Versions", ()) if one["Key"] == key and one["ETag"].strip('"') == etag)
+            found += [one["VersionId"] for one in ours if version in {None, one["VersionId"]}]
+        if found and version is None:
+            # The same bytes made twice can't be told apart; while we may, no later try's are among them.
+            await may()
+        for one in found:
+            await client.delete_object(Bucket=bucket, Key=key, VersionId=one)
 
 
 class Upload:
@@ -82,6 +106,10 @@ class Upload:
 
     At most *in_flight* parts are under way and one is being filled, which bounds the memory. After the block,
     ``stored`` tells size and SHA-256. What happens to earlier parts is *told*.
+
+    *may* keeps a worker that was overtaken from putting its object over a later one's. It is asked once the upload is
+    there, and before any other is dropped: whoever comes later looks for uploads after that, finds this one, and takes
+    it over or drops it; and one upload becomes one object, or none.
     """
 
     def __init__(
@@ -94,6 +122,7 @@ class Upload:
         in_flight: int,
         keeps: Keeps | None = None,
         told: Told = silent,
+        may: May = nobody_else,
     ) -> None:
         self._client = client
         self._at = {"Bucket": bucket, "Key": key}
@@ -102,6 +131,7 @@ class Upload:
         self._slots = asyncio.Semaphore(in_flight)
         self._keeps = keeps
         self._told = told
+        self._may = may
         self._id = ""
         self._earlier: Unfinished | None = None
         self._sent = 0
@@ -142,11 +172,18 @@ class Upload:
             begun = await self._client.create_multipart_upload(
                 **self._at, ChecksumAlgorithm="SHA256", ContentType="application/octet-stream"
             )
+        try:
+            await self._may()
+        except BaseException:
+            await abort_upload(self._client, **_named(self._at), upload_id=begun["UploadId"])
+            raise
         self._id = begun["UploadId"]
 
     async def _take_over(self) -> Unfinished | None:
         at = self._at["Bucket"], self._at["Key"]
         found = await uploads_of(self._client, *at)
+        # Whoever was overtaken has found a later one's by now, and must not touch it.
+        await self._may()
         newest = found.pop() if found and self._keeps is not None else None
         for upload_id in found:
             await abort_upload(self._client, *at, upload_id)
@@ -249,6 +286,7 @@ class Upload:
         if self._filled or not self._tasks:
             await self._send()
         parts = await asyncio.gather(*self._tasks)
+        await self._may()
         self._etag = _etag_of([part["ETag"] for part in parts])
         with judged(f"complete {self._place}"):
             # By the name of each part: one that somebody sent over ours since makes it fail, or isn't taken.
@@ -259,14 +297,22 @@ class Upload:
             if self._etag not in {None, etag} and _OF_PARTS.fullmatch(etag):
                 # Some stores answer so where somebody else has completed the very upload before.
                 raise UploadGoneError(f"complete {self._place}: what lies there is of other parts")
-            kept = await self._client.head_object(**self._at)
+            kept, version = await self._kept(done.get("VersionId"), etag)
         if kept["ContentLength"] != self._size:
             raise StoreRefusalError(f"{self._place} has {kept['ContentLength']} bytes where {self._size} were sent")
-        self._stored = Stored(self._place, self._size, self._digest.hexdigest(), etag)
+        self._stored = Stored(self._place, self._size, self._digest.hexdigest(), etag, version)
         if self.taken.parts:
             self._told(
                 "parts were taken over", place=self._place, parts=self.taken.parts, of=len(parts), bytes=self.taken.size
             )
+
+    async def _kept(self, version: str | None, etag: str) -> tuple[Any, str | None]:
+        """Look at what was completed; an answer that doesn't name its version may be to a request that was repeated."""
+        kept = await self._client.head_object(**self._at, **({"VersionId": version} if version else {}))
+        if version is None and str(kept["ETag"]).strip('"') != etag:
+            raise UploadGoneError(f"complete {self._place}: something else was put there meanwhile")
+        found = version or kept.get("VersionId")
+        return kept, None if found in {None, "null"} else str(found)
 
     async def _abandon(self, cause: BaseException) -> None:
         for task in self._tasks:
@@ -275,7 +321,7 @@ class Upload:
         self._pieces = []
         try:
             await asyncio.shield(self._leave(cause))
-        except StoreError as trouble:
+        except _UNTIDY as trouble:
             # The next attempt at this key sees it; an unfinished upload can't be read as an object.
             cause.add_note(f"the unfinished upload may still take up space: {trouble}")
 
@@ -289,7 +335,7 @@ class Upload:
             await abort_upload(self._client, self._at["Bucket"], self._at["Key"], self._id)
         if self._etag is not None:
             # The answer may be lost though the object is there: what was not reported must not exist.
-            await withdraw(self._client, **_named(self._at), etag=self._etag)
+            await withdraw(self._client, **_named(self._at), etag=self._etag, may=self._may)
 
     def _is_kept(self, cause: BaseException) -> bool:
         return self._keeps is not None and self.kept_parts > 0 and self._keeps(cause)

@@ -25,6 +25,7 @@ from shared.settings import Settings
 from shared.store_faults import ObjectChangedError, ObjectMissingError, StoreRefusalError
 
 from .case import case_of
+from .confirming import copy_of
 from .delivering import objection
 from .destinations import (
     Destination,
@@ -34,7 +35,7 @@ from .destinations import (
     destination_of,
 )
 from .policy import ExporterPolicy
-from .states import State
+from .states import Copy, State
 from .tasks import Delivered, DeliverExport, NotDelivered
 
 _log = structlog.get_logger()
@@ -80,7 +81,7 @@ class Delivering:
             return False
 
     async def deliver(self, task: DeliverExport, attempt: Attempt) -> Delivered | NotDelivered:
-        """Send one archive and read it back there; cut off anywhere, the next try begins it anew.
+        """Send one archive and read it back there; cut off anywhere, the next try sends only what isn't there.
 
         Raises StoreOutageError and the like for our own outages, which wait. The far end's wait too, so many times.
         """
@@ -96,7 +97,7 @@ class Delivering:
             far = FarPlace(theirs, destination.bucket, destination.key_of(task.export_id))
             reason = await right.missing()
             if reason is not None:
-                return self._failed(task, named, reason, await _dropped(far, attempt))
+                return self._failed(task, named, reason, await _dropped(far))
             return await self._send(task, attempt, named, ours, far, right)
 
     async def _send(
@@ -105,7 +106,7 @@ class Delivering:
     ) -> Delivered | NotDelivered:  # fmt: skip
         sending: Sending | None = None
         try:
-            cargo = await _cargo(ours, task)
+            cargo = await _cargo(ours, task, await right.version())
             total = cargo.size
 
             def tell(stage: str, done: int) -> None:
@@ -116,13 +117,17 @@ class Delivering:
         except FarEndAwayError as error:
             if attempt.number < TRIES:
                 raise
-            # What was left there by this try or one before can't be known now.
-            return self._failed(task, named, "unreachable", "parts", error)
-        except ObjectChangedError:
+            return self._failed(task, named, "unreachable", await _dropped(far), error)
+        except (ObjectChangedError, ObjectMissingError) as error:
             # Its links are being taken back, which gives it another version; the next try reads that one.
-            raise
+            if isinstance(error, ObjectChangedError) or await right.replaced():
+                raise
+            return self._failed(task, named, "missing", await _dropped(far), error)
         except (FarEndRefusalError, NoLongerError, SourceDiffersError, StoreRefusalError) as error:
             return self._failed(task, named, _reason(error), sending.left_behind if sending else "nothing", error)
+        if sending.taken.parts:
+            parts, size = sending.taken.parts, sending.taken.size
+            _log.info("parts were taken over", export=task.export_id, parts=parts, bytes=size)
         return Delivered(**named, size_bytes=cargo.size, sha256=task.sha256, sent=how, delivered_at=attempt.clock())
 
     def _is_ours(self, destination: Destination) -> bool:
@@ -153,6 +158,7 @@ class _Right:
         self._delivering, self._task, self._attempt = delivering, task, attempt
         self._state: State | None = None
         self._read_at = float("-inf")
+        self._version: str | None = None
 
     async def insist(self) -> None:
         """Raise NoLongerError if nothing more may be sent."""
@@ -160,29 +166,49 @@ class _Right:
         if reason is not None:
             raise NoLongerError(reason)
 
-    async def missing(self) -> str | None:
-        """Tell why it may not be sent; None if it may."""
+    async def version(self) -> str | None:
+        """Tell in which version the archive lies; None if that isn't known, so that the newest has to do."""
+        copy = self._copy(await self._look())
+        self._version = copy.version if copy is not None and copy.version else None
+        return self._version
+
+    async def replaced(self) -> bool:
+        """Tell whether that version is gone because another one is, or is about to be, in its place."""
+        self._read_at = float("-inf")
+        state = await self._look()
+        copy = self._copy(state)
+        if state is None or copy is None:
+            return False
+        under_way = any(one.export_id == self._task.export_id for one in state.known.revoking)
+        return under_way or (copy.version or None) != self._version
+
+    def _copy(self, state: State | None) -> Copy | None:
+        return None if state is None else copy_of(state.known, self._task.export_id)
+
+    async def _look(self) -> State | None:
         moment = asyncio.get_running_loop().time()
         if moment - self._read_at >= _BELIEVED:
             dsn = self._delivering.settings.dsn("exporter")
             self._state = await case_of(dsn, self._task.customer_id)
             self._read_at = moment
-        state = self._state
+        return self._state
+
+    async def missing(self) -> str | None:
+        """Tell why it may not be sent; None if it may."""
+        state = await self._look()
         if state is None or all(one.attempt != self._task.attempt for one in state.known.delivering):
             return "not_asked"
         return objection(state, self._attempt.clock(), self._delivering.policy)
 
 
-async def _cargo(ours: ObjectStore, task: DeliverExport) -> Cargo:
+async def _cargo(ours: ObjectStore, task: DeliverExport, version: str | None) -> Cargo:
     bucket, key = _bucket_and_key(task.place)
-    found = await ours.head(bucket, key)
-    return Cargo(found.size, task.sha256, lambda: ours.stream(bucket, key, etag=found.etag))
+    found = await ours.head(bucket, key, version)
+    return Cargo(found.size, task.sha256, lambda: ours.stream(bucket, key, etag=found.etag, version=version))
 
 
-async def _dropped(far: FarPlace, attempt: Attempt) -> Left:
-    """Drop what a try that was killed left there; a first try has left nothing."""
-    if attempt.number == 1:
-        return "nothing"
+async def _dropped(far: FarPlace) -> Left:
+    """Drop what earlier tries left there to be gone on with; they may have been interrupted before they counted."""
     try:
         await drop_unfinished(far)
     except (FarEndAwayError, FarEndRefusalError):
@@ -198,7 +224,7 @@ def _reason(error: OperatorError) -> str:
         return error.reason
     if isinstance(error, SourceDiffersError):
         return "not_the_same"
-    return "missing" if isinstance(error, ObjectMissingError) else "source_refused"
+    return "source_refused"
 
 
 def _bucket_and_key(place: str) -> tuple[str, str]:

@@ -12,7 +12,7 @@ import typer
 import uvloop
 from rich.filesize import decimal
 
-from shared.clock import system_clock
+from shared.clocksetting import choose_clock
 from shared.declared import destinations_file, policy_file
 from shared.errors import OperatorError
 from shared.events.platform import DeliveryRequested
@@ -89,7 +89,7 @@ async def _planned(customer: str, export_id: str, to: str) -> Plan:
 
 
 async def _ask(customer: str, export_id: str, to: str, by: str) -> DeliveryRequested:
-    settings, now = read_settings(), system_clock()
+    settings, now = read_settings(), choose_clock()()
     await _archive(settings, customer, export_id)
     check_destination(destinations_file(), to, customer)
     asked_for = DeliveryRequested(
@@ -106,7 +106,7 @@ async def _ask(customer: str, export_id: str, to: str, by: str) -> DeliveryReque
 
 async def _archive(settings: Settings, customer: str, export_id: str) -> Copy:
     policy = load_policy(policy_file(), "exporter", ExporterPolicy)
-    return deliverable(await state_of(settings.dsn("exporter"), customer), export_id, system_clock(), policy)
+    return deliverable(await state_of(settings.dsn("exporter"), customer), export_id, choose_clock()(), policy)
 
 
 def deliverable(state: State, export_id: str, now: datetime, policy: ExporterPolicy) -> Copy:

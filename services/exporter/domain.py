@@ -248,7 +248,7 @@ def _copy(event: ArchiveBuilt, building: Building | None) -> Copy:
     account = tuple(Accounted(one.place, one.rows, one.fingerprint) for one in event.account)
     scope = () if building is None else building.scope
     of = event.sha256, event.snapshot_at, event.map_sha256
-    return Copy(event.export_id, event.place, *of, scope, account)
+    return Copy(event.export_id, event.place, *of, scope, account, version=event.object_version or "")
 
 
 def _under_way(state: Deleting | Erased, known: Known) -> Deleting:
@@ -389,6 +389,7 @@ def _ready(building: Building, event: ArchiveBuilt) -> ExportReady:
         snapshot_at=event.snapshot_at,
         available_until=building.until,
         signed_by=event.signed_by,
+        object_version=event.object_version,
     )
 
 

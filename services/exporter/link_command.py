@@ -9,7 +9,7 @@ from uuid import uuid4
 import typer
 import uvloop
 
-from shared.clock import system_clock
+from shared.clocksetting import choose_clock
 from shared.declared import policy_file
 from shared.errors import OperatorError
 from shared.events.platform import LinkRevocationRequested
@@ -46,21 +46,23 @@ def link(
 
 
 async def _link(customer: str, export_id: str | None) -> tuple[Grant, str]:
-    settings, now = read_settings(), system_clock()
+    settings, now = read_settings(), choose_clock()()
     policy, dsn = load_policy(policy_file(), "exporter", ExporterPolicy), settings.dsn("exporter")
     wanted = grant(await state_of(dsn, customer), export_id, now, policy)
     bucket, _, key = wanted.archive.place.removeprefix("s3://").partition("/")
     async with ObjectStore(settings.s3) as store:
         # A link to what is gone would look as good as any other.
-        found = await store.head(bucket, key)
+        found = await store.head(bucket, key, wanted.archive.version or None)
         # After the version: had links been taken back since, this would be the one to which they no longer lead.
         given = grant(await state_of(dsn, customer), wanted.archive.export_id, now, policy)
+        if given.archive.version != wanted.archive.version:
+            raise NoLinkError("Links to this archive were taken back just now. Ask again.")
         seconds = int((given.expires_at - now).total_seconds())
         return given, await store.link(bucket, key, seconds, found.version)
 
 
 async def _revoke(customer: str, export_id: str | None, by: str) -> LinkRevocationRequested:
-    settings, now = read_settings(), system_clock()
+    settings, now = read_settings(), choose_clock()()
     policy = load_policy(policy_file(), "exporter", ExporterPolicy)
     archive = grant(await state_of(settings.dsn("exporter"), customer), export_id, now, policy).archive
     asked_for = LinkRevocationRequested(

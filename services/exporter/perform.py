@@ -114,7 +114,7 @@ class Exporting:
         except OperatorError as error:
             _log.error("no archive was made", customer=task.customer_id, export=task.export_id, says=str(error))
             reason = error.code if isinstance(error, ArchiveError) else "refused"
-            await self._give_up(task)
+            await self._give_up(task, attempt)
             named = task.model_dump(include={"customer_id", "request_id", "export_id", "attempt"})
             return BuildFailed(**named, reason=reason)
         return _built(task, proven)
@@ -130,7 +130,7 @@ class Exporting:
 
         async with ObjectStore(self.settings.s3) as store:
             # A crash after the upload leaves an archive that nobody was told of: a copy too many.
-            if await store.delete_versions_of(bucket, key):
+            if await store.delete_versions_of(bucket, key, may=attempt.insist):
                 _log.warning("an archive that nobody was told of was deleted; begun again", export=task.export_id)
             sources = Sources(self._connected, store)
             named = task.customer_id, task.export_id, map, attempt.clock()
@@ -138,19 +138,33 @@ class Exporting:
             order = Order(*named, formats, language_of(task.language), scope, *comparing, signer, accounted=True)
             # A snapshot ends with its session, so all is read again from a new one; only sending it is spared.
             told = _log.bind(export=task.export_id).info
-            sink = store.upload(bucket, key, keeps=is_gone_on_with, told=told)
+            sink = store.upload(bucket, key, keeps=is_gone_on_with, told=told, may=attempt.insist)
             report = await build(sources, order, sink, tell)
             attempt.report("read back", 0, None)
-            return await prove(report, KeptObject(store, bucket, key), Scratch(self._scratch, self._scratch_dsn))
+            proven = await prove(report, KeptObject(store, bucket, key), Scratch(self._scratch, self._scratch_dsn))
+            if report.version is not None:
+                await self._leave_alone(store, bucket, key, report.version, attempt)
+            return proven
+
+    async def _leave_alone(self, store: ObjectStore, bucket: str, key: str, version: str, attempt: Attempt) -> None:
+        """Leave *version* alone at its key: one that was overtaken may have completed its upload beside it.
+
+        None can any more: whose upload was there before ours is over, and who comes after ours isn't the task's.
+        """
+        if await store.delete_versions_of(bucket, key, version, attempt.insist):
+            _log.warning(
+                "an archive that another worker made beside this one was deleted", place=f"s3://{bucket}/{key}"
+            )
+        await store.abort_uploads_of(bucket, key, attempt.insist)
 
     def _place_of(self, task: BuildArchive) -> tuple[str, str]:
         return self.archives.bucket, f"{self.archives.prefix_of(task.customer_id)}{task.export_id}.zip"
 
-    async def _give_up(self, task: BuildArchive) -> None:
+    async def _give_up(self, task: BuildArchive, attempt: Attempt) -> None:
         """Drop what earlier tries have sent: a failure for good may come before the upload that would drop it."""
         try:
             async with ObjectStore(self.settings.s3) as store:
-                await store.abort_uploads_of(*self._place_of(task))
+                await store.abort_uploads_of(*self._place_of(task), attempt.insist)
         except StoreRefusalError as error:
             # It is no object, and the sweep of the customer's prefix names it if it is still there then.
             _log.error("an unfinished upload stays", export=task.export_id, says=str(error))
@@ -182,11 +196,11 @@ class Exporting:
             return RevokeFailed(**step, reason="checksum_unknown")
         try:
             async with ObjectStore(self.settings.s3) as store:
-                await renew(store, bucket, key, task.sha256)
+                renewed = await renew(store, bucket, key, task.sha256, task.object_version, may=attempt.insist)
         except StoreRefusalError as error:
             _log.error("links were not revoked", customer=task.customer_id, export=task.export_id, says=str(error))
             return RevokeFailed(**step, reason=_NOT_REVOKED.get(type(error), "refused"))
-        return VersionsReplaced(**step, replaced_at=attempt.clock())
+        return VersionsReplaced(**step, replaced_at=attempt.clock(), object_version=renewed.version)
 
     async def delete(self, task: DeleteArchives, attempt: Attempt) -> ArchivesDeleted | DeleteFailed:
         """Delete all archives of the customer, if there is still the right to; what was deleted stays so."""
@@ -247,6 +261,7 @@ def _built(task: BuildArchive, proven: Proven) -> ArchiveBuilt:
         snapshot_at=report.snapshot_at,
         signed_by=report.signed_by,
         account=_accounted(report.account),
+        object_version=report.version,
     )
 
 

@@ -15,10 +15,10 @@ from shared.events.platform import LinkRevocationRequested
 
 from .confirming import copy_of
 from .counting import expired, window_under
-from .deletion import go_on
+from .deletion import ended
 from .link import LONGEST
 from .policy import ExporterPolicy
-from .states import Copy, Deleting, Keeping, Known, Revoking, State
+from .states import Copy, Keeping, Known, Revoking, State
 from .tasks import RevokeFailed, RevokeLinks, VersionsReplaced
 
 
@@ -60,59 +60,68 @@ def _last_until(state: State, now: datetime, policy: ExporterPolicy) -> datetime
 
 
 def _order(decision: Decided[State], copies: tuple[Copy, ...], request_id: str | None) -> Decided[State]:
-    known = decision.state.known
-    numbered = enumerate(copies, known.revocations + 1)
-    news = tuple(Revoking(copy.export_id, request_id, number) for number, copy in numbered)
-    tasks = tuple(
-        RevokeLinks(
-            customer_id=known.customer_id,
-            export_id=copy.export_id,
-            attempt=one.attempt,
-            place=copy.place,
-            sha256=copy.sha256 or None,
-        )
-        for one, copy in zip(news, copies, strict=True)
-    )
-    known = replace(known, revoking=(*known.revoking, *news), revocations=known.revocations + len(news))
+    """Order it of each of *copies*; where it is under way, no link was given since, and that one answers this too."""
+    known, tasks = decision.state.known, list[RevokeLinks]()
+    for copy in copies:
+        under_way = next((one for one in known.revoking if one.export_id == copy.export_id), None)
+        if under_way is None:
+            known = replace(known, revocations=known.revocations + 1)
+            tasks.append(_task(known, copy))
+        elif request_id is None:
+            continue
+        number = known.revocations if under_way is None else under_way.attempt
+        known = replace(known, revoking=(*known.revoking, Revoking(copy.export_id, request_id, number)))
     return Decided(replace(decision.state, known=known), decision.events, (*decision.tasks, *tasks))
 
 
-def versions_replaced(state: State, event: VersionsReplaced, now: datetime, policy: ExporterPolicy) -> Decision[State]:
-    """Say that no link given before leads to the archive any more."""
-    revoking = _awaited(state.known, event.attempt)
-    if revoking is None:
-        return Ignored("no such revocation is awaited")
-    said = LinksRevoked(
-        customer_id=event.customer_id,
-        export_id=revoking.export_id,
-        request_id=revoking.request_id,
-        revoked_at=event.replaced_at,
+def _task(known: Known, copy: Copy) -> RevokeLinks:
+    return RevokeLinks(
+        customer_id=known.customer_id,
+        export_id=copy.export_id,
+        attempt=known.revocations,
+        place=copy.place,
+        sha256=copy.sha256 or None,
+        object_version=copy.version or None,
     )
-    return _ended(state, revoking, said, now, policy)
+
+
+def versions_replaced(state: State, event: VersionsReplaced, now: datetime, policy: ExporterPolicy) -> Decision[State]:
+    """Say that no link given before leads to the archive any more, and remember where it lies now."""
+    found = _awaited(state.known, event.attempt)
+    if not found:
+        return Ignored("no such revocation is awaited")
+    said = tuple(
+        LinksRevoked(
+            customer_id=event.customer_id,
+            export_id=one.export_id,
+            request_id=one.request_id,
+            revoked_at=event.replaced_at,
+            object_version=event.object_version,
+        )
+        for one in found
+    )
+    archives = tuple(
+        replace(copy, version=event.object_version or "") if copy.export_id == found[0].export_id else copy
+        for copy in state.known.archives
+    )
+    return ended(state, _over(replace(state.known, archives=archives), found), said, now, policy)
 
 
 def revoke_failed(state: State, event: RevokeFailed, now: datetime, policy: ExporterPolicy) -> Decision[State]:
     """Say that links may still lead to the archive, and why."""
-    revoking = _awaited(state.known, event.attempt)
-    if revoking is None:
+    found = _awaited(state.known, event.attempt)
+    if not found:
         return Ignored("no such revocation is awaited")
-    said = _failed(event.customer_id, revoking.export_id, revoking.request_id, event.reason)
-    return _ended(state, revoking, said, now, policy)
+    said = tuple(_failed(event.customer_id, one.export_id, one.request_id, event.reason) for one in found)
+    return ended(state, _over(state.known, found), said, now, policy)
 
 
-def _ended(
-    state: State, revoking: Revoking, said: LinksRevoked | LinkRevocationFailed, now: datetime, policy: ExporterPolicy
-) -> Decided[State]:
-    known = replace(state.known, revoking=tuple(one for one in state.known.revoking if one != revoking))
-    if not isinstance(state, Deleting):
-        return Decided(replace(state, known=known), (said,))
-    # It waited for this: what was copied meanwhile would have outlived it.
-    then = go_on(replace(state, known=known), now, policy)
-    return Decided(then.state, (said, *then.events), then.tasks)
+def _over(known: Known, found: tuple[Revoking, ...]) -> Known:
+    return replace(known, revoking=tuple(one for one in known.revoking if one not in found))
 
 
-def _awaited(known: Known, attempt: int) -> Revoking | None:
-    return next((one for one in known.revoking if one.attempt == attempt), None)
+def _awaited(known: Known, attempt: int) -> tuple[Revoking, ...]:
+    return tuple(one for one in known.revoking if one.attempt == attempt)
 
 
 def _failed(customer_id: str, export_id: str, request_id: str | None, reason: str) -> LinkRevocationFailed:

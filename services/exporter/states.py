@@ -36,7 +36,7 @@ class Accounted(Struct, frozen=True, array_like=True):
 
 
 class Copy(Struct, frozen=True):
-    """An archive that lies at *place*.
+    """An archive that lies at *place*, in the *version* that was read back; none of what was built before it was kept.
 
     *account* is that of its snapshot, by the data map *map_sha256* and of the *scope* that it holds; none of an archive
     that was built before accounts were kept. Nobody gets one that wasn't *announced* as ready: it came too late.
@@ -50,6 +50,7 @@ class Copy(Struct, frozen=True):
     scope: tuple[str, ...] = ()
     account: tuple[Accounted, ...] = ()
     announced: bool = True
+    version: str = ""
 
 
 class Confirming(Struct, frozen=True):

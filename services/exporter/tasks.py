@@ -19,6 +19,7 @@ from shared.events.vocabulary import (
     TableFingerprint,
     TableName,
     Value,
+    Version,
 )
 
 
@@ -49,7 +50,7 @@ class BuildArchive(Task):
 
 
 class ArchiveBuilt(Outcome):
-    """The archive is complete, and lies at *place*."""
+    """The archive is complete, and lies at *place* as *object_version*, where the store keeps any."""
 
     request_id: Ref
     export_id: Ref
@@ -62,6 +63,7 @@ class ArchiveBuilt(Outcome):
     snapshot_at: Moment
     signed_by: KeyId | None = None
     account: tuple[Accounted, ...] = ()
+    object_version: Version | None = None
 
 
 class BuildFailed(Outcome):
@@ -142,14 +144,16 @@ class RevokeLinks(Task):
     attempt: Positive
     place: Place
     sha256: Sha256 | None = None
+    object_version: Version | None = None
 
 
 class VersionsReplaced(Outcome):
-    """Since *replaced_at* no version is there that a link may have been given to before."""
+    """Since *replaced_at* no version but this one is there: none that a link may have been given to before."""
 
     export_id: Ref
     attempt: Positive
     replaced_at: Moment
+    object_version: Version | None = None
 
 
 class RevokeFailed(Outcome):

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from .event import Event
-from .vocabulary import Code, Count, Day, KeyId, Moment, Place, Ref, Sha256, TableCount, TableName
+from .vocabulary import Code, Count, Day, KeyId, Moment, Place, Ref, Sha256, TableCount, TableName, Version
 
 
 class ExportReady(Event):
     """The archive at *place* is complete: every declared table was read to its end at *snapshot_at*.
 
-    *signed_by* names the key that signed the archive, as ``ssh-keygen -l`` does.
+    *signed_by* names the key that signed the archive, as ``ssh-keygen -l`` does. *sha256* is that of the object at
+    *place* in its version *object_version*, until links to it are revoked: ``LinksRevoked`` names the next one.
     """
 
     owner: ClassVar[str] = "exporter"
@@ -27,6 +28,7 @@ class ExportReady(Event):
     snapshot_at: Moment
     available_until: Moment
     signed_by: KeyId | None = None
+    object_version: Version | None = None
 
 
 class ExportRefused(Event):
@@ -107,7 +109,8 @@ class ConfirmationVoided(Event):
 class LinksRevoked(Event):
     """No link to the archive that was given before *revoked_at* leads to it any more.
 
-    Without a *request_id* it was because the window became shorter than links live.
+    Without a *request_id* it was because the window became shorter than links live. The archive lies where it lay, the
+    same byte for byte, as *object_version* from now on.
     """
 
     owner: ClassVar[str] = "exporter"
@@ -115,6 +118,7 @@ class LinksRevoked(Event):
     export_id: Ref
     revoked_at: Moment
     request_id: Ref | None = None
+    object_version: Version | None = None
 
 
 class LinkRevocationFailed(Event):

@@ -82,6 +82,8 @@ KeyId = Annotated[str, StringConstraints(pattern=r"^SHA256:[A-Za-z0-9+/]{43}$")]
 # An order-independent fingerprint of a set of rows, in hexadecimal.
 Fingerprint = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{1,64}$")]
 Place = Annotated[str, StringConstraints(pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,62}/[A-Za-z0-9._/=-]{1,512}$")]
+# A version of an object, as the store calls it.
+Version = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._~+/=-]{1,128}$")]
 Zone = Annotated[str, AfterValidator(_known_zone)]
 # A country by ISO 3166-1 alpha-2 whose public holidays are known, so that working days can be counted there.
 Country = Annotated[str, AfterValidator(_known_country)]

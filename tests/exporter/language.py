@@ -142,6 +142,7 @@ def built(task: Task, snapshot_at: datetime = OVER) -> ArchiveBuilt:
         snapshot_at=snapshot_at,
         signed_by=KEY,
         account=ACCOUNT,
+        object_version="v1",
     )
 
 
@@ -195,7 +196,13 @@ def deleted(task: Task, remaining: int = 0) -> ArchivesDeleted:
 def replaced(task: Task) -> VersionsReplaced:
     """Take links back as ordered."""
     assert isinstance(task, RevokeLinks)
-    return VersionsReplaced(customer_id="acme", export_id=task.export_id, attempt=task.attempt, replaced_at=OVER)
+    return VersionsReplaced(
+        customer_id="acme",
+        export_id=task.export_id,
+        attempt=task.attempt,
+        replaced_at=OVER,
+        object_version=f"{task.object_version}.{task.attempt}",
+    )
 
 
 def agreed(agreement_id: str = "ta-1") -> TransferAgreed:

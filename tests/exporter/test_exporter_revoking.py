@@ -84,6 +84,33 @@ def test_asked_for() -> None:
     assert grant(work.state, first, OVER, POLICY).archive.export_id == first
 
 
+def test_asked_for_twice() -> None:
+    """While it is under way no link is given, so one replacement answers both; two at once would undo each other."""
+    work = exported()
+    ready = work.one(ExportReady)
+    first, second = revoke(ready.export_id), revoke(ready.export_id).model_copy(update={"request_id": "q-2"})
+    work.tell(first, second)
+    assert len(orders(work)) == 1
+    work.perform(performed)
+    assert [one.request_id for one in work.all(LinksRevoked)] == ["q-1", "q-2"]
+    work.tell(first.model_copy(update={"request_id": "q-3"}))
+
+    assert len(orders(work)) == 1
+
+
+def test_the_version_is_known() -> None:
+    """An archive lies in the version that was read back, and after a revocation in the one that took its place."""
+    work = exported()
+    ready = work.one(ExportReady)
+    work.tell(revoke(ready.export_id))
+    (order,) = orders(work)
+    assert order.object_version == ready.object_version == "v1"
+    work.perform(performed)
+
+    assert work.one(LinksRevoked).object_version == "v1.1"
+    assert grant(work.state, ready.export_id, OVER, POLICY).archive.version == "v1.1"
+
+
 def test_of_no_such_export() -> None:
     """What there is not has no links."""
     work = exported()

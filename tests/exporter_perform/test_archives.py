@@ -10,7 +10,6 @@ import os
 import signal
 import sys
 import zipfile
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -29,12 +28,10 @@ from yarl import URL
 
 from services.exporter import commands, perform
 from services.exporter.app import NothingToExportError, build, the_archives, the_database
-from services.exporter.perform import Exporting
 from services.exporter.states import Copy, Deleting, Keeping, Known, State
 from services.exporter.tasks import (
     ArchiveBuilt,
     ArchivesDeleted,
-    BuildArchive,
     BuildFailed,
     CompareExport,
     CompareFailed,
@@ -49,11 +46,10 @@ from shared.clock import system_clock
 from shared.contracts import Contract, Ending
 from shared.events.platform import NotErased
 from shared.events.vocabulary import TableCount
-from shared.holder.declaration import Holder, PostgresHolder, load_holders
+from shared.holder.declaration import PostgresHolder
 from shared.holder.objects import erase_objects
 from shared.holds import Hold
 from shared.objects import Listed, ObjectStore
-from shared.performer import Attempt
 from shared.renewing import NotVersionedError, renew
 from shared.settings import Settings
 from shared.signing.keys import KeysError, make_keys
@@ -62,99 +58,10 @@ from shared.signing.sshsig import ARCHIVE
 from shared.statecodec import StateCodec
 from shared.store_faults import ObjectMissingError, StoreOutageError
 from shared.windowchanges import Change
+from tests.exporter_perform.school import ATTEMPT, BUILD, LARGE, School
 
 CLOSED = datetime(2026, 1, 1, tzinfo=UTC)
-ATTEMPT = Attempt(uuid4(), 1, system_clock)
-BUILD = BuildArchive(customer_id="acme", request_id="r-1", export_id="e-1", attempt=1)
-LARGE = BUILD.model_copy(update={"formats": ("csv", "jsonlines")})
 DELETE = DeleteArchives(customer_id="acme", deletion_id="d-1", attempt=1, archives=())
-MAP = """
-version: 1
-system: platform
-tenancy: rows
-tables:
-  customers: {category: user, owner: {column: id}}
-"""
-MORE = """  essays: {category: report, owner: {column: customer_id}}
-buckets:
-  media: {bucket: BUCKET, prefix: "media/{customer}/", category: course}
-"""
-# Digits that don't deflate to nothing.
-ESSAYS = """
-    create table essays (id integer primary key, customer_id text not null, said text not null);
-    insert into essays
-    select n, 'acme', (select string_agg(md5(n || ' ' || m), '') from generate_series(1, 2000) m)
-      from generate_series(1, 400) n
-"""
-HOLDERS = """
-version: 1
-holders:
-  platform-database: {kind: postgres, map: map.yaml, database: platform, answers_within: P1D}
-  export-archives: {kind: s3, bucket: BUCKET, prefix: "{customer}/", answered_by: exporter, answers_within: P1D}
-"""
-
-
-class School:
-    """A platform of two customers, and the exporter that works on it."""
-
-    def __init__(self, settings: Settings, holders: tuple[Holder, ...], store: ObjectStore) -> None:
-        self.settings, self.holders, self.store = settings, holders, store
-        self.bucket = settings.exports_bucket
-        archives = the_archives(holders, "export-archives", settings)
-        self.exporting = Exporting(settings, the_database(holders), archives, settings.home / "exporter-keys")
-
-    async def run(self, statement: str, *values: object, service: str = "platform") -> None:
-        connection = await asyncpg.connect(self.settings.dsn(service))
-        try:
-            await connection.execute(statement, *values)
-        finally:
-            await connection.close()
-
-    async def is_at(self, state: State) -> None:
-        """Let the exporter's case be at *state*."""
-        await self.run(
-            "insert into cases (customer_id, state, key_hash) values ('acme', $1, 0)",
-            StateCodec[State](State).dump(state),
-            service="exporter",
-        )
-
-    async def keys(self) -> list[str]:
-        return [key async for key, _ in self.store.versions(self.bucket, "")]
-
-
-@pytest.fixture
-async def school(settings: Settings, postgres: str, tmp_path: Path) -> AsyncIterator[School]:
-    name = f"t_{uuid4().hex[:12]}"
-    bucket = name.replace("_", "-")
-    (tmp_path / "map.yaml").write_text(MAP)
-    (tmp_path / "holders.yaml").write_text(HOLDERS.replace("BUCKET", bucket))
-    admin = await asyncpg.connect(settings.postgres)
-    for one in (name, f"{name}_scratch"):
-        await admin.execute(f"create database {one}")
-    platform = urlunsplit(urlsplit(settings.postgres)._replace(path=f"/{name}"))
-    own_dsns = MappingProxyType({"platform": platform, "exporter": postgres, "exporter_scratch": f"{platform}_scratch"})
-    async with ObjectStore(settings.s3) as store:
-        await store.ensure_bucket(bucket)
-        own = replace(settings, own_dsns=own_dsns, exports_bucket=bucket, home=tmp_path)
-        make_keys(tmp_path / "exporter-keys", ARCHIVE)
-        made = School(own, load_holders(tmp_path / "holders.yaml"), store)
-        await made.run("create table customers (id text primary key); insert into customers values ('acme'), ('acme2')")
-        yield made
-        await store.delete_all_versions(bucket, "acme")
-        await store.remove_bucket(bucket)
-    for one in (name, f"{name}_scratch"):
-        await admin.execute(f"drop database {one} with (force)")
-    await admin.close()
-
-
-@pytest.fixture
-async def essays(school: School) -> AsyncIterator[School]:
-    """Give it so many rows, and a bucket of media, that the archive has several parts."""
-    await school.run(ESSAYS)
-    (school.settings.home / "map.yaml").write_text(MAP + MORE.replace("BUCKET", school.bucket))
-    await school.store.put(school.bucket, "media/acme/a", b"a")
-    yield school
-    await school.store.delete_all_versions(school.bucket, "media/")
 
 
 def deleting(*holds: Hold, deletion_id: str = "d-1", closed: datetime = CLOSED) -> Deleting:
@@ -542,12 +449,13 @@ async def test_what_can_not_be_compared_is_said(school: School) -> None:
         await replace(school.exporting, settings=away).compare(COMPARE, ATTEMPT)
 
 
-def in_its_window(school: School) -> Keeping:
+def in_its_window(school: School, version: str = "") -> Keeping:
     """Give a customer whose archive can be fetched."""
     over = system_clock() - timedelta(days=10)
     ending = Ending(decided=False, period_end=over.date(), terminated_at=over, zone="UTC")
     contract = Contract("c-1", "UTC", 1, over.date(), over.date(), ending)
-    return Keeping(Known(contracts=(contract,), archives=(Copy("e-1", f"s3://{school.bucket}/acme/e-1.zip"),)))
+    copy = Copy("e-1", f"s3://{school.bucket}/acme/e-1.zip", version=version)
+    return Keeping(Known(contracts=(contract,), archives=(copy,)))
 
 
 async def linked(school: School, monkeypatch: pytest.MonkeyPatch) -> str:
@@ -588,6 +496,17 @@ async def test_a_link_that_was_taken_back_leads_nowhere(school: School, monkeypa
     assert (status, answer) == (206, body)
     assert hashlib.sha256(await school.store.get(school.bucket, "acme/e-1.zip")).hexdigest() == built.sha256
     assert await school.store.count_left(school.bucket, "acme/") == 1
+
+
+async def test_a_link_leads_to_what_was_announced(school: School, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever lies over it by now: the version that was read back is what is given."""
+    built = await school.exporting.build(BUILD, ATTEMPT)
+    assert isinstance(built, ArchiveBuilt)
+    body = await school.store.get(school.bucket, "acme/e-1.zip")
+    await school.is_at(in_its_window(school, built.object_version or ""))
+    await school.store.put(school.bucket, "acme/e-1.zip", b"laid over")
+
+    assert (await fetched(await linked(school, monkeypatch)))[1] == body[1:]
 
 
 async def test_a_large_archive_is_put_in_its_place_in_parts(school: School, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -654,7 +573,7 @@ async def test_links_taken_back_while_one_is_given(school: School, monkeypatch: 
     change = Change("q", now.date(), now, ready.known.contracts[0].ending.terminated_at)
     cut = StateCodec[State](State).dump(Keeping(replace_state(ready.known, changes=(change,))))
 
-    async def slow(store: ObjectStore, bucket: str, key: str) -> Listed:
+    async def slow(store: ObjectStore, bucket: str, key: str, _: str | None) -> Listed:
         """Let the window be cut short, and its links be taken back, before the version is known."""
         connection = await asyncpg.connect(school.settings.dsn("exporter"))
         await connection.execute("update cases set state = $1", cut)

@@ -12,6 +12,7 @@ import pytest
 
 from shared.performer import Attempt, Performance, Performer, Weigh
 from shared.postgres import PostgresProcess
+from shared.process import LeaseLostError
 from shared.progress import Progress
 from tests.machine.toy import NOON, PURSE, Job, JobDone, JobWanted, arrival
 
@@ -114,6 +115,47 @@ async def test_lease_lost(stage: Stage) -> None:
         await stopped.wait()
     await settled(loser)
 
+    assert await stage.finished() == 1
+
+
+async def test_asked_whether_it_is_still_its_own(stage: Stage) -> None:
+    """Work can ask for its lease: one that ran out is still its own until another worker has claimed the task."""
+    await stage.order("x")
+    asked: list[str] = []
+    again, claimed = asyncio.Event(), asyncio.Event()
+
+    async def asks(task: Job, attempt: Attempt) -> JobDone:
+        await attempt.insist()
+        asked.append("ours")
+        again.set()
+        await claimed.wait()
+        try:
+            await attempt.insist()
+        except LeaseLostError:
+            asked.append("lost")
+            raise
+        return await done(task, attempt)
+
+    loser = stage.performer(asks)
+    await loser.turn()
+    await again.wait()
+    await stage.pool.execute("update tasks set due_at = clock_timestamp()")
+    at_work, told = asyncio.Event(), asyncio.Event()
+
+    async def waits(task: Job, attempt: Attempt) -> JobDone:
+        at_work.set()
+        await told.wait()
+        return await done(task, attempt)
+
+    heir = stage.performer(waits)
+    await heir.turn()
+    await at_work.wait()
+    claimed.set()
+    await settled(loser)
+    told.set()
+    await settled(heir)
+
+    assert asked == ["ours", "lost"]
     assert await stage.finished() == 1
 
 

@@ -8,13 +8,25 @@ from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from services.exporter.tasks import CompareExport
 from services.retention.tasks import Survey
 from shared.advance import MOST_WAITING
 from shared.caserows import unpack_headers
 from shared.decision import Fact
 from shared.events.envelope import Record, Unreadable, read
 from shared.events.event import Event
-from shared.events.exporter import ExportFailed, ExportReady, ExportRefused
+from shared.events.exporter import (
+    ConfirmationAccepted,
+    ConfirmationRejected,
+    ConfirmationVoided,
+    DeliveryFailed,
+    ExportDelivered,
+    ExportFailed,
+    ExportReady,
+    ExportRefused,
+    LinkRevocationFailed,
+    LinksRevoked,
+)
 from shared.events.notice import (
     CompletionAccepted,
     CompletionRejected,
@@ -31,11 +43,15 @@ from shared.events.platform import (
     ContractRegistered,
     CustomerInformed,
     DeletionApproved,
+    DeliveryRequested,
+    ExportConfirmed,
     ExportRequested,
     LegalHoldPlaced,
     LegalHoldReleased,
+    LinkRevocationRequested,
     NoticeReceived,
     SwitchCompleted,
+    TransferAgreed,
     TransitionProlonged,
 )
 from shared.events.retention import AccountClosed, DeletionRequested
@@ -52,6 +68,9 @@ WINDOW_DAYS = 90
 _UNDER_WAY = timedelta(hours=12)
 # Of a switch: the notice of every contract here, and with the transition after it.
 _NOTICE, _SWITCHING = 30, 60
+# What a revocation may fail of: nothing that the exporter itself has done to the archive.
+_NOT_REVOKED = ("unknown_export", "deletion_requested")
+BUCKET = "offramp-exports"
 
 
 class ViolationError(AssertionError):
@@ -84,6 +103,12 @@ class Checker:
     announced: set[tuple[str, str]] = field(default_factory=set)
     approved: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     due: dict[str, tuple[int, int]] = field(default_factory=dict)
+    # By place: the versions to which links were given.
+    links: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    # By export: the rows that it was made of; and whether each comparison, by its moment, found the same.
+    of_export: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    same: dict[tuple[str, datetime], bool] = field(default_factory=dict)
+    confirmations: Counter[str] = field(default_factory=Counter)
     violation: ViolationError | None = None
 
     # -- what happens
@@ -133,11 +158,28 @@ class Checker:
         self.untouched()
 
     def stored(self, place: str) -> None:
-        """An archive was written."""
+        """An archive was written, or a version removed: what was announced is there, and nothing but that."""
+        there = self.world.platform.shelf.of(place).values()
         if place in self.ready:
-            self.must(
-                self.world.platform.archives[place] == self.ready[place], f"{place}: not the archive announced any more"
-            )
+            self.must({*there} == {self.ready[place]}, f"{place}: not the archive announced any more")
+
+    def linked(self, place: str, version: str) -> None:
+        """A link to this version was given."""
+        self.links[place].add(version)
+
+    def compared(self, task: CompareExport, compared_at: datetime) -> None:
+        """All of the customer's rows were compared with those that an export was made of."""
+        # By our own books, but for what was deleted since: an archive of that is void too.
+        there = _all(self.world.platform.rows)
+        rows = [row for row in self.rows_of(task.customer_id) if row in there]
+        self.same[task.export_id, compared_at] = sorted(rows) == sorted(self.of_export[task.export_id])
+
+    def sent(self, customer_id: str) -> None:
+        """An archive arrived at somebody else's."""
+        database = self.world.services["exporter"].database
+        agreed = [one.event for key, one in self.published[TransferAgreed].items() if key in database.inbox]
+        self.must(any(one.customer_id == customer_id for one in agreed), f"{customer_id}: sent without an agreement")
+        self.must(customer_id not in self.closed, f"{customer_id}: sent, though the account is closed")
 
     def rows_of(self, customer_id: str) -> tuple[str, ...]:
         """Give all of a customer's rows, by our own books."""
@@ -172,10 +214,6 @@ class Checker:
                     ]
                     known = [one for one in heard if one.contract_id == event.contract_id]  # type: ignore[attr-defined]
                     self.must(not known, f"{asked}: the contract is known")
-            case ExportReady(request_id=asked) | ExportRefused(request_id=asked) | ExportFailed(request_id=asked):
-                self._answered(asked)
-                if isinstance(event, ExportReady):
-                    self._archive(event)
             case ContractTerminated(period_end=day, terminated_at=at, time_zone=zone):
                 self.must(
                     now >= _midnight_after(day, zone) - _SKEW,
@@ -196,6 +234,22 @@ class Checker:
                 self._command(event, database)
             case AccountClosed():
                 self._closing(event)
+            case _:
+                self._judge_exporter(event)
+
+    def _judge_exporter(self, event: Event) -> None:
+        match event:
+            case ExportReady(request_id=asked) | ExportRefused(request_id=asked) | ExportFailed(request_id=asked):
+                self._answered(asked)
+                if isinstance(event, ExportReady):
+                    self._archive(event)
+            case ConfirmationAccepted() | ConfirmationVoided() | ConfirmationRejected():
+                self._confirmed(event)
+            case LinksRevoked() | LinkRevocationFailed():
+                self._revoked(event)
+            case ExportDelivered(request_id=asked) | DeliveryFailed(request_id=asked):
+                self._answered(asked)
+                self._delivered(event)
 
     def _whole_transition(self, event: ContractTerminated) -> None:
         """Whoever switches has notice and transition, sixty days, unless it was reported complete then."""
@@ -228,12 +282,44 @@ class Checker:
 
     def _archive(self, event: ExportReady) -> None:
         platform = self.world.platform
-        self.must(platform.archives.get(event.place) == event.sha256, f"{event.place}: another archive lies there")
+        there = platform.shelf.of(event.place)
+        self.must(there == {event.object_version: event.sha256}, f"{event.place}: {there} lies there")
         contents = platform.contents[event.sha256]
         self.must(sorted(contents) == sorted(self.snapshots[event.sha256]), f"{event.place}: not all the rows")
         counted = sum(one.rows for one in (*event.tables, event.media))
         self.must(counted == len(contents), f"{event.place}: {counted} rows said, {len(contents)} there")
         self.ready[event.place] = event.sha256
+        self.of_export[event.export_id] = tuple(self.snapshots[event.sha256])
+
+    def _confirmed(self, event: ConfirmationAccepted | ConfirmationVoided | ConfirmationRejected) -> None:
+        self.confirmations[event.export_id] += 1
+        if isinstance(event, ConfirmationRejected):
+            return
+        same = self.same.get((event.export_id, event.compared_at))
+        self.must(same is not None, f"{event.export_id}: confirmed or void, and nobody compared it")
+        if isinstance(event, ConfirmationAccepted):
+            self.must(same, f"{event.export_id}: accepted, though there are other rows now")
+        else:
+            self.must(not same, f"{event.export_id}: void, though nothing changed")
+
+    def _revoked(self, event: LinksRevoked | LinkRevocationFailed) -> None:
+        if event.request_id is not None:
+            self._answered(event.request_id)
+        if isinstance(event, LinkRevocationFailed):
+            self.must(event.reason in _NOT_REVOKED, f"{event.export_id}: links not revoked, {event.reason}")
+            return
+        place = f"s3://{BUCKET}/{event.customer_id}/{event.export_id}.zip"
+        there = self.world.platform.shelf.of(place)
+        self.must(there == {event.object_version: self.ready[place]}, f"{place}: {there} lies there")
+        self.must(self.links[place].isdisjoint(there), f"{place}: a link given before leads to it still")
+
+    def _delivered(self, event: ExportDelivered | DeliveryFailed) -> None:
+        if isinstance(event, DeliveryFailed):
+            self.must(event.reason != "missing", f"{event.export_id}: not there to be sent")
+            return
+        place = f"s3://{BUCKET}/{event.customer_id}/{event.export_id}.zip"
+        found = self.world.platform.sent.get((event.destination, event.export_id))
+        self.must(found == event.sha256 == self.ready[place], f"{event.export_id}: something else was delivered")
 
     def _command(self, event: DeletionRequested, database: MemoryDatabase) -> None:
         who = event.customer_id
@@ -357,11 +443,20 @@ class Checker:
         ensure(found == expected, f"{name}: buried {sorted(found)}, not {sorted(expected)}")
 
     def _answered_all(self) -> None:
-        kinds = (NoticeReceived, "notice_id"), (ExportRequested, "request_id"), (TransitionProlonged, "prolongation_id")
+        kinds = (
+            (NoticeReceived, "notice_id"),
+            (ExportRequested, "request_id"),
+            (TransitionProlonged, "prolongation_id"),
+            (LinkRevocationRequested, "request_id"),
+            (DeliveryRequested, "request_id"),
+        )
         for kind, name in kinds:
             for fact in self.published[kind].values():
                 asked = getattr(fact.event, name)
                 ensure(self.answers[asked] == 1, f"{asked}: {self.answers[asked]} answers")
+        for fact in self.published[ExportConfirmed].values():
+            export_id = fact.event.export_id  # type: ignore[attr-defined]
+            ensure(self.confirmations[export_id], f"{export_id}: confirmed, and nobody answered")
         for fact in self.published[SwitchCompleted].values():
             asked = f"completion of {fact.event.notice_id}"  # type: ignore[attr-defined]
             ensure(self.answers[asked] == 1, f"{asked}: {self.answers[asked]} answers")

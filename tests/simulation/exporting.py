@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from services.exporter import tasks
+from services.exporter.confirming import copy_of
+from services.exporter.delivering import objection
 from services.exporter.states import Deleting, State
 from shared.events.vocabulary import TableCount, TableFingerprint
 from shared.holds import held
 from shared.performer import Attempt, Performance
+from shared.process import LeaseLostError
 from shared.statecodec import StateCodec
 
+from .faults import PassingError
 from .systems import BUCKET, DATABASE, MEDIA, TABLES, work
 
 if TYPE_CHECKING:
@@ -30,20 +35,42 @@ async def build(worker: Worker, task: tasks.BuildArchive, attempt: Attempt) -> t
     snapshot_at, tables = attempt.clock(), (*TABLES[DATABASE], *TABLES[MEDIA])
     contents = tuple(row for table in tables for row in platform.own(table, task.customer_id))
     counts = {table: len(platform.own(table, task.customer_id)) for table in tables}
+    account = _account(platform, task.customer_id)
     # Every archive differs, if only by the moment it was made at.
     digest = sha256(f"{snapshot_at} {contents}".encode()).hexdigest()
     platform.contents[digest] = contents
     worker.world.checker.snapshots[digest] = worker.world.checker.rows_of(task.customer_id)
-    await work(worker)
-    place = f"s3://offramp-exports/{task.customer_id}/{task.export_id}.zip"
-    platform.put_archive(place, task.customer_id, digest)
-    await work(worker)
+    place = f"s3://{BUCKET}/{task.customer_id}/{task.export_id}.zip"
+    version = await _put(worker, attempt, place, lambda: digest)
     return tasks.ArchiveBuilt(
-        **named, account=_account(platform, task.customer_id),
+        **named, account=account,
         export_id=task.export_id, place=place, size_bytes=len(contents), sha256=digest,
         tables=tuple(TableCount(table=name, rows=counts[name]) for name in TABLES[DATABASE]),
         media=TableCount(table="media", rows=counts[TABLES[MEDIA][0]]), map_sha256="0" * 64, snapshot_at=snapshot_at,
+        object_version=version,
     )  # fmt: skip
+
+
+async def _put(worker: Worker, attempt: Attempt, place: str, written: Callable[[], str]) -> str:
+    """Put an archive there as the product does, so that whoever was overtaken neither leaves nor removes one."""
+    shelf = worker.world.platform.shelf
+    uploads = [*shelf.uploads.get(place, [])]
+    await attempt.insist()
+    shelf.abort(place, uploads)
+    upload = shelf.begin(place)
+    try:
+        await attempt.insist()
+    except LeaseLostError:
+        shelf.abort(place, [upload])
+        raise
+    await work(worker)
+    version = shelf.complete(place, upload, written())
+    await work(worker)
+    others = [one for one in shelf.of(place) if one != version]
+    if others:
+        await attempt.insist()
+        shelf.remove(place, others)
+    return version
 
 
 async def compare(worker: Worker, task: tasks.CompareExport, attempt: Attempt) -> tasks.ExportCompared:
@@ -52,21 +79,68 @@ async def compare(worker: Worker, task: tasks.CompareExport, attempt: Attempt) -
     await work(worker)
     named = {"customer_id": task.customer_id, "export_id": task.export_id, "attempt": task.attempt}
     account = _account(worker.world.platform, task.customer_id)
+    worker.world.checker.compared(task, compared_at)
+    await work(worker)
     return tasks.ExportCompared(**named, account=account, map_sha256="0" * 64, compared_at=compared_at)
 
 
-async def revoke(worker: Worker, task: tasks.RevokeLinks, attempt: Attempt) -> tasks.VersionsReplaced:
-    """Put the archive in its own place."""
+async def revoke(
+    worker: Worker, task: tasks.RevokeLinks, attempt: Attempt
+) -> tasks.VersionsReplaced | tasks.RevokeFailed:
+    """Put the archive in its own place, from the version that was ordered, or the newest where that is gone."""
     await work(worker)
     named = {"customer_id": task.customer_id, "export_id": task.export_id, "attempt": task.attempt}
-    return tasks.VersionsReplaced(**named, replaced_at=attempt.clock())
+    there = worker.world.platform.shelf.of(task.place)
+    source = task.object_version if task.object_version in there else next(reversed(there), None)
+
+    def copied() -> str:
+        found = worker.world.platform.shelf.of(task.place).get(source or "")
+        if found is None:
+            raise MissingError
+        return found
+
+    try:
+        version = await _put(worker, attempt, task.place, copied)
+    except MissingError:
+        return tasks.RevokeFailed(**named, reason="missing")
+    return tasks.VersionsReplaced(**named, replaced_at=attempt.clock(), object_version=version)
 
 
-async def deliver(worker: Worker, task: tasks.DeliverExport, attempt: Attempt) -> tasks.Delivered:
-    """Send the archive to whom it is promised."""
-    await work(worker)
+class MissingError(Exception):
+    """What was to be copied isn't there."""
+
+
+async def deliver(worker: Worker, task: tasks.DeliverExport, attempt: Attempt) -> tasks.Delivered | tasks.NotDelivered:
+    """Send the archive to whom it is promised, while there is the right to."""
     named = {"customer_id": task.customer_id, "export_id": task.export_id, "attempt": task.attempt}
-    return tasks.Delivered(**named, size_bytes=1, sha256=task.sha256, sent="copied", delivered_at=attempt.clock())
+    platform, key = worker.world.platform, (task.destination, task.export_id)
+    state = _state(worker, task.customer_id)
+    for _ in range(2):
+        reason = objection(state, attempt.clock(), worker.service.domain.policy)
+        if reason is not None:
+            return tasks.NotDelivered(**named, reason=reason)
+        copy = copy_of(state.known, task.export_id)
+        digest = None if copy is None else platform.shelf.of(task.place).get(copy.version)
+        await work(worker)
+        state = _state(worker, task.customer_id)
+    found = platform.sent.get(key)
+    if digest is None:
+        if copy != copy_of(state.known, task.export_id) or _is_revoking(state, task.export_id):
+            raise PassingError("its links are being taken back")
+        return tasks.NotDelivered(**named, reason="missing")
+    platform.sent.setdefault(key, digest)
+    worker.world.checker.sent(task.customer_id)
+    await work(worker)
+    how = "copied" if found is None else "found"
+    return tasks.Delivered(**named, size_bytes=1, sha256=platform.sent[key], sent=how, delivered_at=attempt.clock())
+
+
+def _state(worker: Worker, customer_id: str) -> State:
+    return _states.load(worker.service.database.cases[customer_id]["state"])
+
+
+def _is_revoking(state: State, export_id: str) -> bool:
+    return any(one.export_id == export_id for one in state.known.revoking)
 
 
 def _account(platform: Platform, customer_id: str) -> tuple[tasks.Accounted, ...]:

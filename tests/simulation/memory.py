@@ -374,6 +374,11 @@ class _Statements:
         return [{"id": task_id}]
 
     @staticmethod
+    async def still_ours(db: MemoryDatabase, _: Transaction, task_id: UUID, lease: UUID) -> list[Row]:
+        row = db.tasks.get(task_id)
+        return [{"id": task_id}] if row is not None and row["lease"] == lease else []
+
+    @staticmethod
     async def give_back(
         db: MemoryDatabase,
         tx: Transaction,

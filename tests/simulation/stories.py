@@ -28,6 +28,8 @@ from shared.events.platform import (
     OfTables,
     OpenEnded,
     SwitchCompleted,
+    TransferAgreed,
+    TransferWithdrawn,
     TransitionProlonged,
     UntilFurtherNotice,
     Vouched,
@@ -369,7 +371,22 @@ def draw(rng: Random, number: int) -> Story:
     if story.fate == "untouched":
         story.works_until = 300
     _ask(rng, story, end)
+    _agree(rng, story, end)
     return story
+
+
+def _agree(rng: Random, story: Story, end: float) -> None:
+    """Agree on help with moving, or not; and think better of it."""
+    who = story.customer_id
+    for number in range(rng.choice([0, 1, 1, 2])):
+        day, name = rng.uniform(0, end + 60), f"{who}-ta{number}"
+        story.at(day, TransferAgreed(customer_id=who, agreement_id=name, agreed_at=moment(day)))
+        if rng.random() < 0.3:
+            back = day + rng.uniform(-0.1, 40)
+            told = TransferWithdrawn(
+                customer_id=who, agreement_id=name, withdrawn_by="staff:1", withdrawn_at=moment(back)
+            )
+            story.at(back, told)
 
 
 def _ask(rng: Random, story: Story, end: float) -> None:

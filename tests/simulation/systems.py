@@ -19,6 +19,9 @@ from shared.holds import held
 from shared.performer import Attempt, Performance
 from shared.statecodec import StateCodec
 
+from .faults import PassingError
+from .shelf import Shelf
+
 if TYPE_CHECKING:
     from .worker import Worker
     from .world import World
@@ -27,10 +30,6 @@ DATABASE, MEDIA, ARCHIVES = "platform-database", "platform-media", "export-archi
 BUCKET = "offramp-exports"
 TABLES = {DATABASE: ("users", "courses"), MEDIA: ("offramp-media",), ARCHIVES: (BUCKET,)}
 _holding: StateCodec[Holding] = StateCodec(Holding)
-
-
-class PassingError(OSError):
-    """Something that may go better the next time."""
 
 
 @dataclass
@@ -43,9 +42,22 @@ class Platform:
     )
     noted: dict[str, dict[str, int]] = field(default_factory=dict)
     certificates: dict[str, str] = field(default_factory=dict)
-    # Which archive lies where, by its checksum, and what is in it.
-    archives: dict[str, str] = field(default_factory=dict)
+    # What is in an archive, by its checksum, and which of them were sent to whom.
     contents: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    sent: dict[tuple[str, str], str] = field(default_factory=dict)
+    shelf: Shelf = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.shelf = Shelf(self._shelved)
+
+    def _shelved(self, place: str) -> None:
+        """Keep the books of the bucket: an archive is a row of its customer's there."""
+        customer_id = place.removeprefix(f"s3://{BUCKET}/").partition("/")[0]
+        if self.shelf.of(place):
+            self.rows[BUCKET][place] = customer_id
+        else:
+            self.rows[BUCKET].pop(place, None)
+        self.world.checker.stored(place)
 
     def add(self, table: str, customer_id: str) -> str:
         """Add a row of *customer_id*'s."""
@@ -67,14 +79,11 @@ class Platform:
         for table in names:
             for row in self.own(table, customer_id):
                 del self.rows[table][row]
-                self.archives.pop(row, None)
+        if BUCKET in names:
+            for place in [*self.shelf.versions, *self.shelf.uploads]:
+                if place.startswith(f"s3://{BUCKET}/{customer_id}/"):
+                    self.shelf.clear(place)
         self.world.checker.erased(customer_id)
-
-    def put_archive(self, place: str, customer_id: str, digest: str) -> None:
-        """Store an archive, instead of whatever lay there."""
-        self.rows[BUCKET][place] = customer_id
-        self.archives[place] = digest
-        self.world.checker.stored(place)
 
 
 async def survey(worker: Worker, task: tasks.Survey, _: Attempt) -> tasks.Surveyed | tasks.SurveyFailed:

@@ -24,6 +24,7 @@ from shared.decision import Domain, Fact
 from shared.declared import policy_file, rules_folder
 from shared.events.envelope import write
 from shared.events.event import Event
+from shared.events.exporter import ExportReady
 from shared.events.notice import DeadlineApproaching
 from shared.events.platform import CustomerInformed, DeletionApproved
 from shared.events.retention import DeletionStalled
@@ -37,6 +38,7 @@ from .broker import PARTITIONS, Broker, Group
 from .checker import Checker, ViolationError
 from .exporting import exporter_work
 from .memory import MemoryDatabase
+from .moving import moves
 from .stories import START, Story, draw, moment
 from .systems import ARCHIVES, DATABASE, MEDIA, TABLES, Platform, holder_work, retention_work
 from .tally import TALLY
@@ -115,6 +117,7 @@ class World:
         self.broker = Broker(self.rng, self._appended, self.down)
         self.stories = {story.customer_id: story for story in (draw(self.rng, number) for number in range(4))}
         self.services: dict[str, Service] = {}
+        self._moved: set[str] = set()
         self._tasks: list[asyncio.Task[None]] = []
 
     # -- time and luck
@@ -234,6 +237,14 @@ class World:
             self._publish(fact, stamp, plain=plain)
             await asyncio.sleep(self.rng.choice([0.0, 1.0, _HOUR, _DAY]) * self.rng.random())
 
+    def work_on(self, customer_id: str) -> None:
+        """Let somebody of the customer's change something."""
+        self._touch(self.rng.choice((*TABLES[DATABASE], *TABLES[MEDIA])), customer_id)
+
+    def publish(self, fact: Fact, stamp: int) -> None:
+        """Say something as a service of the platform does."""
+        self._publish(fact, stamp, plain=False)
+
     def _publish(self, fact: Fact, stamp: int, *, plain: bool) -> None:
         who, value, headers = fact.event.customer_id, *write(fact)
         said = _by_hand(json.loads(value)["data"]) if plain else None
@@ -248,6 +259,12 @@ class World:
             self._begin(self._inform(record))
         if record.topic == DeletionStalled.type():
             self._begin(self._decide(record))
+        if record.topic == ExportReady.type():
+            # Once, though the relay may say it twice, or an operator again.
+            ready = ExportReady.model_validate(json.loads(record.value)["data"])
+            if ready.export_id not in self._moved:
+                self._moved.add(ready.export_id)
+                self._begin(moves(self, ready, EXPORTER))
 
     async def _inform(self, record: Any) -> None:
         """Be the mailer: tell the customer, most of the time."""

@@ -112,8 +112,8 @@ class ArchiveReport:
 
     *compared* are the tables with a fingerprint: where their CSV lies below the bag, and what it must come to; *dump*
     is what must come of the dump, if it is to be restored. *signed_by* names the key that signed it, if any did.
-    *account* is that of the snapshot, if it was ordered. *etag* tells it from others at the same place of a store;
-    *taken* is what was taken over of an earlier attempt.
+    *account* is that of the snapshot, if it was ordered. *etag*, and *version* where the store keeps any, tell it from
+    others at the same place; *taken* is what was taken over of an earlier attempt.
     """
 
     place: str
@@ -130,6 +130,7 @@ class ArchiveReport:
     account: Account = ()
     etag: str | None = None
     taken: Taken = field(default_factory=Taken)
+    version: str | None = None
 
 
 def _silent(_: Progress) -> None:
@@ -158,7 +159,7 @@ async def build(
     whole = stored.place, stored.size, stored.sha256, counts
     return ArchiveReport(
         *(*whole, media.objects, media.size, order.now, order.map.sha256),
-        *(complete.expected, building.dump, order.signed_by, building.account, stored.etag, sink.taken),
+        *(complete.expected, building.dump, order.signed_by, building.account, stored.etag, sink.taken, stored.version),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from shared.fates import DATABASE_OUTAGES
+from shared.process import LeaseLostError
 from shared.store_faults import StoreOutageError
 
 from .faults import SourceOutageError
@@ -12,6 +13,8 @@ from .faults import SourceOutageError
 _PASSING: tuple[type[BaseException], ...] = (
     asyncio.CancelledError,
     KeyboardInterrupt,
+    # Whoever has the task now goes on with it.
+    LeaseLostError,
     StoreOutageError,
     SourceOutageError,
     *DATABASE_OUTAGES,

@@ -34,8 +34,8 @@ _PIECE = 1 << 20
 class Kept(Protocol):
     """A complete archive where it lies."""
 
-    async def open(self) -> AbstractContextManager[IO[bytes]]:
-        """Open it, for reading in a thread."""
+    async def open(self, report: ArchiveReport) -> AbstractContextManager[IO[bytes]]:
+        """Open what *report* is of, for reading in a thread."""
 
     async def withdraw(self, report: ArchiveReport) -> None:
         """Take away again what *report* is of."""
@@ -47,7 +47,7 @@ class KeptFile:
 
     path: Path
 
-    async def open(self) -> AbstractContextManager[IO[bytes]]:
+    async def open(self, report: ArchiveReport) -> AbstractContextManager[IO[bytes]]:  # noqa: ARG002 - as below
         """Open it, for reading in a thread."""
         return self.path.open("rb")
 
@@ -64,14 +64,14 @@ class KeptObject:
     bucket: str
     key: str
 
-    async def open(self) -> AbstractContextManager[IO[bytes]]:
-        """Open it, for reading in a thread."""
-        return opened(self.store, self.bucket, await self.store.head(self.bucket, self.key))
+    async def open(self, report: ArchiveReport) -> AbstractContextManager[IO[bytes]]:
+        """Open it, for reading in a thread: the version that was written, whatever lies over it."""
+        return opened(self.store, self.bucket, await self.store.head(self.bucket, self.key, report.version))
 
     async def withdraw(self, report: ArchiveReport) -> None:
         """Take away the versions that are what was written, and none that another worker made at the same place."""
         if report.etag is not None:
-            await self.store.withdraw(self.bucket, self.key, report.etag)
+            await self.store.withdraw(self.bucket, self.key, report.etag, report.version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ async def prove(report: ArchiveReport, kept: Kept, scratch: Scratch | None) -> P
     """
     try:
         # First, since nothing is to be run as SQL that isn't what was written.
-        with await kept.open() as file:
+        with await kept.open(report) as file:
             await asyncio.to_thread(_check_digest, report, file)
         if scratch is None:
             await _check_files(report, kept)
@@ -143,7 +143,7 @@ def _check_digest(report: ArchiveReport, file: IO[bytes]) -> None:
 
 
 async def _check_files(report: ArchiveReport, kept: Kept) -> None:
-    with await kept.open() as file:
+    with await kept.open(report) as file:
         verdict = await asyncio.to_thread(verify_opened, file, report.place, report.sha256, checker=by_library)
         nowhere = None if verdict.findings else await asyncio.to_thread(first_dangling, file)
     for found in verdict.findings:
@@ -156,7 +156,7 @@ async def _check_files(report: ArchiveReport, kept: Kept) -> None:
 
 
 async def _compare(report: ArchiveReport, kept: Kept, scratch: Scratch) -> tuple[str, ...]:
-    with await kept.open() as file:
+    with await kept.open(report) as file:
         archive = await asyncio.to_thread(_Opened, file)
         async with scratch.connect() as connection:
             for one in report.compared:
@@ -168,7 +168,7 @@ async def _compare(report: ArchiveReport, kept: Kept, scratch: Scratch) -> tuple
 async def _restore_dump(report: ArchiveReport, kept: Kept, scratch: Scratch) -> tuple[str, ...]:
     if report.dump is None:
         return ()
-    with await kept.open() as file:
+    with await kept.open(report) as file:
         archive = await asyncio.to_thread(_Opened, file)
         with await asyncio.to_thread(archive.open, report.dump.path) as sql:
             return await restore(report.dump, sql, scratch.dsn)

@@ -1,0 +1,84 @@
+"""What customers do with an archive: confirm it, have links to it, take them back, have it sent to somebody else."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from services.exporter.link import LONGEST, Grant, NoLinkError, grant
+from services.exporter.policy import ExporterPolicy
+from services.exporter.states import State
+from shared.decision import Fact
+from shared.events.event import Event
+from shared.events.exporter import ExportReady
+from shared.events.platform import DeliveryRequested, ExportConfirmed, LinkRevocationRequested
+from shared.identity import derived
+
+if TYPE_CHECKING:
+    from .world import World
+
+_DAY = 86400.0
+# Afterwards there is no time left for an answer.
+_UNTIL = 280.0
+
+
+async def moves(world: World, ready: ExportReady, policy: ExporterPolicy) -> None:
+    """Do some of it, at any time, and say some of it more than once."""
+    for number in range(world.rng.randint(0, 4)):
+        await asyncio.sleep(world.rng.choice([0.0, 60.0, 3600.0, 5 * _DAY, 60 * _DAY]) * world.rng.random())
+        if world.loop.time() > _UNTIL * _DAY:
+            return
+        given = _granted(world, ready, policy)
+        if given is not None:
+            _link_or_work_on(world, ready, given)
+        what = world.rng.choice([_confirm, _revoke, _deliver])
+        await _say(world, what(world, ready, number))
+
+
+def _confirm(world: World, ready: ExportReady, number: int) -> ExportConfirmed:
+    right = world.rng.random() < 0.9
+    return ExportConfirmed(
+        customer_id=ready.customer_id, export_id=ready.export_id, sha256=ready.sha256 if right else "9" * 64,
+        confirmed_by=f"contact:{number}", confirmed_at=world.now(),
+    )  # fmt: skip
+
+
+def _revoke(world: World, ready: ExportReady, number: int) -> LinkRevocationRequested:
+    return LinkRevocationRequested(
+        customer_id=ready.customer_id, request_id=f"revoke-{ready.export_id}-{number}", export_id=ready.export_id,
+        requested_by="staff:1", requested_at=world.now(),
+    )  # fmt: skip
+
+
+def _deliver(world: World, ready: ExportReady, number: int) -> DeliveryRequested:
+    return DeliveryRequested(
+        customer_id=ready.customer_id, request_id=f"deliver-{ready.export_id}-{number}", export_id=ready.export_id,
+        destination=world.rng.choice(["new-provider", "own-store"]), requested_by="staff:1", requested_at=world.now(),
+    )  # fmt: skip
+
+
+def _granted(world: World, ready: ExportReady, policy: ExporterPolicy) -> Grant | None:
+    """Ask for a link to the archive, as the case stands."""
+    state: State | None = world.states("exporter").get(ready.customer_id)
+    try:
+        return None if state is None else grant(state, ready.export_id, world.now(), policy)
+    except NoLinkError:
+        return None
+
+
+def _link_or_work_on(world: World, ready: ExportReady, given: Grant) -> None:
+    """Be support, and give a link; or be a teacher who corrects a grade while there is more than enough time."""
+    if world.rng.random() < 0.5 and given.expires_at - world.now() >= LONGEST:
+        world.work_on(ready.customer_id)
+    # A link to what is no longer there is not given: the store is asked first.
+    elif given.archive.version in world.platform.shelf.of(ready.place):
+        world.checker.linked(ready.place, given.archive.version)
+
+
+async def _say(world: World, event: Event) -> None:
+    name = str(derived("moving", event.customer_id, event.model_dump_json()))
+    fact = Fact(name, "/platform", world.now(), event)
+    stamp = int(world.now().timestamp() * 1000)
+    for _ in range(world.rng.choice([1, 1, 2])):
+        world.publish(fact, stamp)
+        await asyncio.sleep(world.rng.choice([0.0, 1.0, 3600.0, _DAY]) * world.rng.random())
