@@ -37,11 +37,13 @@ from shared.signing.sshsig import ARCHIVE
 from .archive.abandoned import clear
 from .archive.asked import named_formats, scope_of
 from .archive.build import Order, Progress, Sources, bag_name, build
+from .archive.encryption import Encryption
 from .archive.faults import SourceOutageError
-from .archive.going_on import is_gone_on_with
+from .archive.going_on import begun
 from .archive.page import Language
 from .archive.proof import Kept, KeptFile, KeptObject, Proven, Scratch, prove
 from .archive.sink import FileSink, Sink
+from .archive.suffix import file_suffix, stem_of
 from .deliver_command import deliver
 from .formats.registry import ALL
 from .link_command import link
@@ -71,6 +73,10 @@ def export(
             help="An empty database: there the archive is restored, compared with the source, and rolled back."
         ),
     ] = None,
+    encrypt_to: Annotated[
+        list[str] | None,
+        typer.Option(help="A public key of whoever is to open it, with age: age1…, ssh-ed25519 … or ssh-rsa …."),
+    ] = None,
     unsigned: Annotated[bool, typer.Option("--unsigned", help="Sign with no key, though there are keys.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
@@ -80,10 +86,11 @@ def export(
     if map_path is None or dsn is None or customer is None or to is None:
         raise typer.BadParameter("--map, --dsn, --customer and --to are all needed")
     now = system_clock()
-    export_id = Path(to).stem if to.startswith(_S3) else f"{customer}-{now:%Y%m%dT%H%M%SZ}"
+    export_id = stem_of(to) if to.startswith(_S3) else f"{customer}-{now:%Y%m%dT%H%M%SZ}"
     order = Order(
         customer, export_id, load(map_path), now, named_formats(formats or ()), language, scope_of(scope or ()),
         *((sys.maxsize, sys.maxsize) if scratch else (0, 0)), None if unsigned else _signer(),
+        encryption=Encryption.to(encrypt_to or ()),
     )  # fmt: skip
     asked = Asked(dsn, order, to, scratch)
     try:
@@ -92,7 +99,7 @@ def export(
     except (KeyboardInterrupt, asyncio.CancelledError) as stopped:
         # Only SIGTERM cancels it; a shell's way of telling which signal ended a program.
         number = signal.SIGINT if isinstance(stopped, KeyboardInterrupt) else signal.SIGTERM
-        typer.echo(f"offramp: stopped by {number.name}; no archive was made. {_how_to_go_on(to)}", err=True)
+        typer.echo(f"offramp: stopped by {number.name}; no archive was made. {_how_to_go_on(asked)}", err=True)
         raise typer.Exit(128 + number) from None
     typer.echo(_as_json(done) if as_json else _as_text(done))
 
@@ -101,8 +108,10 @@ app.command("link")(link)
 app.command("deliver")(deliver)
 
 
-def _how_to_go_on(to: str) -> str:
-    if to.startswith(_S3):
+def _how_to_go_on(asked: Asked) -> str:
+    if asked.order.encryption is not None:
+        return "Of what is encrypted nothing is kept: the same command begins anew, with another key."
+    if asked.to.startswith(_S3):
         return "The same command goes on: it reads all data again, and sends only the parts that aren't there."
     return "In a folder nothing is kept: the same command begins anew."
 
@@ -138,18 +147,18 @@ async def _export(asked: Asked, tell: Tell) -> Done:
     """Export, and read back; that the store's client was loaded before is no part of the time."""
     _let_sigterm_cancel()
     async with ObjectStore(read_settings().s3) as store:
-        sink, kept = _place(asked, store)
+        sink, kept = await _place(asked, store)
         begun = perf_counter()
         report = await build(Sources(partial(_connected, asked.dsn, "--dsn"), store), asked.order, sink, tell)
         built = perf_counter()
         tell(Progress("read back", 0, None, report.size))
         scratch = Scratch(partial(_connected, asked.scratch, "--scratch"), asked.scratch) if asked.scratch else None
-        proven = await prove(report, kept, scratch)
+        proven = await prove(report, kept, scratch, asked.order.encryption)
         return Done(proven, built - begun, perf_counter() - built)
 
 
 def _others_of(customer: str) -> re.Pattern[str]:
-    return re.compile(re.escape(bag_name(f"{customer}-")) + r"[0-9]{8}T[0-9]{6}Z[.]zip")
+    return re.compile(re.escape(bag_name(f"{customer}-")) + r"[0-9]{8}T[0-9]{6}Z[.]zip([.]age)?")
 
 
 def _let_sigterm_cancel() -> None:
@@ -163,17 +172,18 @@ def _told(event: str, **values: object) -> None:
     typer.echo(f"{event}: {', '.join(f'{name} {value}' for name, value in values.items())}", err=True)
 
 
-def _place(asked: Asked, store: ObjectStore) -> tuple[Sink, Kept]:
+async def _place(asked: Asked, store: ObjectStore) -> tuple[Sink, Kept]:
     to = asked.to
     if not to.startswith(_S3):
-        path = Path(to) / f"{bag_name(asked.order.export_id)}.zip"
+        encrypted = asked.order.encryption is not None
+        path = Path(to) / f"{bag_name(asked.order.export_id)}{file_suffix(encrypted=encrypted)}"
         for one in clear(path.parent, _others_of(asked.order.customer)):
             typer.echo(f"offramp: {one}: what a killed export had begun was removed", err=True)
         return FileSink(path), KeptFile(path)
     bucket, _, key = to.removeprefix(_S3).partition("/")
     if not bucket or not key:
         raise OperatorError(f"--to {to}: an object's place is s3://bucket/key.")
-    return store.upload(bucket, key, keeps=is_gone_on_with, told=_told), KeptObject(store, bucket, key)
+    return await begun(store, bucket, key, asked.order.encryption, _told), KeptObject(store, bucket, key)
 
 
 @asynccontextmanager
@@ -238,8 +248,9 @@ def _as_text(done: Done) -> str:
     read += f", and {restored} restored by psql" if restored else ""
     signed = f"signed by {report.signed_by}" if report.signed_by else UNSIGNED
     spared = f", {decimal(report.taken.size)} of it taken over" if report.taken.size else ""
+    opens = f"\nencrypted with age for {', '.join(report.encrypted_to)}" if report.encrypted_to else ""
     made = f"{report.place}\n{held}, {decimal(report.size)}{spared}, {done.seconds:.1f} s"
-    return f"{made}\n{read}\n{signed}\nsha256 {report.sha256}"
+    return f"{made}\n{read}\n{signed}{opens}\nsha256 {report.sha256}"
 
 
 UNSIGNED = "NOT SIGNED: nothing shows who made it. To sign the next one: offramp keys make --archives"

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from .event import Event
-from .vocabulary import Code, Count, Day, KeyId, Moment, Place, Ref, Sha256, TableCount, TableName
+from .vocabulary import Code, Count, Day, KeyId, Moment, Place, RecipientId, Ref, Sha256, TableCount, TableName
 
 
 class ExportReady(Event):
     """The archive at *place* is complete: every declared table was read to its end at *snapshot_at*.
 
-    *signed_by* names the key that signed the archive, as ``ssh-keygen -l`` does.
+    *signed_by* names the key that signed the archive, as ``ssh-keygen -l`` does. Where it is *encrypted_to*
+    somebody with age, *size_bytes* and *sha256* are those of the encrypted file, which is what lies at *place*.
     """
 
     owner: ClassVar[str] = "exporter"
@@ -27,6 +28,7 @@ class ExportReady(Event):
     snapshot_at: Moment
     available_until: Moment
     signed_by: KeyId | None = None
+    encrypted_to: tuple[RecipientId, ...] = ()
 
 
 class ExportRefused(Event):

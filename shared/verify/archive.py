@@ -35,6 +35,7 @@ SIGNED_BY, NOBODY = "Signed-By", "nobody"
 DESCRIPTOR = "data/datapackage.json"
 COMPLETENESS = "data/completeness.json"
 MEDIA = "data/media/"
+_AGE = b"age-encryption.org/"
 _PIECE = 1 << 20
 # What zipfile raises when bytes are not what they were; RuntimeError is its word for an encrypted file.
 _NEITHER_QUOTES_NOR_LINE_ENDS = bytes(byte for byte in range(256) if byte not in b'"\n')
@@ -214,13 +215,13 @@ def verify(
     Signatures are checked by the public keys in the folder *keys*, else by those that came with the archive. Raises
     OSError where nothing can be opened at all.
     """
-    published = None if keys is None else _published(keys)
+    known = published(keys)
     if archive.is_dir():
-        return _verdict("", _Folder(archive), [], published, checker)
+        return _verdict("", _Folder(archive), [], known, checker)
     whole = _digest_of(archive)
     findings = [] if sha256 in {None, whole} else [Finding("altered", archive.name, f"its SHA-256 is {whole}")]
     with archive.open("rb") as opened:
-        return verify_opened(opened, archive.name, whole, findings, published, checker)
+        return verify_opened(opened, archive.name, whole, findings, known, checker)
 
 
 def verify_opened(
@@ -236,10 +237,31 @@ def verify_opened(
         with ZipFile(opened) as read:
             return _verdict(sha256, _Zip(read), findings, published, checker)
     except _UNREADABLE as error:
-        return Verdict(sha256, 0, 0, {}, (*findings, Finding("broken", name, f"it is no whole ZIP: {error}")))
+        says = _ENCRYPTED if _is_encrypted(opened) else f"it is no whole ZIP: {error}"
+        return Verdict(sha256, 0, 0, {}, (*findings, Finding("broken", name, says)))
 
 
-def _published(folder: Path) -> PublicKeys:
+_ENCRYPTED = "it is encrypted: nothing in it was checked. First age --decrypt -i KEY -o ARCHIVE.zip ARCHIVE.zip.age"
+
+
+def begins_as_age(path: Path) -> bool:
+    """Tell whether the file at *path* is one of age; raises OSError."""
+    with path.open("rb") as opened:
+        return _is_encrypted(opened)
+
+
+def _is_encrypted(opened: IO[bytes]) -> bool:
+    try:
+        opened.seek(0)
+        return opened.read(len(_AGE)) == _AGE
+    except (OSError, ValueError):
+        return False
+
+
+def published(folder: Path | None) -> PublicKeys | None:
+    """Read the public keys in *folder*, if one is given; raises OSError."""
+    if folder is None:
+        return None
     pems = tuple(pem.read_bytes() for pem in sorted(folder.glob("signing*.pub.pem")))
     return PublicKeys((folder / ALLOWED_SIGNERS).read_bytes(), pems)
 

@@ -29,6 +29,7 @@ from .archive import Archive, File
 from .asked import EVERYTHING
 from .completeness import Complete, Expected, compared
 from .descriptor import TableFile
+from .encryption import Encryption
 from .faults import NothingLeftError, RowsDisagreeError
 from .links import Links, links_resource
 from .media import INDEX, MediaIndex, Tally, add_media, index_resource
@@ -61,7 +62,7 @@ class Order:
     Tables with at most *compare_up_to* rows get a fingerprint, by which the archive is later compared with the source;
     the dump of at most *restore_up_to* rows in all is to be restored then. *signer* is who signs it; without one the
     archive says wherever it says anything that nobody did. *accounted*: an account of the snapshot is kept, by which it
-    can be told later whether anything changed.
+    can be told later whether anything changed. With *encryption* it is encrypted on its way, all of it.
     """
 
     customer: str
@@ -75,6 +76,12 @@ class Order:
     restore_up_to: int = 0
     signer: Signer | None = None
     accounted: bool = False
+    encryption: Encryption | None = None
+
+    @property
+    def encrypted_to(self) -> tuple[str, ...]:
+        """Name those who can open the archive, if it isn't everybody."""
+        return () if self.encryption is None else self.encryption.names
 
     @property
     def signed_by(self) -> str | None:
@@ -113,7 +120,8 @@ class ArchiveReport:
     *compared* are the tables with a fingerprint: where their CSV lies below the bag, and what it must come to; *dump*
     is what must come of the dump, if it is to be restored. *signed_by* names the key that signed it, if any did.
     *account* is that of the snapshot, if it was ordered. *etag* tells it from others at the same place of a store;
-    *taken* is what was taken over of an earlier attempt.
+    *taken* is what was taken over of an earlier attempt. Where it is *encrypted_to* somebody, size and digest are of
+    what is encrypted.
     """
 
     place: str
@@ -130,6 +138,7 @@ class ArchiveReport:
     account: Account = ()
     etag: str | None = None
     taken: Taken = field(default_factory=Taken)
+    encrypted_to: tuple[str, ...] = ()
 
 
 def _silent(_: Progress) -> None:
@@ -150,6 +159,7 @@ async def build(
     for one in referring(order.asked):
         if sources.objects is None:
             raise NothingLeftError(one.place, "it refers to objects, no object store is given", "Give one")
+    sink = sink if order.encryption is None else order.encryption.sink(sink)
     async with sink:
         building = _Build(sources, order, sink, progress)
         complete = await building.run()
@@ -159,6 +169,7 @@ async def build(
     return ArchiveReport(
         *(*whole, media.objects, media.size, order.now, order.map.sha256),
         *(complete.expected, building.dump, order.signed_by, building.account, stored.etag, sink.taken),
+        encrypted_to=order.encrypted_to,
     )
 
 
@@ -329,7 +340,9 @@ class _Build:
             complete.lost,
         )
         await archive.add(page.PATH, [page.written(contents, order.language)])
-        await archive.add(verifying.STEPS, [verifying.steps(self._name, order.signed_by, order.now)])
+        await archive.add(
+            verifying.STEPS, [verifying.steps(self._name, order.signed_by, order.now, order.encrypted_to)]
+        )
         await archive.close_bag(self._info(), order.signer, order.now)
 
     def _info(self) -> dict[str, str]:
@@ -343,4 +356,6 @@ class _Build:
             "Data-Map-Sha256": order.map.sha256,
             "Scope": ", ".join(sorted(order.scope)),
             SIGNED_BY: order.signed_by or NOBODY,
+            # Of what carries this bag: itself it is as readable as any.
+            **({"Encrypted-To": ", ".join(order.encrypted_to)} if order.encrypted_to else {}),
         }

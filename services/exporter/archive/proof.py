@@ -22,6 +22,7 @@ from shared.verify.by_library import by_library
 from . import links
 from .build import ArchiveReport
 from .completeness import Expected
+from .encryption import Encryption
 from .faults import NotReadBackError
 from .fingerprint import fingerprint
 from .linked import first_dangling
@@ -94,21 +95,26 @@ class Scratch:
     dsn: str
 
 
-async def prove(report: ArchiveReport, kept: Kept, scratch: Scratch | None) -> Proven:
+async def prove(
+    report: ArchiveReport, kept: Kept, scratch: Scratch | None, encryption: Encryption | None = None
+) -> Proven:
     """Read the archive of *report* back: its digest, every file, every row, its signatures; then compare tables.
 
     Tables with a fingerprint are restored one after the other into a temporary table at *scratch*, if there is one, and
     the dump into tables that are never committed. Raises NotReadBackError where anything is other than it was written.
-    Then, and when the reading fails or is cancelled, the archive is withdrawn: what is not ready must not lie there.
+    What is encrypted is decrypted by *encryption*'s own reader, as its recipients will; its digest is that of what
+    lies there. Then, and when the reading fails or is cancelled, the archive is withdrawn: what isn't ready must not
+    lie there.
     """
     try:
         # First, since nothing is to be run as SQL that isn't what was written.
         with await kept.open() as file:
             await asyncio.to_thread(_check_digest, report, file)
+        plain = kept if encryption is None else encryption.kept(kept)
         if scratch is None:
-            await _check_files(report, kept)
+            await _check_files(report, plain)
             return Proven(report, ())
-        beside = _check_files(report, kept), _compare(report, kept, scratch), _restore_dump(report, kept, scratch)
+        beside = _check_files(report, plain), _compare(report, plain, scratch), _restore_dump(report, plain, scratch)
         _, compared, restored = await _all(*beside)
         return Proven(report, compared, restored)
     except BaseException as cause:

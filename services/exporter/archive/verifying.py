@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -17,24 +18,46 @@ def program() -> bytes:
     return Path(archive.__file__).read_bytes()
 
 
-def steps(name: str, signed_by: str | None, moment: datetime) -> bytes:
+def steps(name: str, signed_by: str | None, moment: datetime, encrypted_to: Sequence[str] = ()) -> bytes:
     """Write what to do with the archive *name*; each command ends with an error if anything is wrong.
 
-    *signed_by* is the id of the key that signs for the archive's *moment* (UTC).
+    *signed_by* is the id of the key that signs for the archive's *moment* (UTC); only those who have a key of
+    *encrypted_to* can open what carries it.
     """
     signed = NOT_SIGNED if signed_by is None else SIGNED
-    named = {"name": name, "key_id": signed_by, "time": ssh_time(moment)}
-    return f"{TEXT}{signed}{AT_ONCE}".format(**named).encode()
+    named = {"name": name, "key_id": signed_by, "time": ssh_time(moment), "keys": ", ".join(encrypted_to)}
+    begins = ENCRYPTED if encrypted_to else PLAIN
+    return f"{BEGINS}{begins}{TEXT}{signed}{AT_ONCE}".format(**named).encode()
 
 
 # Lines that begin with four spaces are commands.
-TEXT = """\
+BEGINS = """\
 How to check that this archive is complete and unaltered
 
+"""
+
+PLAIN = """\
 Whoever gave you the archive also told its SHA-256 (ExportReady). If this prints the same, nothing below can fail:
 
     sha256sum {name}.zip
 
+"""
+
+ENCRYPTED = """\
+The archive was encrypted with age for {keys}.
+Whoever gave it to you also told its SHA-256 (ExportReady), which is that of the encrypted file. If this prints the
+same, nothing below can fail:
+
+    sha256sum {name}.zip.age
+
+Decrypt it, if you have not; KEY is the file with your key (age-keygen's, or one of SSH). It ends with an error unless
+it is all there:
+
+    age --decrypt -i KEY -o {name}.zip {name}.zip.age
+
+"""
+
+TEXT = """\
 Unpack it:
 
     unzip -q {name}.zip
