@@ -147,7 +147,7 @@ async def _export(asked: Asked, tell: Tell) -> Done:
     """Export, and read back; that the store's client was loaded before is no part of the time."""
     _let_sigterm_cancel()
     async with ObjectStore(read_settings().s3) as store:
-        sink, kept = await _place(asked, store)
+        sink, kept = _place(asked, store)
         begun = perf_counter()
         report = await build(Sources(partial(_connected, asked.dsn, "--dsn"), store), asked.order, sink, tell)
         built = perf_counter()
@@ -172,7 +172,7 @@ def _told(event: str, **values: object) -> None:
     typer.echo(f"{event}: {', '.join(f'{name} {value}' for name, value in values.items())}", err=True)
 
 
-async def _place(asked: Asked, store: ObjectStore) -> tuple[Sink, Kept]:
+def _place(asked: Asked, store: ObjectStore) -> tuple[Sink, Kept]:
     to = asked.to
     if not to.startswith(_S3):
         encrypted = asked.order.encryption is not None
@@ -183,7 +183,7 @@ async def _place(asked: Asked, store: ObjectStore) -> tuple[Sink, Kept]:
     bucket, _, key = to.removeprefix(_S3).partition("/")
     if not bucket or not key:
         raise OperatorError(f"--to {to}: an object's place is s3://bucket/key.")
-    return await begun(store, bucket, key, asked.order.encryption, _told), KeptObject(store, bucket, key)
+    return begun(store, bucket, key, asked.order.encryption, _told), KeptObject(store, bucket, key)
 
 
 @asynccontextmanager

@@ -150,7 +150,7 @@ class Exporting:
             )
             # A snapshot ends with its session, so all is read again from a new one; only sending it is spared.
             told = _log.bind(export=task.export_id).info
-            sink = await begun(store, bucket, key, encryption, told)
+            sink = begun(store, bucket, key, encryption, told)
             report = await build(sources, order, sink, tell)
             attempt.report("read back", 0, None)
             return await prove(

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pyrage
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from hypothesis import given
 from hypothesis import strategies as some
 
 from shared.age.bech32 import bytes_of
 from shared.age.decrypted import NotForThisKeyError, decrypted
 from shared.age.header import NotAgeError, read_header
-from shared.age.identity import Identity, IdentityError, identities_in
+from shared.age.identity import Identity, IdentityError, derived, identities_in
 
 CHUNK = 1 << 16
 SEALED = CHUNK + 16
@@ -86,6 +87,29 @@ def test_what_was_altered_does_not_open(name: str) -> None:
     """Altered, cut off, moved, lengthened, or of another file: it isn't read as if it were what was written."""
     with pytest.raises(OSError, match="altered or cut off"), opened(ALTERED[name]) as file:
         file.read()
+
+
+def test_what_is_cut_off_is_found_before_the_end_is_reached() -> None:
+    """Whoever reads only the beginning learns it too; the size of a file that was cut is no file's."""
+    for name in ("cut in a piece", "cut between pieces", "something added"):
+        with pytest.raises(OSError, match="altered or cut off"):
+            opened(ALTERED[name])
+
+
+def test_nothing_may_be_sealed_as_the_end_after_a_whole_piece() -> None:
+    """As the format has it: else one content could be two files."""
+    begins = WHOLE[:PAYLOAD]
+    key = OURS.file_key(next(one for one in read_header(io.BytesIO(WHOLE), "").stanzas if OURS.file_key(one)))
+    assert key is not None
+    cipher = ChaCha20Poly1305(derived(key, begins[-16:], b"payload"))
+    first = cipher.encrypt(bytes(12), BODY[:CHUNK], None)
+    ended = cipher.encrypt(bytes(11) + b"\1", BODY[:CHUNK], None)
+    nothing = cipher.encrypt(bytes(10) + b"\1\1", b"", None)
+
+    with opened(begins + ended) as file:
+        assert file.read() == BODY[:CHUNK]
+    with pytest.raises(OSError, match="altered or cut off"):
+        opened(begins + first + nothing)
 
 
 def test_a_recipient_taken_out_is_found() -> None:

@@ -273,6 +273,31 @@ async def test_a_place_that_goes_away_is_told_as_it_is(tmp_path: Path, customer:
     assert list(tmp_path.iterdir()) == []
 
 
+class GoneAtTheEnd(FileSink):
+    """Takes no short piece, as the library's last one is."""
+
+    async def write(self, data: bytes) -> None:
+        if len(data) % 4096:
+            raise StoreOutageError("the store went away")
+        await super().write(data)
+
+
+async def test_a_place_that_goes_away_at_the_very_end_is_told(
+    tmp_path: Path, customer: Keyholder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library ends well though all that it wrote was refused at once, at its end."""
+    monkeypatch.setattr("services.exporter.archive.encrypting._GATHERED", 1)
+    sink = encryption_to(customer.public).sink(GoneAtTheEnd(tmp_path / "a"))
+
+    async def written() -> None:
+        async with sink:
+            await sink.write(bytes(1000))
+
+    with pytest.raises(StoreOutageError, match="went away"):
+        await written()
+    assert list(tmp_path.iterdir()) == []
+
+
 async def given_up(sink: Sink, stop: BaseException) -> None:
     async with sink:
         await sink.write(bytes(3 * MIB))
@@ -400,6 +425,7 @@ def test_with_the_key_all_of_it_is_checked(archive: Path) -> None:
     found = json.loads(said.stdout)
 
     assert said.exit_code == 0, said.output
+    assert found["signature"]["trusted"] is True
     assert (found["findings"], sum(found["rows"].values()) > 6) == ([], True)
     assert found["sha256"] == hashlib.sha256(archive.read_bytes()).hexdigest()
     assert sorted(archive.parent.iterdir()) == before

@@ -26,12 +26,9 @@ def is_gone_on_with(cause: BaseException) -> bool:
     return isinstance(cause, _PASSING)
 
 
-async def begun(store: ObjectStore, bucket: str, key: str, encryption: Encryption | None, told: Told) -> Upload:
+def begun(store: ObjectStore, bucket: str, key: str, encryption: Encryption | None, told: Told) -> Upload:
     """Prepare the upload of an archive, which goes on with what an earlier try left, unless it is encrypted.
 
     Then every try has another key and other bytes, so nothing is kept, and what an earlier one left is dropped.
     """
-    if encryption is None:
-        return store.upload(bucket, key, keeps=is_gone_on_with, told=told)
-    await store.abort_uploads_of(bucket, key)
-    return store.upload(bucket, key, told=told)
+    return store.upload(bucket, key, keeps=is_gone_on_with if encryption is None else None, told=told)
