@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..age.decrypted import decrypted
 from ..age.header import read_header
 from ..age.identity import identities_in
-from .archive import Checker, Finding, Verdict, by_stock_tools, published, verify_opened
+from .archive import (
+    Checker,
+    Finding,
+    Verdict,
+    Volume,
+    by_stock_tools,
+    digest_of,
+    published,
+    verify_volumes,
+    volumes_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +57,9 @@ def look(archive: Path, sha256: str | None = None) -> Unopened:
     """Tell what can be told without a key; raises NotAgeError and OSError."""
     with archive.open("rb") as file:
         recipients = read_header(file, str(archive)).recipients
-    whole, findings = _digested(archive, sha256)
-    return Unopened(str(archive), whole, recipients, findings)
+    last = volumes_of(archive)[-1]
+    whole = digest_of(last)
+    return Unopened(str(archive), whole, recipients, _compared(last, whole, sha256))
 
 
 def verify_encrypted(
@@ -63,18 +74,20 @@ def verify_encrypted(
     Raises IdentityError, NotAgeError, NotForThisKeyError; OSError, too, where the end of it was cut off.
     """
     known, identities = published(keys), identities_in(identity)
-    whole, findings = _digested(archive, sha256)
-    with archive.open("rb") as file:
-        try:
-            opened = decrypted(file, identities, str(archive))
-        except OSError as error:
-            return Verdict(whole, 0, 0, {}, (*findings, Finding("broken", archive.name, str(error))))
-        with opened:
-            return verify_opened(opened, archive.name, whole, findings, known, checker)
+    paths = volumes_of(archive)
+    digests = [digest_of(path) for path in paths]
+    findings = _compared(paths[-1], digests[-1], sha256)
+    with ExitStack() as stack:
+        opened = []
+        for path, digest in zip(paths, digests, strict=True):
+            file = stack.enter_context(path.open("rb"))
+            try:
+                inside = stack.enter_context(decrypted(file, identities, str(path)))
+            except OSError as error:
+                return Verdict(digests[-1], 0, 0, {}, (*findings, Finding("broken", path.name, str(error))))
+            opened.append(Volume(path.name, inside, digest))
+        return verify_volumes(opened, findings, known, checker)
 
 
-def _digested(archive: Path, sha256: str | None) -> tuple[str, tuple[Finding, ...]]:
-    with archive.open("rb") as file:
-        whole = hashlib.file_digest(file, "sha256").hexdigest()
-    wrong = () if sha256 in {None, whole} else (Finding("altered", archive.name, f"its SHA-256 is {whole}"),)
-    return whole, wrong
+def _compared(path: Path, found: str, announced: str | None) -> tuple[Finding, ...]:
+    return () if announced in {None, found} else (Finding("altered", path.name, f"its SHA-256 is {found}"),)

@@ -20,6 +20,7 @@ from shared.events.vocabulary import TableCount, iso
 from shared.objects import ObjectStore
 from shared.signing.signer import Signer
 from shared.unfinished import Taken
+from shared.upload import Stored
 from shared.verify.archive import ALLOWED_SIGNERS, NOBODY, PUBLIC_PEM, SIGNED_BY
 
 from . import completeness, descriptor, page, readme, verifying
@@ -41,6 +42,7 @@ from .restoring import Dump, Restorable
 from .sink import Sink
 from .snapshot import Shown, Snapshot, snapshot
 from .source import Files, Source
+from .volumes import Volume, Volumes
 from .witness import Connect
 
 ALL_FORMATS = tuple(ALL.values())
@@ -121,7 +123,8 @@ class ArchiveReport:
     is what must come of the dump, if it is to be restored. *signed_by* names the key that signed it, if any did.
     *account* is that of the snapshot, if it was ordered. *etag* tells it from others at the same place of a store;
     *taken* is what was taken over of an earlier attempt. Where it is *encrypted_to* somebody, size and digest are of
-    what is encrypted.
+    what is encrypted. Where it is in *volumes*, *place* and *sha256* are those of the last, which has the digests
+    of all others, and *size* is of all.
     """
 
     place: str
@@ -139,6 +142,7 @@ class ArchiveReport:
     etag: str | None = None
     taken: Taken = field(default_factory=Taken)
     encrypted_to: tuple[str, ...] = ()
+    volumes: tuple[Stored, ...] = ()
 
 
 def _silent(_: Progress) -> None:
@@ -146,7 +150,7 @@ def _silent(_: Progress) -> None:
 
 
 async def build(
-    sources: Sources, order: Order, sink: Sink, progress: Callable[[Progress], None] = _silent
+    sources: Sources, order: Order, sink: Volume | Volumes, progress: Callable[[Progress], None] = _silent
 ) -> ArchiveReport:
     """Write the archive that *order* names to *sink*, which shows it when it is whole and not before.
 
@@ -159,7 +163,9 @@ async def build(
     for one in referring(order.asked):
         if sources.objects is None:
             raise NothingLeftError(one.place, "it refers to objects, no object store is given", "Give one")
-    sink = sink if order.encryption is None else order.encryption.sink(sink)
+    if order.encryption is not None:
+        through = order.encryption.sink
+        sink = sink.encrypted(through) if isinstance(sink, Volumes) else through(sink)
     async with sink:
         building = _Build(sources, order, sink, progress)
         complete = await building.run()
@@ -170,6 +176,7 @@ async def build(
         *(*whole, media.objects, media.size, order.now, order.map.sha256),
         *(complete.expected, building.dump, order.signed_by, building.account, stored.etag, sink.taken),
         encrypted_to=order.encrypted_to,
+        volumes=sink.volumes if isinstance(sink, Volumes) else (),
     )
 
 
@@ -326,7 +333,9 @@ class _Build:
             [completeness.report(order.map, complete, order.now, self._listed, order.signed_by, self.dump)],
         )
         held = complete.counts, complete.media, self._name
-        text = readme.readme(order.map, *held, order.now, order.signed_by, complete.lost)
+        text = readme.readme(
+            order.map, *held, order.now, order.signed_by, complete.lost, several=archive.volumes is not None
+        )
         await archive.add(readme.PATH, [text])
         contents = Contents(
             order.customer,
@@ -341,7 +350,8 @@ class _Build:
         )
         await archive.add(page.PATH, [page.written(contents, order.language)])
         await archive.add(
-            verifying.STEPS, [verifying.steps(self._name, order.signed_by, order.now, order.encrypted_to)]
+            verifying.STEPS,
+            [verifying.steps(self._name, order.signed_by, order.now, order.encrypted_to, archive.volumes)],
         )
         await archive.close_bag(self._info(), order.signer, order.now)
 

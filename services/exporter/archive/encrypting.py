@@ -13,7 +13,7 @@ from pyrage import EncryptError, encrypt_io, ssh, x25519
 from shared.unfinished import Taken
 from shared.upload import Stored
 
-from .sink import Sink
+from .volumes import Volume
 
 _WAITING = 2
 # The library hands on 8 KiB at a time; a thread's way to the event loop costs the same for any size.
@@ -35,7 +35,7 @@ class EncryptedSink:
     chance, and kept nowhere: who begins again writes other bytes.
     """
 
-    def __init__(self, onward: Sink, recipients: Sequence[Recipient]) -> None:
+    def __init__(self, onward: Volume, recipients: Sequence[Recipient]) -> None:
         self._onward = onward
         self._recipients = recipients
         self._pieces: SimpleQueue[_Piece] = SimpleQueue()
@@ -77,6 +77,16 @@ class EncryptedSink:
             self._over = True
             self._worker.shutdown(wait=False)
         await self._onward.__aexit__(kind, error, None)
+
+    async def seal(self) -> Stored:
+        """Encrypt the end, take no more, and tell what will appear; it doesn't yet."""
+        await self._end(b"")
+        self._worker.shutdown(wait=False)
+        return await self._onward.seal()
+
+    async def withdraw(self) -> None:
+        """Take away what appeared."""
+        await self._onward.withdraw()
 
     async def _end(self, last: _Piece) -> None:
         if self._working is None:

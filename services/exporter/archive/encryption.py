@@ -21,7 +21,7 @@ from shared.age.identity import Identity
 
 from .encrypting import EncryptedSink
 from .faults import UnusableRecipientError
-from .sink import Sink
+from .volumes import Volume
 
 if TYPE_CHECKING:
     from .build import ArchiveReport
@@ -54,7 +54,7 @@ class Encryption:
         recipients = (*(_recipient(*one) for one in enumerate(keys, 1)), reader.to_public())
         return cls(tuple(map(name_of, keys)), recipients, Identity.of(str(reader)))
 
-    def sink(self, onward: Sink) -> Sink:
+    def sink(self, onward: Volume) -> Volume:
         """Encrypt what is written on its way to *onward*."""
         return EncryptedSink(onward, self.recipients)
 

@@ -84,3 +84,9 @@ class UnusableRecipientError(ArchiveError):
     """The archive is to be encrypted for somebody whose public key can't be used."""
 
     code = "unusable_recipient"
+
+
+class TooManyVolumesError(ArchiveError):
+    """So many files nobody can handle."""
+
+    code = "too_many_volumes"
