@@ -173,6 +173,7 @@ def test_identities_are_read_as_their_tool_writes_them(tmp_path: Path) -> None:
         ("AGE-SECRET-KEY-1\n", "line 1: is no identity"),
         ("\udcff", "can't be read"),
     ],
+    ids=["empty", "a comment", "of SSH", "mistyped", "cut off", "nothing after it", "no text"],
 )
 def test_an_identity_that_is_none_is_a_sentence_without_a_secret(tmp_path: Path, text: str, says: str) -> None:
     """The file and the line are named; nothing of the key is repeated."""

@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -327,6 +328,29 @@ def test_a_size_that_is_none_is_a_sentence(size: str) -> None:
     """Powers of ten and of two are not mixed up in silence."""
     with pytest.raises(OperatorError, match="such as 700MiB"):
         bytes_of(size)
+
+
+async def peak_of(school: School, count: int) -> int:
+    key = "acme/a.vol{:03}.zip"
+    volumes = Volumes(lambda number: school.store.upload(school.bucket, key.format(number)), 7 << 20)
+    tracemalloc.reset_peak()
+    async with volumes:
+        for number in range(count):
+            for _ in range(7):
+                await volumes.write(os.urandom(1 << 20))
+            if number < count - 1:
+                await volumes.turn()
+    assert len(volumes.volumes) == count
+    return tracemalloc.get_traced_memory()[1]
+
+
+async def test_memory_does_not_depend_on_how_many_there_are(school: School) -> None:
+    """What is full waits in the store, not in memory."""
+    tracemalloc.start()
+    few, many = await peak_of(school, 2), await peak_of(school, 12)
+    tracemalloc.stop()
+
+    assert many - few < 3 << 20
 
 
 # The command.
