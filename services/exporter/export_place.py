@@ -89,8 +89,10 @@ def numbered(place: str, number: int) -> str:
 async def _nothing_there(asked: Asked, store: ObjectStore) -> None:
     """Raise OperatorError where volumes lie: one of another archive would be beside those of this one."""
     bucket, _, key = asked.to.removeprefix(S3).partition("/")
+    volume = _volume_of(key)
     async for found, _ in store.versions(bucket, _before_number(key)):
-        raise OperatorError(f"s3://{bucket}/{found} lies there, and belongs to another archive. Name another --to.")
+        if volume.fullmatch(found):
+            raise OperatorError(f"s3://{bucket}/{found} lies there, and belongs to another archive. Name another --to.")
 
 
 async def swept(asked: Asked, store: ObjectStore, report: ArchiveReport) -> None:
@@ -98,12 +100,19 @@ async def swept(asked: Asked, store: ObjectStore, report: ArchiveReport) -> None
     if not report.volumes or not asked.to.startswith(S3):
         return
     bucket, _, key = asked.to.removeprefix(S3).partition("/")
+    volume = _volume_of(key)
     for found in {found async for found, _ in store.unfinished(bucket, _before_number(key))}:
-        await store.abort_uploads_of(bucket, found)
+        if volume.fullmatch(found):
+            await store.abort_uploads_of(bucket, found)
 
 
 def _before_number(key: str) -> str:
     return f"{key.removesuffix(suffix_of(key))}.vol"
+
+
+def _volume_of(key: str) -> re.Pattern[str]:
+    """Match the volumes of the archive at *key*, and nothing that is only called like them."""
+    return re.compile(re.escape(_before_number(key)) + "[0-9]{3}" + re.escape(suffix_of(key)))
 
 
 def _others_of(customer: str) -> re.Pattern[str]:
