@@ -18,8 +18,10 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from .errors import OperatorError
+from .fates import DATABASE_OUTAGES
 from .objects import Listed, ObjectStore
 from .store_faults import ObjectChangedError, ObjectMissingError, StoreOutageError, StoreRefusalError, judged
+from .unfinished import Taken, Unfinished, unfinished, uploads_of
 from .upload import MIB
 
 Left: TypeAlias = Literal["nothing", "parts", "object"]
@@ -52,6 +54,16 @@ class FarEndRefusalError(OperatorError):
 
 class SourceDiffersError(OperatorError):
     """What is to be sent doesn't have the SHA-256 that it was said to have, so it was not completed there."""
+
+
+# What ends a try, not the sending: the next one goes on with what lies there.
+_PASSING: tuple[type[BaseException], ...] = (
+    asyncio.CancelledError,
+    FarEndAwayError,
+    StoreOutageError,
+    ObjectChangedError,
+    *DATABASE_OUTAGES,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +135,9 @@ async def nothing_against_it() -> None:
 class Sending:
     """One object on its way to *far*; *may* is asked before each part, and what it raises ends the sending.
 
+    Cut off, or where the far end or our side is away, it leaves its unfinished upload there, and the next sending to
+    the same key goes on with it: all is read and hashed again, and a part that lies there with the same digest isn't
+    sent.
     *tell* takes what is done, in bytes: sent, and then read back. After a failure *left_behind* tells what may still
     lie there. Memory: four parts, each of 8 MiB up to 78 GiB, and a 10,000th of the object above that.
     """
@@ -140,7 +155,9 @@ class Sending:
         self._part_bytes = max(part_bytes, -(-cargo.size // _MOST_PARTS))
         self._at: dict[str, Any] = {"Bucket": far.bucket, "Key": far.key}
         self._id = ""
+        self._earlier: Unfinished | None = None
         self.left_behind: Left = "nothing"
+        self.taken = Taken()
 
     async def send(self) -> Literal["copied", "found"]:
         """Send it, and read it back; found there, the same, nothing is sent.
@@ -158,20 +175,45 @@ class Sending:
         return "copied"
 
     async def _copy(self) -> str | None:
-        # An upload that an earlier try was killed in can't be told from ours, and isn't gone on with.
-        await drop_unfinished(self._far)
-        with at_far_end(self._place("begin to send")):
-            begun = await self._client.create_multipart_upload(
-                **self._at, ChecksumAlgorithm="SHA256", ContentType="application/zip"
-            )
-            self._id = str(begun["UploadId"])
+        self._earlier = await self._take_over()
+        self._id = await self._begun() if self._earlier is None else self._earlier.upload_id
         try:
             parts = await self._parts()
             await self._may()
             return await self._complete(parts)
+        except _PASSING:
+            self.left_behind = "parts"
+            raise
         except BaseException:
             await asyncio.shield(self._abandon())
             raise
+
+    async def _begun(self) -> str:
+        with at_far_end(self._place("begin to send")):
+            begun = await self._client.create_multipart_upload(
+                **self._at, ChecksumAlgorithm="SHA256", ContentType="application/zip"
+            )
+            return str(begun["UploadId"])
+
+    async def _take_over(self) -> Unfinished | None:
+        """Take the newest unfinished upload of this very key, whoever began it: what counts is what its parts are."""
+        with at_far_end(self._place("look for unfinished uploads")):
+            found = await uploads_of(self._client, self._far.bucket, self._far.key)
+        newest = found.pop() if found else None
+        earlier = None if newest is None else await self._parts_of(newest)
+        for upload_id in found if earlier else (*found, newest):
+            if upload_id is not None:
+                with at_far_end(self._place("abort")):
+                    await self._far.store.abort(self._far.bucket, self._far.key, upload_id)
+        return earlier
+
+    async def _parts_of(self, upload_id: str) -> Unfinished | None:
+        try:
+            with at_far_end(self._place("look at what was sent")):
+                return await unfinished(self._client, self._far.bucket, self._far.key, upload_id)
+        except FarEndRefusalError:
+            # Whoever may send need not be allowed to list parts: then all is sent again.
+            return None
 
     async def _parts(self) -> list[dict[str, Any]]:
         digest, sending, parts = hashlib.sha256(), deque[asyncio.Task[dict[str, Any]]](), list[dict[str, Any]]()
@@ -196,7 +238,18 @@ class Sending:
             raise SourceDiffersError("what was to be sent isn't what it was when it was made; nothing was delivered")
         return parts
 
+    async def _standing(self, number: int, part: bytes, checksum: str) -> str | None:
+        if self._earlier is None or number not in self._earlier.parts:
+            return None
+        etag = await asyncio.get_running_loop().run_in_executor(None, self._earlier.same, number, part, checksum)
+        if etag is not None:
+            self.taken = Taken(self.taken.parts + 1, self.taken.size + len(part))
+        return etag
+
     async def _part(self, number: int, part: bytes, checksum: str) -> dict[str, Any]:
+        standing = await self._standing(number, part, checksum)
+        if standing is not None:
+            return {"PartNumber": number, "ETag": standing, "ChecksumSHA256": checksum}
         with at_far_end(f"{self._place('send')}, part {number}"):
             answer = await self._client.upload_part(
                 **self._at,

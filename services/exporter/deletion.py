@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 from msgspec.structs import replace
 
 from shared.decision import Decided
+from shared.events.event import Event
 from shared.events.exporter import ExportDeleted
 from shared.events.platform import DeletionAcknowledged, NotErased
 from shared.events.platform import Erased as ErasedAnswer
@@ -16,7 +17,7 @@ from shared.holds import Hold, in_force
 from .confirming import unproven
 from .counting import window_under
 from .policy import ExporterPolicy
-from .states import Deleting, Erased, Keeping, State
+from .states import Deleting, Erased, Keeping, Known, State
 from .tasks import ArchiveCopy, ArchivesDeleted, DeleteArchives, DeleteFailed
 
 Refusal: TypeAlias = Literal["held", "window_open", "contract_active", "not_declared", "clock", "failed"]
@@ -65,6 +66,17 @@ def go_on(state: Deleting, now: datetime, policy: ExporterPolicy) -> Decision:
         archives=tuple(ArchiveCopy(export_id=copy.export_id, place=copy.place) for copy in known.archives),
     )
     return Decided(replace(state, known=known), (), (task,))
+
+
+def ended(state: State, known: Known, said: tuple[Event, ...], now: datetime, policy: ExporterPolicy) -> Decided[State]:
+    """Go on with what is *known* now that some work is over, and say what became of it.
+
+    A deletion that waited for it goes on too: what was on its way meanwhile would have outlived it.
+    """
+    if not isinstance(state, Deleting):
+        return Decided(replace(state, known=known), said)
+    then = go_on(replace(state, known=known), now, policy)
+    return Decided(then.state, (*said, *then.events), then.tasks)
 
 
 def refused(

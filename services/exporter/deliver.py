@@ -81,7 +81,7 @@ class Delivering:
             return False
 
     async def deliver(self, task: DeliverExport, attempt: Attempt) -> Delivered | NotDelivered:
-        """Send one archive and read it back there; cut off anywhere, the next try begins it anew.
+        """Send one archive and read it back there; cut off anywhere, the next try sends only what isn't there.
 
         Raises StoreOutageError and the like for our own outages, which wait. The far end's wait too, so many times.
         """
@@ -97,7 +97,7 @@ class Delivering:
             far = FarPlace(theirs, destination.bucket, destination.key_of(task.export_id, task.place))
             reason = await right.missing()
             if reason is not None:
-                return self._failed(task, named, reason, await _dropped(far, attempt))
+                return self._failed(task, named, reason, await _dropped(far))
             return await self._send(task, attempt, named, ours, far, right)
 
     async def _send(
@@ -117,15 +117,17 @@ class Delivering:
         except FarEndAwayError as error:
             if attempt.number < TRIES:
                 raise
-            # What was left there by this try or one before can't be known now.
-            return self._failed(task, named, "unreachable", "parts", error)
+            return self._failed(task, named, "unreachable", await _dropped(far), error)
         except (ObjectChangedError, ObjectMissingError) as error:
             # Its links are being taken back, which gives it another version; the next try reads that one.
             if isinstance(error, ObjectChangedError) or await right.replaced():
                 raise
-            return self._failed(task, named, "missing", sending.left_behind if sending else "nothing", error)
+            return self._failed(task, named, "missing", await _dropped(far), error)
         except (FarEndRefusalError, NoLongerError, SourceDiffersError, StoreRefusalError) as error:
             return self._failed(task, named, _reason(error), sending.left_behind if sending else "nothing", error)
+        if sending.taken.parts:
+            parts, size = sending.taken.parts, sending.taken.size
+            _log.info("parts were taken over", export=task.export_id, parts=parts, bytes=size)
         return Delivered(**named, size_bytes=cargo.size, sha256=task.sha256, sent=how, delivered_at=attempt.clock())
 
     def _is_ours(self, destination: Destination) -> bool:
@@ -205,10 +207,8 @@ async def _cargo(ours: ObjectStore, task: DeliverExport, version: str | None) ->
     return Cargo(found.size, task.sha256, lambda: ours.stream(bucket, key, etag=found.etag, version=version))
 
 
-async def _dropped(far: FarPlace, attempt: Attempt) -> Left:
-    """Drop what a try that was killed left there; a first try has left nothing."""
-    if attempt.number == 1:
-        return "nothing"
+async def _dropped(far: FarPlace) -> Left:
+    """Drop what earlier tries left there to be gone on with; they may have been interrupted before they counted."""
     try:
         await drop_unfinished(far)
     except (FarEndAwayError, FarEndRefusalError):

@@ -17,7 +17,7 @@ from shared.events.platform import DeliveryRequested, TransferAgreed, TransferWi
 
 from .confirming import copy_of
 from .counting import expired, window_under
-from .deletion import go_on
+from .deletion import ended
 from .policy import ExporterPolicy
 from .states import Agreement, Copy, Deleting, Delivering, Erased, Known, State
 from .tasks import Delivered, DeliverExport, NotDelivered
@@ -166,7 +166,7 @@ def delivered(state: State, event: Delivered, now: datetime, policy: ExporterPol
         sent=event.sent,
         checked="read_back",
     )
-    return _ended(state, found, said, now, policy)
+    return ended(state, _over(state.known, found), (said,), now, policy)
 
 
 def deliver_failed(state: State, event: NotDelivered, now: datetime, policy: ExporterPolicy) -> Decision[State]:
@@ -182,18 +182,11 @@ def deliver_failed(state: State, event: NotDelivered, now: datetime, policy: Exp
         reason=event.reason,
         left_behind=event.left_behind,
     )
-    return _ended(state, found, said, now, policy)
+    return ended(state, _over(state.known, found), (said,), now, policy)
 
 
-def _ended(
-    state: State, found: Delivering, said: ExportDelivered | DeliveryFailed, now: datetime, policy: ExporterPolicy
-) -> Decided[State]:
-    known = replace(state.known, delivering=tuple(one for one in state.known.delivering if one != found))
-    if not isinstance(state, Deleting):
-        return Decided(replace(state, known=known), (said,))
-    # It waited for this, so that "all is gone" isn't said while something is still on its way out.
-    then = go_on(replace(state, known=known), now, policy)
-    return Decided(then.state, (said, *then.events), then.tasks)
+def _over(known: Known, found: Delivering) -> Known:
+    return replace(known, delivering=tuple(one for one in known.delivering if one != found))
 
 
 def _awaited(known: Known, attempt: int) -> Delivering | None:

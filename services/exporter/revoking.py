@@ -10,16 +10,15 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from shared.decision import Decided, Decision, Ignored, Premature
-from shared.events.event import Event
 from shared.events.exporter import LinkRevocationFailed, LinksRevoked
 from shared.events.platform import LinkRevocationRequested
 
 from .confirming import copy_of
 from .counting import expired, window_under
-from .deletion import go_on
+from .deletion import ended
 from .link import LONGEST
 from .policy import ExporterPolicy
-from .states import Copy, Deleting, Keeping, Known, Revoking, State
+from .states import Copy, Keeping, Known, Revoking, State
 from .tasks import RevokeFailed, RevokeLinks, VersionsReplaced
 
 
@@ -105,7 +104,7 @@ def versions_replaced(state: State, event: VersionsReplaced, now: datetime, poli
         replace(copy, version=event.object_version or "") if copy.export_id == found[0].export_id else copy
         for copy in state.known.archives
     )
-    return _ended(replace(state, known=replace(state.known, archives=archives)), found, said, now, policy)
+    return ended(state, _over(replace(state.known, archives=archives), found), said, now, policy)
 
 
 def revoke_failed(state: State, event: RevokeFailed, now: datetime, policy: ExporterPolicy) -> Decision[State]:
@@ -114,18 +113,11 @@ def revoke_failed(state: State, event: RevokeFailed, now: datetime, policy: Expo
     if not found:
         return Ignored("no such revocation is awaited")
     said = tuple(_failed(event.customer_id, one.export_id, one.request_id, event.reason) for one in found)
-    return _ended(state, found, said, now, policy)
+    return ended(state, _over(state.known, found), said, now, policy)
 
 
-def _ended(
-    state: State, found: tuple[Revoking, ...], said: tuple[Event, ...], now: datetime, policy: ExporterPolicy
-) -> Decided[State]:
-    known = replace(state.known, revoking=tuple(one for one in state.known.revoking if one not in found))
-    if not isinstance(state, Deleting):
-        return Decided(replace(state, known=known), said)
-    # It waited for this: what was copied meanwhile would have outlived it.
-    then = go_on(replace(state, known=known), now, policy)
-    return Decided(then.state, (*said, *then.events), then.tasks)
+def _over(known: Known, found: tuple[Revoking, ...]) -> Known:
+    return replace(known, revoking=tuple(one for one in known.revoking if one not in found))
 
 
 def _awaited(known: Known, attempt: int) -> tuple[Revoking, ...]:

@@ -9,18 +9,21 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
+from shared.clocksetting import choose_clock
 from shared.errors import OperatorError
 from shared.operations.casebook import UnreadableDatabaseError, asked
 from shared.settings import read_settings
 from shared.statecodec import StateCodec
 
+from .confirming import unproven
 from .course import deletion_id
-from .states import Awaiting, Held, Keeping, Stalled, State, window_of_state
+from .states import Awaiting, Held, InWindow, Keeping, Retaining, Stalled, State, window_of_state
+from .waking import EXPORTER
 
 if TYPE_CHECKING:
     from asyncpg import Connection
 
-Waiting: TypeAlias = Awaiting | Held | Keeping | Stalled
+Waiting: TypeAlias = Awaiting | Held | Keeping | Stalled | Retaining | InWindow
 _states: StateCodec[State] = StateCodec(State)
 
 
@@ -30,7 +33,7 @@ def waiting(
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 100,
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
-    """Show what waits for a hold, a holder or a decision, what is missing, and the rows per table; nothing is changed.
+    """Show what waits for a hold, a law, an answer or a decision, what is missing, and the rows; nothing is changed.
 
     Exit code 1 if nothing waits.
     """
@@ -49,9 +52,14 @@ async def _found(customer: str | None, limit: int) -> list[tuple[str, Waiting]]:
 
 
 async def _read(connection: Connection, customer: str | None, limit: int) -> list[tuple[str, Waiting]]:
-    rows = await connection.fetch(WAITING, customer, limit)
+    rows, now = await connection.fetch(WAITING, customer, limit), choose_clock()()
     states = ((row["customer_id"], _states.load(row["state"])) for row in rows)
-    return [(who, state) for who, state in states if isinstance(state, Waiting)]
+    return [
+        (who, state)
+        for who, state in states
+        # The comparison may have come since somebody was told that it hadn't.
+        if isinstance(state, Waiting) and (not isinstance(state, InWindow) or unproven(state.known, now))
+    ]
 
 
 def _told(customer: str, state: Waiting) -> dict[str, Any]:
@@ -63,6 +71,7 @@ def _told(customer: str, state: Waiting) -> dict[str, Any]:
         "missing": _missing(state),
         "holders": _holders(state),
         "holds": [hold.hold_id for hold in state.known.holds if hold.active],
+        "until": _until(state),
         "customers_due": state.load.due if isinstance(state, Awaiting) else None,
         "rows": sum(rows for _, _, rows in counts),
         "counts": [{"holder": holder, "table": table, "rows": rows} for holder, table, rows in counts],
@@ -72,6 +81,10 @@ def _told(customer: str, state: Waiting) -> dict[str, Any]:
 def _holders(state: Waiting) -> list[str]:
     if isinstance(state, Keeping):
         return [holder.name for holder in state.deletion.holders if holder.status == "kept"]
+    if isinstance(state, InWindow):
+        return [EXPORTER]
+    if isinstance(state, Retaining):
+        return list(dict.fromkeys(holder for holder, _, _ in _counts(state)))
     return list(state.holders) if isinstance(state, Stalled) else []
 
 
@@ -79,14 +92,27 @@ def _counts(state: Waiting) -> list[tuple[str, str, int]]:
     """Give, by holder and table, what would be deleted, or what is kept."""
     if isinstance(state, Keeping):
         return [(row.holder, row.table, row.kept) for row in state.after if row.kept]
+    if isinstance(state, Retaining):
+        retained = state.known.retained
+        return [] if retained is None else [(row.holder, row.table, row.rows) for row in retained.rows]
     before = state.deletion.before if isinstance(state, Stalled) and state.deletion is not None else ()
     seen = state.seen if isinstance(state, Awaiting) else before
     return [(row.holder, row.table, row.own) for row in seen]
 
 
+def _until(state: Waiting) -> str | None:
+    """Tell the first day on which what laws keep may go."""
+    retained = state.known.retained if isinstance(state, Retaining) else None
+    return None if retained is None else min(row.until for row in retained.rows).isoformat()
+
+
 def _missing(state: Waiting) -> list[str]:
     if isinstance(state, Awaiting):
         return list(state.missing)
+    if isinstance(state, InWindow):
+        return ["unanswered"]
+    if isinstance(state, Retaining):
+        return ["retained"]
     return ["held"] if isinstance(state, Held | Keeping) else [state.reason]
 
 
@@ -95,6 +121,8 @@ def _lines(one: dict[str, Any]) -> Iterator[str]:
     for name in ("holders", "holds"):
         if one[name]:
             yield f"  {name}: {', '.join(one[name])}"
+    if one["until"] is not None:
+        yield f"  a law keeps it until: {one['until']}"
     if one["customers_due"] is not None:
         yield f"  customers due within a day: {one['customers_due']}"
     yield from (f"  {row['holder']:<24} {row['table']:<32} {row['rows']:>12,}" for row in one["counts"])
@@ -105,6 +133,8 @@ def _lines(one: dict[str, Any]) -> Iterator[str]:
 WAITING = """
 -- waiting: what somebody has to look at
 select customer_id, state::text as state from cases
- where state ->> 'kind' in ('awaiting', 'held', 'keeping', 'stalled') and ($1::text is null or customer_id = $1)
+ where (state ->> 'kind' in ('awaiting', 'held', 'keeping', 'stalled', 'retaining')
+        or state ->> 'kind' = 'window' and state -> 'known' -> 'uncompared' ->> 0 is not null)
+   and ($1::text is null or customer_id = $1)
  order by customer_id limit $2
 """

@@ -134,7 +134,8 @@ class Known(Struct, frozen=True):
     one that begins anew has another name, and no answer or approval of theirs counts for it.
     *unanswered*: the holds that are owed another answer.
     *reviewed*: the holds of whose review an operator was told.
-    *retained*: what laws still keep, whatever becomes of the customer.
+    *retained*: what laws still keep, whatever becomes of the customer. *uncompared*: the requests for early deletion of
+    which an operator was told that the exporter's second comparison hasn't come.
     """
 
     customer_id: str = ""
@@ -159,6 +160,7 @@ class Known(Struct, frozen=True):
     reviewed: tuple[str, ...] = ()
     expiring: tuple[Expiring, ...] = ()
     retained: Retained | None = None
+    uncompared: tuple[str, ...] = ()
     journal: Journal = Journal()
 
 

@@ -10,10 +10,12 @@ from msgspec.structs import replace
 
 from shared import holds
 from shared.decision import Decided, Decision, Ignored
+from shared.window import Window
 
 from . import course
-from .confirming import uncut_window, unproven, withdrawn
+from .confirming import relied_on, uncut_window, unproven, withdrawn
 from .expiry import expired, expiry_due
+from .holders import Trouble, stalled_event
 from .holding import freed
 from .policy import RetentionPolicy
 from .right import CLOCK_SKEW
@@ -61,9 +63,22 @@ def _closed(state: InWindow, now: datetime, policy: RetentionPolicy) -> Decision
     """End the window; one that a confirmation closes early, only when that was found to hold, else with the whole."""
     whole = uncut_window(state.known)
     if whole is not None and unproven(state.known, now):
-        return Decided(replace(state, wakes_at=whole.closes_at))
+        return _not_compared(state, whole, now, policy)
     late = withdrawn(state.known, None, now) if unproven(state.known, state.window.closes_at) else None
     return course.expired(state, now, policy) if late is None else as_before(state, late, now, policy)
+
+
+def _not_compared(state: InWindow, whole: Window, now: datetime, policy: RetentionPolicy) -> Decision[State]:
+    """Wait for the exporter's second comparison; if it doesn't come tell an operator, once, and wait for the whole."""
+    cut, tell_at = relied_on(state.known), state.window.closes_at + policy.confirmation_wait
+    if now < tell_at < whole.closes_at:
+        return Decided(replace(state, wakes_at=tell_at))
+    if cut is None or cut.name in state.known.uncompared:
+        return Decided(replace(state, wakes_at=whole.closes_at))
+    known = replace(state.known, uncompared=(*state.known.uncompared, cut.name))
+    trouble = Trouble("unanswered", (EXPORTER,))
+    event = stalled_event(known, course.deletion_id(known, state.window), trouble, 1, policy)
+    return Decided(replace(state, known=known, wakes_at=whole.closes_at), (event,))
 
 
 def _chase(state: Deleting, now: datetime, policy: RetentionPolicy) -> Decision[State]:
@@ -82,6 +97,9 @@ def _stays_longer(state: State) -> Retained | None:
     retained = state.known.retained if isinstance(state, Serving) else None
     return None if retained is None or retained.told else retained
 
+
+# Who compares what was confirmed; no holder of the policy's, but the one that this waits for.
+EXPORTER = "exporter"
 
 # Any: each takes the one type of state that it stands under.
 _WAKING: dict[type, Callable[[Any, datetime, RetentionPolicy], Decision[State]]] = {

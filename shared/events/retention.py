@@ -94,6 +94,7 @@ StallReason: TypeAlias = Literal[
 class DeletionStalled(Event):
     """The deletion can't go on without somebody: *holders* are those that it waits for, *holds* what keeps it.
 
+    ``unanswered`` by ``exporter``: its second comparison of what was confirmed (P10) hasn't come; nothing goes early.
     *missing* is all that stands against it, *reason* the first of that. *counts* is the dry run: what would be
     deleted, which ``DeletionApproved`` has to name in all. *escalate_to* is who has to know by now. *maps* are other
     data maps than the deletion began with: *counts* are by them, and an approval has to name them.

@@ -7,6 +7,7 @@ import hashlib
 import json
 import random
 import tracemalloc
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -280,21 +281,56 @@ async def test_no_bucket(moving: Moving) -> None:
 
 
 async def test_who_breaks_off_is_waited_for(moving: Moving) -> None:
-    """Half-way the far end dies: what was sent is dropped, and the next try begins anew and ends well."""
+    """Half-way the far end dies: the next try sends what isn't there, and ends well."""
 
     async def dies(request: web.Request) -> None:
-        if "partNumber=2" in request.raw_path and request.transport is not None:
+        if "partNumber=3" in request.raw_path and request.transport is not None:
             request.transport.abort()
 
     moving.far.fault = dies  # type: ignore[assignment]
     with pytest.raises(FarEndAwayError):
         await moving.deliver()
     assert await moving.there() is None
-    assert await moving.unfinished() == []
+    assert await moving.unfinished() == [moving.key]
 
     moving.far.fault = FarEnd().fault
+    moving.far.asked.clear()
     assert isinstance(await moving.deliver(2), Delivered)
+    assert moving.far.count("PUT") < 3
+    assert moving.far.count("partNumber=3") == 1
     assert await moving.there() == BODY
+    assert await moving.unfinished() == []
+
+
+async def test_what_lies_there_is_believed_by_its_digest_alone(moving: Moving) -> None:
+    """Parts of other bytes in an upload of that key, whoever sent them, are sent over; and none outside the archive."""
+    at = {"Bucket": moving.theirs, "Key": moving.key}
+    begun = await moving.store.client.create_multipart_upload(**at, ChecksumAlgorithm="SHA256")
+    for number, part in ((1, BODY[: 5 << 20]), (2, b"x" * (5 << 20)), (4, b"more")):
+        digest = b64encode(hashlib.sha256(part).digest()).decode()
+        await moving.store.client.upload_part(
+            **at, UploadId=begun["UploadId"], PartNumber=number, Body=part, ChecksumSHA256=digest
+        )
+    with structlog.testing.capture_logs() as logs:
+        assert isinstance(await moving.deliver(2), Delivered)
+
+    assert [one["parts"] for one in logs if one["event"] == "parts were taken over"] == [1]
+    assert (moving.far.count("partNumber=1"), moving.far.count("partNumber=2")) == (0, 1)
+    assert await moving.there() == BODY
+
+
+async def test_who_may_not_list_parts_sends_them_again(moving: Moving) -> None:
+    """The right to list parts is one of its own at S3, and needn't be given."""
+    await moving.store.client.create_multipart_upload(Bucket=moving.theirs, Key=moving.key)
+
+    async def refuses(request: web.Request) -> web.StreamResponse | None:
+        asked = request.method == "GET" and "uploadId" in request.query
+        return await answers(403, "AccessDenied")(request) if asked else None
+
+    moving.far.fault = refuses
+
+    assert isinstance(await moving.deliver(2), Delivered)
+    assert await moving.unfinished() == []
 
 
 async def test_not_for_ever(moving: Moving) -> None:
@@ -427,12 +463,12 @@ async def test_a_killed_try_leaves_nothing_behind(moving: Moving) -> None:
     assert await moving.unfinished() == []
 
 
-async def test_a_stop_drops_what_was_sent(moving: Moving) -> None:
-    """A worker that is stopped while it sends leaves nothing at the far end."""
+async def test_a_stop_is_gone_on_with(moving: Moving) -> None:
+    """What a worker that is stopped has sent waits for the next one; without the right it goes, on a first try too."""
     reached = asyncio.Event()
 
     async def hangs(request: web.Request) -> None:
-        if "partNumber=2" in request.raw_path:
+        if "partNumber=3" in request.raw_path:
             reached.set()
             await asyncio.Event().wait()
 
@@ -442,9 +478,13 @@ async def test_a_stop_drops_what_was_sent(moving: Moving) -> None:
     working.cancel()
     with pytest.raises(asyncio.CancelledError):
         await working
-
-    assert await moving.unfinished() == []
+    assert await moving.unfinished() == [moving.key]
     assert await moving.there() is None
+    moving.far.fault = FarEnd().fault
+    await moving.is_at(Keeping(Known("acme")))
+
+    assert await moving.fails() == ("not_asked", "nothing")
+    assert await moving.unfinished() == []
 
 
 @pytest.mark.parametrize(

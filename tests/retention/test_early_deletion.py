@@ -17,6 +17,7 @@ from shared.events.platform import EarlyDeletionRequested, ExportConfirmed
 from shared.events.retention import (
     AccountClosed,
     DeletionRequested,
+    DeletionStalled,
     EarlyDeletionAccepted,
     EarlyDeletionRefused,
     EarlyDeletionWithdrawn,
@@ -243,6 +244,34 @@ def test_still_nobody_told() -> None:
 
     assert work.one(RetentionExpired)
     assert not work.all(DeletionRequested)
+
+
+def test_somebody_is_told_that_it_was_not_compared() -> None:
+    """An operator hears, once, that the exporter owes its second look, a day after the early end; nothing goes."""
+    work = in_the_window(casework())
+    work.tell(ready(), confirmed(), found(), asked())
+    work.until(EARLY + POLICY.confirmation_wait - timedelta(seconds=1))
+    assert not work.all(DeletionStalled)
+    work.until(EARLY + POLICY.confirmation_wait)
+    stalled = work.one(DeletionStalled)
+    assert (stalled.reason, stalled.holders, stalled.escalate_to) == ("unanswered", ("exporter",), "operators")
+    work.tell(hold(work.now, ends_at=work.now + DAY))
+    work.until(CLOSES - timedelta(seconds=1))
+
+    assert len(work.all(DeletionStalled)) == 1
+    assert not work.all(RetentionExpired)
+
+
+def test_nobody_is_told_when_it_was_compared() -> None:
+    """In time, or void: there is nothing to look at."""
+    for verdict in (found, void):
+        work = in_the_window(casework())
+        work.tell(ready(), confirmed(), found(), asked())
+        work.until(EARLY + POLICY.confirmation_wait - timedelta(seconds=1))
+        work.tell(verdict(EARLY))
+        work.until(work.now + 2 * DAY)
+
+        assert not [one for one in work.all(DeletionStalled) if "exporter" in one.holders]
 
 
 def test_held_meanwhile() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -11,9 +12,12 @@ import pytest
 from typer.testing import CliRunner
 
 from services.retention.app import app
-from services.retention.states import Awaiting, InWindow, Keeping, State
+from services.retention.states import Awaiting, InWindow, Keeping, Retaining, State
+from shared.clock import MovedClock, system_clock
 from shared.statecodec import StateCodec
 from tests.retention.exploration import explored
+from tests.retention.language import CLOSES, DAY, casework
+from tests.retention.test_early_deletion import EARLY, asked, confirmed, found, in_the_window, ready
 
 CODEC: StateCodec[object] = StateCodec(State)
 
@@ -53,6 +57,43 @@ async def test_what_is_kept(own_database: str, monkeypatch: pytest.MonkeyPatch) 
     assert (shown["missing"], shown["holders"]) == (["held"], [row.holder for row in kept])
     assert [one["rows"] for one in shown["counts"]] == [3] * len(kept)
     assert shown["holds"]
+
+
+async def test_what_only_a_law_keeps(own_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A closed account of which laws keep something is shown, with the first day on which that may go."""
+    state = next(one for one, _ in explored().states.values() if isinstance(one, Retaining) and one.known.retained)
+    rows = state.known.retained.rows
+    shown = await _shown(own_database, monkeypatch, state)
+
+    assert (shown["missing"], shown["until"]) == (["retained"], min(row.until for row in rows).isoformat())
+    assert [(one["holder"], one["table"], one["rows"]) for one in shown["counts"]] == [
+        (row.holder, row.table, row.rows) for row in rows
+    ]
+
+
+async def test_what_the_exporter_owes(own_database: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An early end that waits for the second comparison is shown; when that has come, or isn't needed, it isn't."""
+    work = in_the_window(casework())
+    work.tell(ready(), confirmed(), found(), asked())
+    work.until(EARLY + 2 * DAY)
+    clock = tmp_path / "clock"
+    monkeypatch.setenv("OFFRAMP_MOVED_CLOCK", str(clock))
+    MovedClock.move(clock, work.now - system_clock())
+    shown = await _shown(own_database, monkeypatch, work.state)
+    assert (shown["missing"], shown["holders"]) == (["unanswered"], ["exporter"])
+    MovedClock.move(clock, CLOSES - system_clock())
+
+    assert (await _run("waiting")).exit_code == 1
+
+
+async def _shown(own_database: str, monkeypatch: pytest.MonkeyPatch, state: object) -> Any:
+    monkeypatch.setenv("OFFRAMP_RETENTION_DSN", own_database)
+    connection = await asyncpg.connect(own_database)
+    insert = "insert into cases (customer_id, key_hash, state) values ($1, 1, $2::jsonb)"
+    await connection.execute(insert, "acme", CODEC.dump(state))
+    await connection.close()
+    (shown,) = json.loads((await _run("waiting", "--json")).stdout)
+    return shown
 
 
 async def _run(*arguments: str) -> Any:
