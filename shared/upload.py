@@ -226,6 +226,20 @@ class Upload:
             if self._filled == self._size_of_part():
                 await self._send()
 
+    async def seal(self) -> Stored:
+        """Send what is left, take no more, and tell what will appear; it doesn't before the block ends."""
+        await self._begun()
+        if self._filled:
+            await self._send()
+        await asyncio.gather(*self._tasks)
+        return Stored(self._place, self._size, self._digest.hexdigest())
+
+    async def withdraw(self) -> None:
+        """Delete the object that this completed, and none that somebody else made."""
+        if self._etag is not None:
+            version = None if self._stored is None else self._stored.version
+            await withdraw(self._client, **_named(self._at), etag=self._etag, version=version, may=self._may)
+
     def _room(self) -> int:
         return self._size_of_part() - self._filled
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import signal
 import sys
 import threading
@@ -34,15 +33,15 @@ from shared.signing.keys import in_production, keys_folder
 from shared.signing.signer import Signer
 from shared.signing.sshsig import ARCHIVE
 
-from .archive.abandoned import clear
 from .archive.asked import named_formats, scope_of
-from .archive.build import Order, Progress, Sources, bag_name, build
+from .archive.build import Order, Progress, Sources, build
+from .archive.encryption import Encryption
 from .archive.faults import SourceOutageError
-from .archive.going_on import is_gone_on_with
 from .archive.page import Language
-from .archive.proof import Kept, KeptFile, KeptObject, Proven, Scratch, prove
-from .archive.sink import FileSink, Sink
+from .archive.proof import Proven, Scratch, prove
+from .archive.suffix import stem_of
 from .deliver_command import deliver
+from .export_place import Asked, bytes_of, placed, swept
 from .formats.registry import ALL
 from .link_command import link
 
@@ -71,6 +70,14 @@ def export(
             help="An empty database: there the archive is restored, compared with the source, and rolled back."
         ),
     ] = None,
+    encrypt_to: Annotated[
+        list[str] | None,
+        typer.Option(help="A public key of whoever is to open it, with age: age1…, ssh-ed25519 … or ssh-rsa …."),
+    ] = None,
+    volume_size: Annotated[
+        str | None,
+        typer.Option(help="Begin another file where one has so much, such as 4GiB; each opens by itself."),
+    ] = None,
     unsigned: Annotated[bool, typer.Option("--unsigned", help="Sign with no key, though there are keys.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
@@ -80,19 +87,20 @@ def export(
     if map_path is None or dsn is None or customer is None or to is None:
         raise typer.BadParameter("--map, --dsn, --customer and --to are all needed")
     now = system_clock()
-    export_id = Path(to).stem if to.startswith(_S3) else f"{customer}-{now:%Y%m%dT%H%M%SZ}"
+    export_id = stem_of(to) if to.startswith(_S3) else f"{customer}-{now:%Y%m%dT%H%M%SZ}"
     order = Order(
         customer, export_id, load(map_path), now, named_formats(formats or ()), language, scope_of(scope or ()),
         *((sys.maxsize, sys.maxsize) if scratch else (0, 0)), None if unsigned else _signer(),
+        encryption=Encryption.to(encrypt_to or ()),
     )  # fmt: skip
-    asked = Asked(dsn, order, to, scratch)
+    asked = Asked(dsn, order, to, scratch, None if volume_size is None else bytes_of(volume_size))
     try:
         with _shown(quiet=as_json) as tell:
             done = uvloop.run(_export(asked, tell))
     except (KeyboardInterrupt, asyncio.CancelledError) as stopped:
         # Only SIGTERM cancels it; a shell's way of telling which signal ended a program.
         number = signal.SIGINT if isinstance(stopped, KeyboardInterrupt) else signal.SIGTERM
-        typer.echo(f"offramp: stopped by {number.name}; no archive was made. {_how_to_go_on(to)}", err=True)
+        typer.echo(f"offramp: stopped by {number.name}; no archive was made. {_how_to_go_on(asked)}", err=True)
         raise typer.Exit(128 + number) from None
     typer.echo(_as_json(done) if as_json else _as_text(done))
 
@@ -101,20 +109,12 @@ app.command("link")(link)
 app.command("deliver")(deliver)
 
 
-def _how_to_go_on(to: str) -> str:
-    if to.startswith(_S3):
+def _how_to_go_on(asked: Asked) -> str:
+    if asked.order.encryption is not None:
+        return "Of what is encrypted nothing is kept: the same command begins anew, with another key."
+    if asked.to.startswith(_S3):
         return "The same command goes on: it reads all data again, and sends only the parts that aren't there."
     return "In a folder nothing is kept: the same command begins anew."
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What the command line asks for."""
-
-    dsn: str
-    order: Order
-    to: str
-    scratch: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,18 +138,15 @@ async def _export(asked: Asked, tell: Tell) -> Done:
     """Export, and read back; that the store's client was loaded before is no part of the time."""
     _let_sigterm_cancel()
     async with ObjectStore(read_settings().s3) as store:
-        sink, kept = _place(asked, store)
+        sink, kept = await placed(asked, store)
         begun = perf_counter()
         report = await build(Sources(partial(_connected, asked.dsn, "--dsn"), store), asked.order, sink, tell)
         built = perf_counter()
         tell(Progress("read back", 0, None, report.size))
         scratch = Scratch(partial(_connected, asked.scratch, "--scratch"), asked.scratch) if asked.scratch else None
-        proven = await prove(report, kept, scratch)
+        proven = await prove(report, kept, scratch, asked.order.encryption)
+        await swept(asked, store, report)
         return Done(proven, built - begun, perf_counter() - built)
-
-
-def _others_of(customer: str) -> re.Pattern[str]:
-    return re.compile(re.escape(bag_name(f"{customer}-")) + r"[0-9]{8}T[0-9]{6}Z[.]zip")
 
 
 def _let_sigterm_cancel() -> None:
@@ -157,23 +154,6 @@ def _let_sigterm_cancel() -> None:
     # Signals are the main thread's; whoever calls this from another one has its own way to cancel.
     if exporting is not None and threading.current_thread() is threading.main_thread():
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, exporting.cancel)
-
-
-def _told(event: str, **values: object) -> None:
-    typer.echo(f"{event}: {', '.join(f'{name} {value}' for name, value in values.items())}", err=True)
-
-
-def _place(asked: Asked, store: ObjectStore) -> tuple[Sink, Kept]:
-    to = asked.to
-    if not to.startswith(_S3):
-        path = Path(to) / f"{bag_name(asked.order.export_id)}.zip"
-        for one in clear(path.parent, _others_of(asked.order.customer)):
-            typer.echo(f"offramp: {one}: what a killed export had begun was removed", err=True)
-        return FileSink(path), KeptFile(path)
-    bucket, _, key = to.removeprefix(_S3).partition("/")
-    if not bucket or not key:
-        raise OperatorError(f"--to {to}: an object's place is s3://bucket/key.")
-    return store.upload(bucket, key, keeps=is_gone_on_with, told=_told), KeptObject(store, bucket, key)
 
 
 @asynccontextmanager
@@ -236,10 +216,12 @@ def _as_text(done: Done) -> str:
     held = f"{rows} rows of {len(report.tables)} tables and {report.media_objects} files"
     read = f"read back whole in {done.proof_seconds:.1f} s, {compared} tables compared with the source"
     read += f", and {restored} restored by psql" if restored else ""
+    volumes = "".join(f"\n{one.sha256}  {one.place}" for one in report.volumes)
     signed = f"signed by {report.signed_by}" if report.signed_by else UNSIGNED
     spared = f", {decimal(report.taken.size)} of it taken over" if report.taken.size else ""
+    opens = f"\nencrypted with age for {', '.join(report.encrypted_to)}" if report.encrypted_to else ""
     made = f"{report.place}\n{held}, {decimal(report.size)}{spared}, {done.seconds:.1f} s"
-    return f"{made}\n{read}\n{signed}\nsha256 {report.sha256}"
+    return f"{made}\n{read}\n{signed}{opens}\nsha256 {report.sha256}{volumes}"
 
 
 UNSIGNED = "NOT SIGNED: nothing shows who made it. To sign the next one: offramp keys make --archives"

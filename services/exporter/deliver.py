@@ -94,7 +94,7 @@ class Delivering:
         if self._is_ours(destination):
             return self._failed(task, named, "destination_is_ours", "nothing")
         async with ObjectStore(self.settings.s3) as ours, ObjectStore(destination.address) as theirs:
-            far = FarPlace(theirs, destination.bucket, destination.key_of(task.export_id))
+            far = FarPlace(theirs, destination.bucket, destination.key_of(task.export_id, task.place))
             reason = await right.missing()
             if reason is not None:
                 return self._failed(task, named, reason, await _dropped(far))

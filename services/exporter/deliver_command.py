@@ -51,7 +51,7 @@ class Plan:
             "destination": self.destination.name,
             "endpoint": self.destination.address.endpoint,
             "bucket": self.destination.bucket,
-            "key": self.destination.key_of(self.archive.export_id),
+            "key": self.destination.key_of(self.archive.export_id, self.archive.place),
             "there_bytes": self.there,
         }
 
@@ -82,7 +82,7 @@ async def _planned(customer: str, export_id: str, to: str) -> Plan:
     async with ObjectStore(settings.s3) as ours, ObjectStore(destination.address) as theirs:
         size = (await ours.head(bucket, key)).size
         try:
-            there = await look(FarPlace(theirs, destination.bucket, destination.key_of(export_id)))
+            there = await look(FarPlace(theirs, destination.bucket, destination.key_of(export_id, archive.place)))
         except (FarEndAwayError, FarEndRefusalError) as error:
             raise NotDeliverableError(f"{error}. See destinations.{to} in {destinations_file()}.") from error
     return Plan(archive, size, destination, None if there is None else there.size)
@@ -120,7 +120,7 @@ def deliverable(state: State, export_id: str, now: datetime, policy: ExporterPol
 
 
 def _shown(plan: Plan) -> str:
-    at, key = plan.destination, plan.destination.key_of(plan.archive.export_id)
+    at, key = plan.destination, plan.destination.key_of(plan.archive.export_id, plan.archive.place)
     place = f"{at.address.endpoint}/{at.bucket}/{key}"
     there = "nothing lies there" if plan.there is None else f"there lies an object of {plan.there} bytes already"
     return f"would be sent: {decimal(plan.size)}, sha256 {plan.archive.sha256}\nto {place}\n{there}"

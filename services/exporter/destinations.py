@@ -23,6 +23,8 @@ from shared.errors import OperatorError
 from shared.events.vocabulary import Code, CustomerId
 from shared.settings import S3
 
+from .archive.suffix import suffix_of
+
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 Bucket = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
 Prefix = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9_=-][A-Za-z0-9._=-]{0,99}/){0,8}$")]
@@ -100,9 +102,9 @@ class Destination:
     bucket: str
     prefix: str
 
-    def key_of(self, export_id: str) -> str:
-        """Give the key under which an export lies there."""
-        return f"{self.prefix}{export_id}.zip"
+    def key_of(self, export_id: str, place: str) -> str:
+        """Give the key under which an export, which lies at *place* here, lies there."""
+        return f"{self.prefix}{export_id}{suffix_of(place)}"
 
 
 def check_destinations(path: Path) -> tuple[str, ...]:

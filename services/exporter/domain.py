@@ -229,7 +229,8 @@ def archive_built(state: State, event: ArchiveBuilt, now: datetime, policy: Expo
         return Ignored("the archive is known")
     building = next((one for one in known.building if one.export_id == event.export_id), None)
     late = building is not None and event.snapshot_at >= _until(known, building, policy)
-    announced = isinstance(state, Keeping) and building is not None and not late
+    legible = building is not None and bool(building.encrypt_to) and not event.encrypted_to
+    announced = isinstance(state, Keeping) and building is not None and not (late or legible)
     copy = replace(_copy(event, building), announced=announced)
     known = replace(_without(known, event), archives=(*known.archives, copy))
     if not isinstance(state, Keeping):
@@ -241,6 +242,9 @@ def archive_built(state: State, event: ArchiveBuilt, now: datetime, policy: Expo
         # What it shows may be what a deletion had left over, and that must not pass for all there was. Whether one
         # has begun is not asked: another service's event may be on its way.
         return Decided(Keeping(known), (_failed(building, event.customer_id, "window_closed"),))
+    if legible:
+        # A worker of a release that encrypts nothing has built it; nobody is given it, and it goes with the others.
+        return Decided(Keeping(known), (_failed(building, event.customer_id, "not_encrypted"),))
     return Decided(Keeping(known), (_ready(building, event),))
 
 
@@ -348,7 +352,7 @@ def _changes(state: State, news: Changes | None) -> Decision[State]:
 def _serve(state: State, event: ExportRequested, window: Window) -> Decision[State]:
     known = replace(state.known, asked=(*state.known.asked, event.request_id))
     export_id = str(derived("export", event.customer_id, event.request_id))
-    asked = event.scope, event.formats, event.language
+    asked = event.scope, event.formats, event.language, event.encrypt_to
     return _build(known, Building(event.request_id, export_id, 1, window.closes_at, *asked))
 
 
@@ -361,6 +365,7 @@ def _build(known: Known, building: Building) -> Decision[State]:
         scope=building.scope,
         formats=building.formats,
         language=building.language,
+        encrypt_to=building.encrypt_to,
     )
     return Decided(Keeping(replace(known, building=(*known.building, building))), (), (task,))
 
@@ -389,6 +394,7 @@ def _ready(building: Building, event: ArchiveBuilt) -> ExportReady:
         snapshot_at=event.snapshot_at,
         available_until=building.until,
         signed_by=event.signed_by,
+        encrypted_to=event.encrypted_to,
         object_version=event.object_version,
     )
 

@@ -31,9 +31,11 @@ from shared.store_faults import ObjectMissingError, StoreOutageError, StoreRefus
 from .archive.account import Account, account_now
 from .archive.asked import language_of, named_formats, scope_of
 from .archive.build import Order, Progress, Sources, build
+from .archive.encryption import Encryption
 from .archive.faults import ArchiveError
-from .archive.going_on import is_gone_on_with
+from .archive.going_on import begun
 from .archive.proof import KeptObject, Proven, Scratch, prove
+from .archive.suffix import file_suffix
 from .case import case_of
 from .deletion import held_here
 from .states import Deleting
@@ -123,6 +125,7 @@ class Exporting:
         # Read each time: the map grows with the schema, and a service lives for months.
         map = await asyncio.to_thread(load, self.database.map)  # noqa: A001 - the domain's word
         formats, scope = named_formats(task.formats), scope_of(task.scope)
+        encryption = Encryption.to(task.encrypt_to)
         bucket, key = self._place_of(task)
 
         def tell(at: Progress) -> None:
@@ -135,13 +138,24 @@ class Exporting:
             sources = Sources(self._connected, store)
             named = task.customer_id, task.export_id, map, attempt.clock()
             comparing = self.compare_up_to, self.restore_up_to
-            order = Order(*named, formats, language_of(task.language), scope, *comparing, signer, accounted=True)
+            order = Order(
+                *named,
+                formats,
+                language_of(task.language),
+                scope,
+                *comparing,
+                signer,
+                accounted=True,
+                encryption=encryption,
+            )
             # A snapshot ends with its session, so all is read again from a new one; only sending it is spared.
             told = _log.bind(export=task.export_id).info
-            sink = store.upload(bucket, key, keeps=is_gone_on_with, told=told, may=attempt.insist)
+            sink = begun(store, bucket, key, encryption, told, attempt.insist)
             report = await build(sources, order, sink, tell)
             attempt.report("read back", 0, None)
-            proven = await prove(report, KeptObject(store, bucket, key), Scratch(self._scratch, self._scratch_dsn))
+            proven = await prove(
+                report, KeptObject(store, bucket, key), Scratch(self._scratch, self._scratch_dsn), encryption
+            )
             if report.version is not None:
                 await self._leave_alone(store, bucket, key, report.version, attempt)
             return proven
@@ -158,7 +172,8 @@ class Exporting:
         await store.abort_uploads_of(bucket, key, attempt.insist)
 
     def _place_of(self, task: BuildArchive) -> tuple[str, str]:
-        return self.archives.bucket, f"{self.archives.prefix_of(task.customer_id)}{task.export_id}.zip"
+        name = f"{task.export_id}{file_suffix(encrypted=bool(task.encrypt_to))}"
+        return self.archives.bucket, f"{self.archives.prefix_of(task.customer_id)}{name}"
 
     async def _give_up(self, task: BuildArchive, attempt: Attempt) -> None:
         """Drop what earlier tries have sent: a failure for good may come before the upload that would drop it."""
@@ -260,6 +275,7 @@ def _built(task: BuildArchive, proven: Proven) -> ArchiveBuilt:
         map_sha256=report.map_sha256,
         snapshot_at=report.snapshot_at,
         signed_by=report.signed_by,
+        encrypted_to=report.encrypted_to,
         account=_accounted(report.account),
         object_version=report.version,
     )

@@ -15,7 +15,7 @@ from shared.windowchanges import Changes
 class Building(Struct, frozen=True):
     """An archive in the making; *until* is the end of the window in which it was asked for.
 
-    *scope*, *formats* and *language* are those of the request.
+    *scope*, *formats*, *language* and *encrypt_to* are those of the request.
     """
 
     request_id: str
@@ -25,6 +25,7 @@ class Building(Struct, frozen=True):
     scope: tuple[str, ...] = ()
     formats: tuple[str, ...] = ()
     language: str = "en"
+    encrypt_to: tuple[str, ...] = ()
 
 
 class Accounted(Struct, frozen=True, array_like=True):

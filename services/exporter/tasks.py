@@ -13,6 +13,8 @@ from shared.events.vocabulary import (
     Moment,
     Place,
     Positive,
+    PublicKey,
+    RecipientId,
     Ref,
     Sha256,
     TableCount,
@@ -47,6 +49,7 @@ class BuildArchive(Task):
     scope: tuple[Code, ...] = ()
     formats: tuple[Code, ...] = ()
     language: Code = "en"
+    encrypt_to: tuple[PublicKey, ...] = ()
 
 
 class ArchiveBuilt(Outcome):
@@ -62,6 +65,7 @@ class ArchiveBuilt(Outcome):
     map_sha256: Sha256
     snapshot_at: Moment
     signed_by: KeyId | None = None
+    encrypted_to: tuple[RecipientId, ...] = ()
     account: tuple[Accounted, ...] = ()
     object_version: Version | None = None
 

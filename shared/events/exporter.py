@@ -5,7 +5,20 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from .event import Event
-from .vocabulary import Code, Count, Day, KeyId, Moment, Place, Ref, Sha256, TableCount, TableName, Version
+from .vocabulary import (
+    Code,
+    Count,
+    Day,
+    KeyId,
+    Moment,
+    Place,
+    RecipientId,
+    Ref,
+    Sha256,
+    TableCount,
+    TableName,
+    Version,
+)
 
 
 class ExportReady(Event):
@@ -13,6 +26,7 @@ class ExportReady(Event):
 
     *signed_by* names the key that signed the archive, as ``ssh-keygen -l`` does. *sha256* is that of the object at
     *place* in its version *object_version*, until links to it are revoked: ``LinksRevoked`` names the next one.
+    Where it is *encrypted_to* somebody with age, *size_bytes* and *sha256* are those of the encrypted file.
     """
 
     owner: ClassVar[str] = "exporter"
@@ -29,6 +43,7 @@ class ExportReady(Event):
     available_until: Moment
     signed_by: KeyId | None = None
     object_version: Version | None = None
+    encrypted_to: tuple[RecipientId, ...] = ()
 
 
 class ExportRefused(Event):

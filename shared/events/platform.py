@@ -21,6 +21,7 @@ from .vocabulary import (
     Moment,
     Months,
     Positive,
+    PublicKey,
     Ref,
     Sha256,
     TableCount,
@@ -190,6 +191,8 @@ class ExportRequested(Event):
 
     *scope* names kinds of data (user, course, report), *formats* what the archive shall hold; all of them where none is
     named. One that there is not fails the export. *language* is that of the page for whoever opens the archive.
+    With *encrypt_to* the archive is encrypted with age, and only who has a secret key to one of these can open it; one
+    that can't be used fails the export. ``ExportReady.encrypted_to`` says that it was done.
     """
 
     request_id: Ref
@@ -197,6 +200,7 @@ class ExportRequested(Event):
     scope: tuple[Code, ...] = ()
     formats: tuple[Code, ...] = ()
     language: Code = "en"
+    encrypt_to: tuple[PublicKey, ...] = ()
 
 
 class ExportConfirmed(Event):

@@ -79,6 +79,12 @@ Citation = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9§][A-Za-z0-9§
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 # A public key by its digest, as ssh-keygen -l names it.
 KeyId = Annotated[str, StringConstraints(pattern=r"^SHA256:[A-Za-z0-9+/]{43}$")]
+# Whom something is encrypted for with age: a key of age's own, or of SSH without its comment, which may be a person's.
+PublicKey = Annotated[
+    str, StringConstraints(pattern=r"^(age1|ssh-ed25519 AAAA|ssh-rsa AAAA)[A-Za-z0-9+/]{58,1400}={0,2}$")
+]
+# The same key as it is told: age's own by itself, one of SSH by its digest, as ssh-keygen -l names it.
+RecipientId = Annotated[str, StringConstraints(pattern=r"^(age1|SHA256:)[A-Za-z0-9+/]{43,58}$")]
 # An order-independent fingerprint of a set of rows, in hexadecimal.
 Fingerprint = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{1,64}$")]
 Place = Annotated[str, StringConstraints(pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,62}/[A-Za-z0-9._/=-]{1,512}$")]

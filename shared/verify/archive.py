@@ -17,7 +17,8 @@ import subprocess
 import sys
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,6 +36,10 @@ SIGNED_BY, NOBODY = "Signed-By", "nobody"
 DESCRIPTOR = "data/datapackage.json"
 COMPLETENESS = "data/completeness.json"
 MEDIA = "data/media/"
+# Of an archive in volumes: the digests of those before the last, which this lies in, so the signature is of all.
+VOLUMES = "volumes-sha256.txt"
+_OF_A_SET = re.compile(r"(.+)[.]vol[0-9]{3}([.]zip(?:[.]age)?)")
+_AGE = b"age-encryption.org/"
 _PIECE = 1 << 20
 # What zipfile raises when bytes are not what they were; RuntimeError is its word for an encrypted file.
 _NEITHER_QUOTES_NOR_LINE_ENDS = bytes(byte for byte in range(256) if byte not in b'"\n')
@@ -214,13 +219,34 @@ def verify(
     Signatures are checked by the public keys in the folder *keys*, else by those that came with the archive. Raises
     OSError where nothing can be opened at all.
     """
-    published = None if keys is None else _published(keys)
+    known = published(keys)
     if archive.is_dir():
-        return _verdict("", _Folder(archive), [], published, checker)
-    whole = _digest_of(archive)
-    findings = [] if sha256 in {None, whole} else [Finding("altered", archive.name, f"its SHA-256 is {whole}")]
-    with archive.open("rb") as opened:
-        return verify_opened(opened, archive.name, whole, findings, published, checker)
+        return _verdict("", _Folder(archive), [], known, checker)
+    with ExitStack() as stack:
+        opened = [
+            Volume(path.name, stack.enter_context(path.open("rb")), digest_of(path)) for path in volumes_of(archive)
+        ]
+        whole = opened[-1].sha256
+        findings = [] if sha256 in {None, whole} else [Finding("altered", opened[-1].name, f"its SHA-256 is {whole}")]
+        return verify_volumes(opened, findings, known, checker)
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """A ZIP that can be read and sought in, of which *sha256* is known: an archive, or one of the files that it is."""
+
+    name: str
+    opened: IO[bytes]
+    sha256: str
+
+
+def volumes_of(archive: Path) -> list[Path]:
+    """Give all volumes that lie beside *archive*, if it is one, in their order; raises OSError."""
+    given = _OF_A_SET.fullmatch(archive.name)
+    if given is None:
+        return [archive]
+    named = ((_OF_A_SET.fullmatch(path.name), path) for path in archive.parent.iterdir())
+    return sorted(path for found, path in named if found and found.groups() == given.groups()) or [archive]
 
 
 def verify_opened(
@@ -232,14 +258,52 @@ def verify_opened(
     checker: Checker = by_stock_tools,
 ) -> Verdict:
     """Check a ZIP that can be read and sought in, of which *sha256* and some *findings* are known already."""
+    return verify_volumes([Volume(name, opened, sha256)], findings, published, checker)
+
+
+def verify_volumes(
+    volumes: Sequence[Volume],
+    findings: Iterable[Finding] = (),
+    published: PublicKeys | None = None,
+    checker: Checker = by_stock_tools,
+) -> Verdict:
+    """Check an archive of one or more *volumes*, the last of them last; some *findings* are known already."""
+    name, sha256 = volumes[-1].name, volumes[-1].sha256
+    with ExitStack() as stack:
+        read = []
+        for one in volumes:
+            try:
+                read.append((one, stack.enter_context(ZipFile(one.opened))))
+            except _UNREADABLE as error:
+                says = _ENCRYPTED if _is_encrypted(one.opened) else f"it is no whole ZIP: {error}"
+                return Verdict(sha256, 0, 0, {}, (*findings, Finding("broken", one.name, says)))
+        try:
+            return _verdict(sha256, _Zips(read), findings, published, checker)
+        except _UNREADABLE as error:
+            return Verdict(sha256, 0, 0, {}, (*findings, Finding("broken", name, f"it is no whole ZIP: {error}")))
+
+
+_ENCRYPTED = "it is encrypted: nothing in it was checked. First age --decrypt -i KEY -o ARCHIVE.zip ARCHIVE.zip.age"
+
+
+def begins_as_age(path: Path) -> bool:
+    """Tell whether the file at *path* is one of age; raises OSError."""
+    with path.open("rb") as opened:
+        return _is_encrypted(opened)
+
+
+def _is_encrypted(opened: IO[bytes]) -> bool:
     try:
-        with ZipFile(opened) as read:
-            return _verdict(sha256, _Zip(read), findings, published, checker)
-    except _UNREADABLE as error:
-        return Verdict(sha256, 0, 0, {}, (*findings, Finding("broken", name, f"it is no whole ZIP: {error}")))
+        opened.seek(0)
+        return opened.read(len(_AGE)) == _AGE
+    except (OSError, ValueError):
+        return False
 
 
-def _published(folder: Path) -> PublicKeys:
+def published(folder: Path | None) -> PublicKeys | None:
+    """Read the public keys in *folder*, if one is given; raises OSError."""
+    if folder is None:
+        return None
     pems = tuple(pem.read_bytes() for pem in sorted(folder.glob("signing*.pub.pem")))
     return PublicKeys((folder / ALLOWED_SIGNERS).read_bytes(), pems)
 
@@ -255,7 +319,8 @@ def _verdict(
     )
 
 
-def _digest_of(archive: Path) -> str:
+def digest_of(archive: Path) -> str:
+    """Give the SHA-256 of a file, in hexadecimal; raises OSError."""
     with archive.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
@@ -263,24 +328,30 @@ def _digest_of(archive: Path) -> str:
 class _Files(Protocol):
     """The files of a bag, by their paths in it; *strays* are those that are not where they should be.
 
-    *base* is the folder in which all lie in a ZIP; empty where whoever unpacked it may have named it.
+    *base* is the folder in which all lie in a ZIP; empty where whoever unpacked it may have named it. *volumes* are the
+    digests of the ZIPs before the last, by name; None where there are no ZIPs any more.
     """
 
     base: str
     paths: frozenset[str]
     strays: tuple[Finding, ...]
 
+    @property
+    def volumes(self) -> Mapping[str, str] | None:
+        """Give the digests of the ZIPs before the last."""
+
     def open(self, path: str) -> IO[bytes]:
         """Open the file at *path*."""
 
 
-class _Zip:
-    """The files in a ZIP, of which all lie in one folder."""
+class _Zips:
+    """The files in one ZIP or in several, of which all lie in one folder, that of the last."""
 
-    def __init__(self, opened: ZipFile) -> None:
-        names = Counter(opened.namelist())
-        self._zip = opened
-        self.base = next(iter(names), "").partition("/")[0]
+    def __init__(self, opened: Sequence[tuple[Volume, ZipFile]]) -> None:
+        names = Counter(name for _, read in opened for name in read.namelist())
+        self._in = {name: read for _, read in opened for name in read.namelist()}
+        self.volumes = {one.name: one.sha256 for one, _ in opened[:-1]}
+        self.base = next(iter(opened[-1][1].namelist()), "").partition("/")[0]
         self._base = f"{self.base}/"
         self.paths = frozenset(name.removeprefix(self._base) for name in names if name.startswith(self._base))
         self.strays = tuple(self._strays(names))
@@ -293,13 +364,14 @@ class _Zip:
                 yield Finding("added", name, f"the ZIP holds it {times} times")
 
     def open(self, path: str) -> IO[bytes]:
-        return self._zip.open(self._base + path)
+        return self._in[self._base + path].open(self._base + path)
 
 
 class _Folder:
     """The files in a folder."""
 
     base = ""
+    volumes = None
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -342,6 +414,7 @@ class _Bag:
     def check(self) -> Iterator[Finding]:
         yield from self._files.strays
         yield from self._declaration()
+        yield from self._volumes()
         payload = {path for path in self.read if path.startswith("data/")}
         yield from self._manifest(PAYLOAD_MANIFEST, payload)
         # A manifest can't name itself, nor what was made of it.
@@ -355,6 +428,23 @@ class _Bag:
     def _declaration(self) -> Iterator[Finding]:
         if not self._text("bagit.txt").startswith("BagIt-Version: 1.0\n"):
             yield Finding("broken", "bagit.txt", "this is no BagIt bag of version 1.0")
+
+    def _volumes(self) -> Iterator[Finding]:
+        there = self._files.volumes
+        if there is None:
+            return
+        lines = (line.partition("  ") for line in self._text(VOLUMES).splitlines())
+        said = {name: digest for digest, _, name in lines}
+        # What was decrypted has lost the end of its name, and with it what its digest is of; its files are checked.
+        plain = {name.removesuffix(".age") for name in said}
+        for name in sorted(said):
+            if name not in there and name.removesuffix(".age") not in there:
+                yield Finding("missing", name, f"{VOLUMES} names this volume; put it beside the others")
+        for name, digest in sorted(there.items()):
+            if name not in said and name not in plain:
+                yield Finding("added", name, f"{VOLUMES} does not name it")
+            elif digest != said.get(name, digest):
+                yield Finding("altered", name, f"its SHA-256 is {digest}, not {said[name]}")
 
     def _manifest(self, manifest: str, present: set[str]) -> Iterator[Finding]:
         if manifest not in self.read:

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from ..errors import OperatorError
-from .archive import Verdict, verify
+from .archive import Verdict, begins_as_age, verify
 from .faults import BadCertificateError
 from .verdicts import Addition, First, Paper, Second
 
@@ -21,6 +21,7 @@ app = typer.Typer(
     help="Check an archive or a certificate.",
 )
 _ZIP = b"PK"
+_AGE = ".age"
 _CERTIFICATE = "certificate.json"
 
 
@@ -35,18 +36,23 @@ def verify_command(
     first: Annotated[
         Path | None, typer.Option(help="The first certificate, for a second one that lies elsewhere.")
     ] = None,
+    identity: Annotated[
+        Path | None, typer.Option(help="The key to an encrypted archive, as age-keygen writes it; nothing is unpacked.")
+    ] = None,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
 ) -> None:
     """Check an archive or a certificate, and name all that is wrong.
 
     Exit 0: whole, unaltered and signed. 1: something is wrong or can't be read. 2: the command isn't understood.
-    3: an archive that is whole, but that nobody signed.
+    3: an archive that is whole, but that nobody signed. 4: an archive that is encrypted: nothing in it was checked.
     """
     if what.is_dir() and (what / _CERTIFICATE).exists():
         what /= _CERTIFICATE
     if what.is_dir() or _begins_as_zip(what):
         _archive(what, sha256, keys, as_json=as_json)
+    elif begins_as_age(what) or what.suffix == _AGE:
+        _encrypted(what, sha256, keys, identity, as_json=as_json)
     else:
         _certificate(what, sha256, keys, first, as_json=as_json)
 
@@ -69,8 +75,26 @@ def _archive(path: Path, sha256: str | None, keys: Path | None, *, as_json: bool
         raise OperatorError(
             f"{error.filename} can't be read: {error.strerror}. Look at the path, and at --keys."
         ) from error
+    _tell(path, verdict, as_json=as_json)
+
+
+def _tell(path: Path, verdict: Verdict, *, as_json: bool) -> None:
     typer.echo(json.dumps(asdict(verdict), indent=2) if as_json else _as_text(path, verdict))
     raise typer.Exit(verdict.exit_code)
+
+
+def _encrypted(path: Path, sha256: str | None, keys: Path | None, identity: Path | None, *, as_json: bool) -> None:
+    from .by_library import by_library  # noqa: PLC0415 - as above
+    from .encrypted import look, verify_encrypted  # noqa: PLC0415
+
+    try:
+        if identity is not None:
+            _tell(path, verify_encrypted(path, identity, sha256, keys, by_library), as_json=as_json)
+        unopened = look(path, sha256)
+    except OSError as error:
+        raise OperatorError(f"{error.filename or path} can't be read: {error.strerror or error}.") from error
+    typer.echo(json.dumps(asdict(unopened), indent=2) if as_json else unopened.told)
+    raise typer.Exit(unopened.exit_code)
 
 
 def _as_text(path: Path, verdict: Verdict) -> str:

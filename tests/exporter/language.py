@@ -133,7 +133,7 @@ def built(task: Task, snapshot_at: datetime = OVER) -> ArchiveBuilt:
         customer_id="acme",
         request_id=task.request_id,
         export_id=task.export_id,
-        place=f"s3://exports/acme/{task.export_id}.zip",
+        place=f"s3://exports/acme/{task.export_id}.zip{'.age' * bool(task.encrypt_to)}",
         size_bytes=1000,
         sha256="0" * 64,
         tables=(TableCount(table="users", rows=10),),
@@ -141,6 +141,7 @@ def built(task: Task, snapshot_at: datetime = OVER) -> ArchiveBuilt:
         map_sha256="1" * 64,
         snapshot_at=snapshot_at,
         signed_by=KEY,
+        encrypted_to=task.encrypt_to,
         account=ACCOUNT,
         object_version="v1",
     )

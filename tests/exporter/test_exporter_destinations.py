@@ -36,7 +36,7 @@ def test_what_is_written_down(tmp_path: Path) -> None:
     """A destination has its place and its keys, and shows no secret."""
     found = destination_of(written(tmp_path, GOOD), "new-provider", "acme", KEYS)
 
-    assert (found.address.endpoint, found.bucket, found.key_of("e-1")) == (
+    assert (found.address.endpoint, found.bucket, found.key_of("e-1", "s3://exports/acme/e-1.zip")) == (
         "https://s3.example.org",
         "incoming",
         "from-us/e-1.zip",

@@ -13,10 +13,11 @@ from typing import Protocol
 
 from services.exporter.formats.format import Counter
 from shared.signing.signer import Signer
-from shared.verify.archive import SECOND_SIGNATURE, SIGNATURE
+from shared.verify.archive import SECOND_SIGNATURE, SIGNATURE, VOLUMES
 
 from . import bag
 from .sink import Sink
+from .volumes import Volumes
 from .zipstream import Entry, ZipStream
 
 # Pieces from the network are gathered to this size, since a thread costs the same for any.
@@ -178,6 +179,26 @@ class Archive:
         ledger = self._payload if path.startswith("data/") else self._tags
         ledger.add(path, file.size, sha256)
         file.written = Written(path, file.size, sha256, file.records)
+        if ledger is self._payload:
+            await self._turn()
+
+    @property
+    def volumes(self) -> int | None:
+        """Count the volumes by now; None if it is to be one file in any case."""
+        return len(self._sink.before) + 1 if isinstance(self._sink, Volumes) else None
+
+    async def _turn(self) -> None:
+        """Begin another volume if this one is full; what tells of all the others is in the last, after the payload."""
+        if not isinstance(self._sink, Volumes) or not self._sink.is_full:
+            return
+        await self._end()
+        self._zip.close()
+        self._zip = ZipStream()
+        await self._sink.turn()
+
+    async def _end(self) -> None:
+        for piece in self._zip.end():
+            await self._sink.write(piece)
 
     async def add(self, path: str, pieces: Iterable[bytes], counter: Counter | None = None) -> Written:
         """Write a file whose bytes are here already."""
@@ -196,6 +217,10 @@ class Archive:
         What is signed is the tag manifest, which has the digest of everything else; *moment* is the one that bag-info
         names. Raises KeysError.
         """
+        if isinstance(self._sink, Volumes) and self._sink.before:
+            info = {**info, "Volumes": str(len(self._sink.before) + 1)}
+            listed = (f"{one.sha256}  {one.place.rpartition('/')[2]}\n".encode() for one in self._sink.before)
+            await self.add(VOLUMES, listed)
         await self.add("bag-info.txt", [bag.info({**info, "Payload-Oxum": self._payload.oxum})])
         await self.add(bag.MANIFEST, self._payload.lines())
         tags = list(self._tags.lines())
@@ -204,11 +229,11 @@ class Archive:
             signed = signer.sign(b"".join(tags), moment)
             await self.add(SIGNATURE, [signed.sshsig])
             await self.add(SECOND_SIGNATURE, [signed.ecdsa])
-        for piece in self._zip.end():
-            await self._sink.write(piece)
+        await self._end()
 
     def close(self) -> None:
         """Let go of the thread, and of what waits on disk."""
         self._worker.shutdown(wait=False)
+        # Of several ZIPs only the one that is written.
         for part in (self._zip, self._payload, self._tags):
             part.close()

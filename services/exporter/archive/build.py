@@ -20,6 +20,7 @@ from shared.events.vocabulary import TableCount, iso
 from shared.objects import ObjectStore
 from shared.signing.signer import Signer
 from shared.unfinished import Taken
+from shared.upload import Stored
 from shared.verify.archive import ALLOWED_SIGNERS, NOBODY, PUBLIC_PEM, SIGNED_BY
 
 from . import completeness, descriptor, page, readme, verifying
@@ -29,6 +30,7 @@ from .archive import Archive, File
 from .asked import EVERYTHING
 from .completeness import Complete, Expected, compared
 from .descriptor import TableFile
+from .encryption import Encryption
 from .faults import NothingLeftError, RowsDisagreeError
 from .links import Links, links_resource
 from .media import INDEX, MediaIndex, Tally, add_media, index_resource
@@ -40,6 +42,7 @@ from .restoring import Dump, Restorable
 from .sink import Sink
 from .snapshot import Shown, Snapshot, snapshot
 from .source import Files, Source
+from .volumes import Volume, Volumes
 from .witness import Connect
 
 ALL_FORMATS = tuple(ALL.values())
@@ -61,7 +64,7 @@ class Order:
     Tables with at most *compare_up_to* rows get a fingerprint, by which the archive is later compared with the source;
     the dump of at most *restore_up_to* rows in all is to be restored then. *signer* is who signs it; without one the
     archive says wherever it says anything that nobody did. *accounted*: an account of the snapshot is kept, by which it
-    can be told later whether anything changed.
+    can be told later whether anything changed. With *encryption* it is encrypted on its way, all of it.
     """
 
     customer: str
@@ -75,6 +78,12 @@ class Order:
     restore_up_to: int = 0
     signer: Signer | None = None
     accounted: bool = False
+    encryption: Encryption | None = None
+
+    @property
+    def encrypted_to(self) -> tuple[str, ...]:
+        """Name those who can open the archive, if it isn't everybody."""
+        return () if self.encryption is None else self.encryption.names
 
     @property
     def signed_by(self) -> str | None:
@@ -113,7 +122,9 @@ class ArchiveReport:
     *compared* are the tables with a fingerprint: where their CSV lies below the bag, and what it must come to; *dump*
     is what must come of the dump, if it is to be restored. *signed_by* names the key that signed it, if any did.
     *account* is that of the snapshot, if it was ordered. *etag*, and *version* where the store keeps any, tell it from
-    others at the same place; *taken* is what was taken over of an earlier attempt.
+    others at the same place; *taken* is what was taken over of an earlier attempt. Where it is *encrypted_to* somebody,
+    size and digest are of what is encrypted. Where it is in *volumes*, *place* and *sha256* are those of the last,
+    which has the digests of all others, and *size* is of all.
     """
 
     place: str
@@ -131,6 +142,8 @@ class ArchiveReport:
     etag: str | None = None
     taken: Taken = field(default_factory=Taken)
     version: str | None = None
+    encrypted_to: tuple[str, ...] = ()
+    volumes: tuple[Stored, ...] = ()
 
 
 def _silent(_: Progress) -> None:
@@ -138,7 +151,7 @@ def _silent(_: Progress) -> None:
 
 
 async def build(
-    sources: Sources, order: Order, sink: Sink, progress: Callable[[Progress], None] = _silent
+    sources: Sources, order: Order, sink: Volume | Volumes, progress: Callable[[Progress], None] = _silent
 ) -> ArchiveReport:
     """Write the archive that *order* names to *sink*, which shows it when it is whole and not before.
 
@@ -151,6 +164,9 @@ async def build(
     for one in referring(order.asked):
         if sources.objects is None:
             raise NothingLeftError(one.place, "it refers to objects, no object store is given", "Give one")
+    if order.encryption is not None:
+        through = order.encryption.sink
+        sink = sink.encrypted(through) if isinstance(sink, Volumes) else through(sink)
     async with sink:
         building = _Build(sources, order, sink, progress)
         complete = await building.run()
@@ -160,6 +176,8 @@ async def build(
     return ArchiveReport(
         *(*whole, media.objects, media.size, order.now, order.map.sha256),
         *(complete.expected, building.dump, order.signed_by, building.account, stored.etag, sink.taken, stored.version),
+        encrypted_to=order.encrypted_to,
+        volumes=sink.volumes if isinstance(sink, Volumes) else (),
     )
 
 
@@ -316,7 +334,9 @@ class _Build:
             [completeness.report(order.map, complete, order.now, self._listed, order.signed_by, self.dump)],
         )
         held = complete.counts, complete.media, self._name
-        text = readme.readme(order.map, *held, order.now, order.signed_by, complete.lost)
+        text = readme.readme(
+            order.map, *held, order.now, order.signed_by, complete.lost, several=archive.volumes is not None
+        )
         await archive.add(readme.PATH, [text])
         contents = Contents(
             order.customer,
@@ -330,7 +350,10 @@ class _Build:
             complete.lost,
         )
         await archive.add(page.PATH, [page.written(contents, order.language)])
-        await archive.add(verifying.STEPS, [verifying.steps(self._name, order.signed_by, order.now)])
+        await archive.add(
+            verifying.STEPS,
+            [verifying.steps(self._name, order.signed_by, order.now, order.encrypted_to, archive.volumes)],
+        )
         await archive.close_bag(self._info(), order.signer, order.now)
 
     def _info(self) -> dict[str, str]:
@@ -344,4 +367,6 @@ class _Build:
             "Data-Map-Sha256": order.map.sha256,
             "Scope": ", ".join(sorted(order.scope)),
             SIGNED_BY: order.signed_by or NOBODY,
+            # Of what carries this bag: itself it is as readable as any.
+            **({"Encrypted-To": ", ".join(order.encrypted_to)} if order.encrypted_to else {}),
         }

@@ -78,3 +78,15 @@ class UnknownError(ArchiveError):
     """A format or a kind of data was asked for that there is not."""
 
     code = "unknown"
+
+
+class UnusableRecipientError(ArchiveError):
+    """The archive is to be encrypted for somebody whose public key can't be used."""
+
+    code = "unusable_recipient"
+
+
+class TooManyVolumesError(ArchiveError):
+    """So many files nobody can handle."""
+
+    code = "too_many_volumes"

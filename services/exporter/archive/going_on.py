@@ -1,13 +1,16 @@
-"""What stopped an export, by whether it is gone on with: an interruption or an outage is, a failure for good isn't."""
+"""Which export is gone on with: one that was interrupted or met an outage, none that failed, nor an encrypted one."""
 
 from __future__ import annotations
 
 import asyncio
 
 from shared.fates import DATABASE_OUTAGES
+from shared.objects import ObjectStore
 from shared.process import LeaseLostError
 from shared.store_faults import StoreOutageError
+from shared.upload import May, Told, Upload, nobody_else
 
+from .encryption import Encryption
 from .faults import SourceOutageError
 
 _PASSING: tuple[type[BaseException], ...] = (
@@ -24,3 +27,13 @@ _PASSING: tuple[type[BaseException], ...] = (
 def is_gone_on_with(cause: BaseException) -> bool:
     """Tell whether the same export will be asked for again, so that its unfinished upload is worth keeping."""
     return isinstance(cause, _PASSING)
+
+
+def begun(
+    store: ObjectStore, bucket: str, key: str, encryption: Encryption | None, told: Told, may: May = nobody_else
+) -> Upload:
+    """Prepare the upload of an archive, which goes on with what an earlier try left, unless it is encrypted.
+
+    Then every try has another key and other bytes, so nothing is kept, and what an earlier one left is dropped.
+    """
+    return store.upload(bucket, key, keeps=is_gone_on_with if encryption is None else None, told=told, may=may)

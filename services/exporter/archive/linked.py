@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from io import TextIOWrapper
 from typing import IO
 from zipfile import ZipFile
@@ -13,16 +14,18 @@ from .links import PATH
 _HAVE_A_FILE = frozenset({"exported", "differing"})
 
 
-def first_dangling(archive: IO[bytes]) -> str | None:
-    """Say what is wrong with the first line of the list of references that can't be followed in *archive*, a ZIP."""
+def first_dangling(archive: Sequence[IO[bytes]]) -> str | None:
+    """Say what is wrong with the first line of the list of references that can't be followed in *archive*, its ZIPs."""
     return next(_dangling(archive), None)
 
 
-def _dangling(archive: IO[bytes]) -> Iterator[str]:
-    with ZipFile(archive) as opened:
-        names = frozenset(opened.namelist())
+def _dangling(archive: Sequence[IO[bytes]]) -> Iterator[str]:
+    with ExitStack() as stack:
+        zips = [stack.enter_context(ZipFile(one)) for one in archive]
+        names = {name: one for one in zips for name in one.namelist()}
         base = next(iter(names), "").partition("/")[0]
-        if f"{base}/{PATH}" not in names:
+        opened = names.get(f"{base}/{PATH}")
+        if opened is None:
             return
         with opened.open(f"{base}/{PATH}") as raw, TextIOWrapper(raw, "utf-8", newline="") as text:
             csv.field_size_limit(0x7FFFFFFF)

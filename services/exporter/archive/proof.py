@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any, Protocol, TypeAlias
 from zipfile import ZipFile
 
 import asyncpg
@@ -16,12 +16,14 @@ import asyncpg
 from shared.objects import ObjectStore
 from shared.ranged import opened
 from shared.store_faults import StoreError
-from shared.verify.archive import verify_opened
+from shared.upload import Stored
+from shared.verify.archive import Volume, verify_volumes
 from shared.verify.by_library import by_library
 
 from . import links
 from .build import ArchiveReport
 from .completeness import Expected
+from .encryption import Encryption
 from .faults import NotReadBackError
 from .fingerprint import fingerprint
 from .linked import first_dangling
@@ -29,6 +31,7 @@ from .restoring import restore
 from .witness import Connect, Connection
 
 _PIECE = 1 << 20
+Volumes: TypeAlias = "Sequence[Kept]"
 
 
 class Kept(Protocol):
@@ -75,6 +78,17 @@ class KeptObject:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptVolumes:
+    """An archive in several files, which *kept* gives by how each was stored, the last of them last."""
+
+    kept: Callable[[Stored], Kept]
+
+    def of(self, report: ArchiveReport) -> tuple[Kept, ...]:
+        """Give each volume of *report*."""
+        return tuple(map(self.kept, report.volumes))
+
+
+@dataclass(frozen=True, slots=True)
 class Proven:
     """An archive that was read back whole; only ``prove`` makes one.
 
@@ -94,26 +108,43 @@ class Scratch:
     dsn: str
 
 
-async def prove(report: ArchiveReport, kept: Kept, scratch: Scratch | None) -> Proven:
+async def prove(
+    report: ArchiveReport, kept: Kept | KeptVolumes, scratch: Scratch | None, encryption: Encryption | None = None
+) -> Proven:
     """Read the archive of *report* back: its digest, every file, every row, its signatures; then compare tables.
 
     Tables with a fingerprint are restored one after the other into a temporary table at *scratch*, if there is one, and
     the dump into tables that are never committed. Raises NotReadBackError where anything is other than it was written.
-    Then, and when the reading fails or is cancelled, the archive is withdrawn: what is not ready must not lie there.
+    What is encrypted is decrypted by *encryption*'s own reader, as its recipients will; its digest is that of what
+    lies there. Then, and when the reading fails or is cancelled, the archive is withdrawn: what isn't ready must not
+    lie there.
     """
+    volumes = kept.of(report) if isinstance(kept, KeptVolumes) else (kept,)
     try:
         # First, since nothing is to be run as SQL that isn't what was written.
-        with await kept.open(report) as file:
-            await asyncio.to_thread(_check_digest, report, file)
+        for digest, one, what in zip(_digests(report), volumes, _reports(report), strict=True):
+            with await one.open(what) as file:
+                await asyncio.to_thread(_check_digest, report.place, digest, file)
+        plain = volumes if encryption is None else tuple(map(encryption.kept, volumes))
         if scratch is None:
-            await _check_files(report, kept)
+            await _check_files(report, plain)
             return Proven(report, ())
-        beside = _check_files(report, kept), _compare(report, kept, scratch), _restore_dump(report, kept, scratch)
+        beside = _check_files(report, plain), _compare(report, plain, scratch), _restore_dump(report, plain, scratch)
         _, compared, restored = await _all(*beside)
         return Proven(report, compared, restored)
     except BaseException as cause:
-        await _withdraw(kept, report, cause)
+        for one, what in zip(volumes, _reports(report), strict=True):
+            await _withdraw(one, what, cause)
         raise
+
+
+def _digests(report: ArchiveReport) -> tuple[str, ...]:
+    return tuple(one.sha256 for one in report.volumes) or (report.sha256,)
+
+
+def _reports(report: ArchiveReport) -> tuple[ArchiveReport, ...]:
+    """Give what tells each volume from what others put at the same place."""
+    return tuple(replace(report, etag=one.etag, version=one.version) for one in report.volumes) or (report,)
 
 
 async def _withdraw(kept: Kept, report: ArchiveReport, cause: BaseException) -> None:
@@ -134,18 +165,27 @@ async def _all(*doings: Coroutine[Any, Any, Any]) -> list[Any]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _check_digest(report: ArchiveReport, file: IO[bytes]) -> None:
+def _check_digest(place: str, written: str, file: IO[bytes]) -> None:
     digest = hashlib.sha256()
     while piece := file.read(_PIECE):
         digest.update(piece)
-    if digest.hexdigest() != report.sha256:
-        raise _fault(report.place, f"its SHA-256 is {digest.hexdigest()}, written was {report.sha256}")
+    if digest.hexdigest() != written:
+        raise _fault(place, f"its SHA-256 is {digest.hexdigest()}, written was {written}")
 
 
-async def _check_files(report: ArchiveReport, kept: Kept) -> None:
-    with await kept.open(report) as file:
-        verdict = await asyncio.to_thread(verify_opened, file, report.place, report.sha256, checker=by_library)
-        nowhere = None if verdict.findings else await asyncio.to_thread(first_dangling, file)
+@asynccontextmanager
+async def _all_open(report: ArchiveReport, volumes: Volumes) -> AsyncIterator[list[IO[bytes]]]:
+    with ExitStack() as stack:
+        each = zip(volumes, _reports(report), strict=True)
+        yield [stack.enter_context(await one.open(what)) for one, what in each]
+
+
+async def _check_files(report: ArchiveReport, volumes: Volumes) -> None:
+    async with _all_open(report, volumes) as files:
+        named = [one.place.rpartition("/")[2] for one in report.volumes] or [report.place]
+        opened = [Volume(*one) for one in zip(named, files, _digests(report), strict=True)]
+        verdict = await asyncio.to_thread(verify_volumes, opened, checker=by_library)
+        nowhere = None if verdict.findings else await asyncio.to_thread(first_dangling, files)
     for found in verdict.findings:
         raise _fault(f"{report.place}: {found.path}", f"{found.kind}: {found.says}")
     if (verdict.signature.key_id or None) != report.signed_by:
@@ -155,9 +195,9 @@ async def _check_files(report: ArchiveReport, kept: Kept) -> None:
         raise _fault(f"{report.place}: {links.PATH}", nowhere)
 
 
-async def _compare(report: ArchiveReport, kept: Kept, scratch: Scratch) -> tuple[str, ...]:
-    with await kept.open(report) as file:
-        archive = await asyncio.to_thread(_Opened, file)
+async def _compare(report: ArchiveReport, volumes: Volumes, scratch: Scratch) -> tuple[str, ...]:
+    async with _all_open(report, volumes) as files:
+        archive = await asyncio.to_thread(_Opened, files)
         async with scratch.connect() as connection:
             for one in report.compared:
                 with await asyncio.to_thread(archive.open, one.path) as csv:
@@ -165,11 +205,11 @@ async def _compare(report: ArchiveReport, kept: Kept, scratch: Scratch) -> tuple
     return tuple(one.table for one in report.compared)
 
 
-async def _restore_dump(report: ArchiveReport, kept: Kept, scratch: Scratch) -> tuple[str, ...]:
+async def _restore_dump(report: ArchiveReport, volumes: Volumes, scratch: Scratch) -> tuple[str, ...]:
     if report.dump is None:
         return ()
-    with await kept.open(report) as file:
-        archive = await asyncio.to_thread(_Opened, file)
+    async with _all_open(report, volumes) as files:
+        archive = await asyncio.to_thread(_Opened, files)
         with await asyncio.to_thread(archive.open, report.dump.path) as sql:
             return await restore(report.dump, sql, scratch.dsn)
 
@@ -177,12 +217,14 @@ async def _restore_dump(report: ArchiveReport, kept: Kept, scratch: Scratch) -> 
 class _Opened:
     """The files of an archive by their paths below the bag; read in a thread, where one may wait for the store."""
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self._zip = ZipFile(file)
-        self._bag = self._zip.namelist()[0].partition("/")[0]
+    def __init__(self, files: Sequence[IO[bytes]]) -> None:
+        zips = list(map(ZipFile, files))
+        self._in = {name: one for one in zips for name in one.namelist()}
+        self._bag = zips[-1].namelist()[0].partition("/")[0]
 
     def open(self, path: str) -> IO[bytes]:
-        return self._zip.open(f"{self._bag}/{path}")
+        name = f"{self._bag}/{path}"
+        return self._in[name].open(name)
 
 
 async def _restore(connection: Connection, one: Expected, csv: IO[bytes]) -> None:

@@ -11,6 +11,7 @@ from shared.events.vocabulary import iso
 
 from .lost import Lost
 from .media import Tally
+from .verifying import unzip
 
 PATH = "data/README.txt"
 
@@ -23,9 +24,14 @@ def readme(
     moment: datetime,
     signed_by: str | None = None,
     lost: Sequence[Lost] = (),
+    *,
+    several: bool = False,
 ) -> bytes:
-    """Write the README of the archive *name*, signed by *signed_by*; *lost* are files that are not as the rows say."""
-    what, left_out, how = _what(map, moment, signed_by), (_left_out(map), _exempt(map)), _how(name)
+    """Write the README of the archive *name*, signed by *signed_by*; *lost* are files that are not as the rows say.
+
+    *several*: it is in volumes.
+    """
+    what, left_out, how = _what(map, moment, signed_by), (_left_out(map), _exempt(map)), _how(name, several=several)
     parts = (what, _tables(map, counts), _media(map, media, lost), *left_out, how)
     return "\n".join(line for part in parts for line in part).encode()
 
@@ -80,9 +86,14 @@ def _exempt(map: DataMap) -> Iterator[str]:  # noqa: A002
     yield ""
 
 
-def _how(name: str) -> Iterator[str]:
+def _how(name: str, *, several: bool) -> Iterator[str]:
     yield "To check that all is here and nothing was altered (more in VERIFY.txt)"
-    yield f"  unzip {name}.zip && cd {name}"
+    if several:
+        yield "  It is in volumes, of which each opens by itself; all of them go into one folder:"
+        yield f"  {unzip(name, several=True)}"
+        yield f"  cd {name}"
+    else:
+        yield f"  unzip {name}.zip && cd {name}"
     yield "  sha256sum -c manifest-sha256.txt          (macOS: shasum -a 256 -c manifest-sha256.txt)"
     yield '  frictionless validate data/datapackage.json  (pip install "frictionless[json]")'
     yield ""

@@ -84,6 +84,16 @@ class FileSink:
         with self._told():
             await asyncio.to_thread(self._write, self._opened(), data)
 
+    async def seal(self) -> Stored:
+        """Take no more, and tell what will appear; it doesn't yet."""
+        with self._told():
+            await asyncio.to_thread(self._settled, self._opened())
+        return Stored(str(self._path), self._size, self._digest.hexdigest())
+
+    async def withdraw(self) -> None:
+        """Take away what appeared."""
+        await asyncio.to_thread(self._path.unlink, missing_ok=True)
+
     @contextmanager
     def _told(self) -> Iterator[None]:
         try:
@@ -103,8 +113,11 @@ class FileSink:
         self._digest.update(data)
         self._size += len(data)
 
-    def _complete(self, file: IO[bytes]) -> None:
+    def _settled(self, file: IO[bytes]) -> None:
         file.flush()
         os.fsync(file.fileno())
+
+    def _complete(self, file: IO[bytes]) -> None:
+        self._settled(file)
         self._unfinished.replace(self._path)
         self._stored = Stored(str(self._path), self._size, self._digest.hexdigest())

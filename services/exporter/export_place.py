@@ -1,0 +1,124 @@
+"""Where ``offramp export`` puts an archive: a file or an object, or several of them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+from shared.errors import OperatorError
+from shared.objects import ObjectStore
+from shared.upload import Stored
+
+from .archive.abandoned import clear
+from .archive.build import ArchiveReport, Order, bag_name
+from .archive.going_on import begun
+from .archive.proof import Kept, KeptFile, KeptObject, KeptVolumes
+from .archive.sink import FileSink
+from .archive.suffix import file_suffix, suffix_of
+from .archive.volumes import Volume, Volumes
+
+S3 = "s3://"
+# Below this the ends of ZIPs would be most of it.
+_SMALLEST = 1 << 16
+_UNITS = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line asks for; with *volume_size*, in bytes, it is to be in several files."""
+
+    dsn: str
+    order: Order
+    to: str
+    scratch: str | None
+    volume_size: int | None = None
+
+
+def bytes_of(size: str) -> int:
+    """Read a size such as ``4GiB``; raises OperatorError."""
+    found = re.fullmatch(r"([0-9]{1,15}) ?(KiB|MiB|GiB|TiB)?", size)
+    count = int(found[1]) * _UNITS[found[2] or ""] if found else 0
+    if count < _SMALLEST:
+        raise OperatorError(f"--volume-size {size}: it is a number of bytes of at least 64KiB, such as 700MiB or 4GiB.")
+    return count
+
+
+async def placed(asked: Asked, store: ObjectStore) -> tuple[Volume | Volumes, Kept | KeptVolumes]:
+    """Give where to write it, and how to read it back."""
+    if not asked.to.startswith(S3):
+        return _in_folder(asked)
+    bucket, _, key = asked.to.removeprefix(S3).partition("/")
+    if not bucket or not key:
+        raise OperatorError(f"--to {asked.to}: an object's place is s3://bucket/key.")
+    encryption = asked.order.encryption
+    if asked.volume_size is None:
+        return begun(store, bucket, key, encryption, _told), KeptObject(store, bucket, key)
+    if not key.endswith((".zip", ".zip.age")):
+        raise OperatorError(f"--to {asked.to}: with --volume-size it ends with .zip, before which numbers are put.")
+    await _nothing_there(asked, store)
+
+    def volume(number: int) -> Volume:
+        return begun(store, bucket, numbered(key, number), encryption, _told)
+
+    def kept(stored: Stored) -> Kept:
+        return KeptObject(store, bucket, stored.place.removeprefix(f"{S3}{bucket}/"))
+
+    return Volumes(volume, asked.volume_size), KeptVolumes(kept)
+
+
+def _in_folder(asked: Asked) -> tuple[Volume | Volumes, Kept | KeptVolumes]:
+    suffix = file_suffix(encrypted=asked.order.encryption is not None)
+    path = Path(asked.to) / f"{bag_name(asked.order.export_id)}{suffix}"
+    for one in clear(path.parent, _others_of(asked.order.customer)):
+        typer.echo(f"offramp: {one}: what a killed export had begun was removed", err=True)
+    if asked.volume_size is None:
+        return FileSink(path), KeptFile(path)
+    volumes = Volumes(lambda number: FileSink(path.with_name(numbered(path.name, number))), asked.volume_size)
+    return volumes, KeptVolumes(lambda stored: KeptFile(Path(stored.place)))
+
+
+def numbered(place: str, number: int) -> str:
+    """Name a volume of the archive that would be at *place*."""
+    suffix = suffix_of(place)
+    return f"{place.removesuffix(suffix)}.vol{number:03}{suffix}"
+
+
+async def _nothing_there(asked: Asked, store: ObjectStore) -> None:
+    """Raise OperatorError where volumes lie: one of another archive would be beside those of this one."""
+    bucket, _, key = asked.to.removeprefix(S3).partition("/")
+    volume = _volume_of(key)
+    async for found, _ in store.versions(bucket, _before_number(key)):
+        if volume.fullmatch(found):
+            raise OperatorError(f"s3://{bucket}/{found} lies there, and belongs to another archive. Name another --to.")
+
+
+async def swept(asked: Asked, store: ObjectStore, report: ArchiveReport) -> None:
+    """Drop what an earlier try sent of volumes that this archive has no need of."""
+    if not report.volumes or not asked.to.startswith(S3):
+        return
+    bucket, _, key = asked.to.removeprefix(S3).partition("/")
+    volume = _volume_of(key)
+    for found in {found async for found, _ in store.unfinished(bucket, _before_number(key))}:
+        if volume.fullmatch(found):
+            await store.abort_uploads_of(bucket, found)
+
+
+def _before_number(key: str) -> str:
+    return f"{key.removesuffix(suffix_of(key))}.vol"
+
+
+def _volume_of(key: str) -> re.Pattern[str]:
+    """Match the volumes of the archive at *key*, and nothing that is only called like them."""
+    return re.compile(re.escape(_before_number(key)) + "[0-9]{3}" + re.escape(suffix_of(key)))
+
+
+def _others_of(customer: str) -> re.Pattern[str]:
+    named = r"[0-9]{8}T[0-9]{6}Z([.]vol[0-9]{3})?[.]zip([.]age)?"
+    return re.compile(re.escape(bag_name(f"{customer}-")) + named)
+
+
+def _told(event: str, **values: object) -> None:
+    typer.echo(f"{event}: {', '.join(f'{name} {value}' for name, value in values.items())}", err=True)
