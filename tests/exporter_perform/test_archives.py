@@ -50,6 +50,7 @@ from shared.contracts import Contract, Ending
 from shared.events.platform import NotErased
 from shared.events.vocabulary import TableCount
 from shared.holder.declaration import Holder, PostgresHolder, load_holders
+from shared.holder.heard import Unpublished
 from shared.holder.objects import erase_objects
 from shared.holds import Hold
 from shared.objects import Listed, ObjectStore
@@ -101,7 +102,8 @@ class School:
         self.settings, self.holders, self.store = settings, holders, store
         self.bucket = settings.exports_bucket
         archives = the_archives(holders, "export-archives", settings)
-        self.exporting = Exporting(settings, the_database(holders), archives, settings.home / "exporter-keys")
+        keys = settings.home / "exporter-keys"
+        self.exporting = Exporting(settings, the_database(holders), archives, keys, Unpublished())
 
     async def run(self, statement: str, *values: object, service: str = "platform") -> None:
         connection = await asyncpg.connect(self.settings.dsn(service))
@@ -283,6 +285,7 @@ from services.exporter.perform import Exporting
 from services.exporter.tasks import BuildArchive
 from shared.clock import system_clock
 from shared.holder.declaration import load_holders
+from shared.holder.heard import Unpublished
 from shared.performer import Attempt
 from shared.settings import read_settings
 
@@ -293,7 +296,7 @@ def kill(stage, done, total):
 settings = read_settings()
 holders = load_holders(settings.home / "holders.yaml")
 archives = the_archives(holders, "export-archives", settings)
-exporting = Exporting(settings, the_database(holders), archives, settings.home / "exporter-keys")
+exporting = Exporting(settings, the_database(holders), archives, settings.home / "exporter-keys", Unpublished())
 asyncio.run(exporting.build(BuildArchive.model_validate_json(sys.argv[2]), Attempt(uuid4(), 1, system_clock, kill)))
 """
 
