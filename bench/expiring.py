@@ -25,6 +25,7 @@ from services.retention.app import MIGRATIONS
 from services.retention.declared import load_retention_policy
 from services.retention.domain import domain
 from services.retention.dues import Dues
+from services.retention.gathered import Gathered
 from services.retention.perform import survey
 from services.retention.policy import BlastRadius, HolderPolicy, RetentionPolicy
 from services.retention.reading import Reader, Reading, Seen
@@ -109,7 +110,7 @@ def _answered(step: Step[Any], now: datetime) -> Case[Any]:
 class NothingToRead:
     """Five holders that take no time to read: what is left is the service's own."""
 
-    async def before(self, _: str) -> tuple[Reading, ...]:
+    async def before(self, *_: object) -> tuple[Reading, ...]:
         """Give ten rows each."""
         return tuple(Reading(name, (Seen("users", 10, 90, "0" * 64),), (), "0" * 64) for name in HOLDERS)
 
@@ -125,7 +126,8 @@ async def reading(
     """Do the same with five real databases."""
     settings = replace(read_settings(), own_dsns=MappingProxyType(dict(zip(HOLDERS, holders, strict=True))))
     declared = tuple(PostgresHolder(name, DAY, "holder", Path(map_file), name) for name in HOLDERS)
-    return await commanded(starting, Reader(declared, settings), dsn, prefix, count, now)
+    dues = Dues(dsn, policy().blast_radius.customers)
+    return await commanded(starting, Gathered(Reader(declared, settings), dues), dsn, prefix, count, now)
 
 
 async def commanded(starting: Starting, reader: Any, dsn: str, prefix: str, count: int, now: str) -> dict[str, Any]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from shared.declared import destinations_file, holders_file, policy_file
 from shared.errors import OperatorError
 from shared.holder.declaration import Holder, PostgresHolder, S3Holder, load_holders
+from shared.holder.heard import HoldTopics, KeptHoldTopics
 from shared.policy import load_policy
 from shared.run import group
 from shared.settings import Settings
 from shared.signing.keys import keys_folder, local_keys
 from shared.signing.signer import Signer
 from shared.signing.sshsig import ARCHIVE
-from shared.worker import Service
+from shared.worker import Service, group_of
 
 from .deliver import Delivering
 from .destinations import check_destinations
@@ -33,10 +34,13 @@ def build(settings: Settings) -> Service:
     local_keys(keys, ARCHIVE)
     Signer.load(keys, ARCHIVE)
     comparing = policy.compare_up_to, policy.restore_up_to
-    exporting = Exporting(settings, the_database(holders), archives, keys, *comparing)
+    topics = KeptHoldTopics(
+        HoldTopics(settings.kafka, group_of(settings.topic_prefix, "exporter"), settings.topic_prefix)
+    )
+    exporting = Exporting(settings, the_database(holders), archives, keys, topics, *comparing)
     check_destinations(destinations_file())
     delivering = Delivering(settings, policy, destinations_file())
-    return Service(domain(policy), (*exporting.performances(), *delivering.performances()))
+    return Service(domain(policy), (*exporting.performances(), *delivering.performances()), kept=(topics,))
 
 
 def the_database(holders: tuple[Holder, ...]) -> PostgresHolder:

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 import asyncpg
 import structlog
+from msgspec.structs import replace
 
 from shared.datamap.model import load
 from shared.declared import reading_dsn
@@ -18,6 +18,7 @@ from shared.errors import OperatorError
 from shared.events.platform import NotErased
 from shared.events.vocabulary import TableCount
 from shared.holder.declaration import PostgresHolder, S3Holder
+from shared.holder.heard import Heard, Published, with_news
 from shared.holder.objects import erase_objects
 from shared.holder.right import Right
 from shared.objects import ObjectStore
@@ -71,13 +72,15 @@ SCRATCH = "exporter_scratch"
 class Exporting:
     """Builds from *database* into the bucket of *archives*, and deletes there; outages are raised, and tried again.
 
-    *keys* is the folder of the keys that sign the archives: nothing leaves this service unsigned.
+    *keys* is the folder of the keys that sign the archives: nothing leaves this service unsigned. What was *published*
+    of holds and isn't known to its cases yet counts for a deletion as well.
     """
 
     settings: Settings
     database: PostgresHolder
     archives: S3Holder
     keys: Path
+    published: Published
     compare_up_to: int = 5_000_000
     restore_up_to: int = 5_000_000
 
@@ -218,25 +221,46 @@ class Exporting:
         return VersionsReplaced(**step, replaced_at=attempt.clock(), object_version=renewed.version)
 
     async def delete(self, task: DeleteArchives, attempt: Attempt) -> ArchivesDeleted | DeleteFailed:
-        """Delete all archives of the customer, if there is still the right to; what was deleted stays so."""
+        """Delete all archives of the customer, if there is still the right to; what was deleted stays so.
+
+        Outages are raised, Kafka's too: nobody knows then what is held.
+        """
         step = task.model_dump(include={"customer_id", "deletion_id", "attempt"})
-        right = await self._right(task, attempt.clock())
-        if right is None:
-            return DeleteFailed(**step, reason="not_asked")
-        prefix = self.archives.prefix_of(task.customer_id)
-        async with ObjectStore(self.settings.s3) as store:
-            outcome = await erase_objects(store, self.archives.bucket, prefix, right=right, now=attempt.clock())
+        async with self.published.opened() as heard:
+            right = await self._right(task, heard, attempt)
+            if right is None:
+                return DeleteFailed(**step, reason="not_asked")
+            prefix = self.archives.prefix_of(task.customer_id)
+            async with ObjectStore(self.settings.s3) as store:
+                outcome = await erase_objects(store, self.archives.bucket, prefix, right=right, now=attempt.clock())
         if isinstance(outcome, NotErased):
             return DeleteFailed(**step, **outcome.model_dump(include={"reason", "deleted", "saved", "until"}))
         compared = {"bystanders": outcome.bystanders, "sampled": outcome.sampled}
         return ArchivesDeleted(**step, deleted=outcome.deleted, remaining=outcome.remaining, **compared)
 
-    async def _right(self, task: DeleteArchives, now: datetime) -> Right | None:
+    async def _right(self, task: DeleteArchives, heard: Heard, attempt: Attempt) -> Right | None:
         """Look at the case again, since a hold may have come after the order; None if the order no longer stands."""
+
+        async def still_held() -> bool:
+            # An order that was taken back meanwhile is no right to go on, either.
+            state = await self._ordered(task, heard)
+            return state is None or held_here(state, attempt.clock())
+
+        state = await self._ordered(task, heard)
+        if state is None:
+            return None
+        return Right(state.window_closed_at, held=held_here(state, attempt.clock()), still_held=still_held)
+
+    async def _ordered(self, task: DeleteArchives, heard: Heard) -> Deleting | None:
+        """Give the case with all holds that were published by the moment of asking; None if it no longer orders it.
+
+        The topics are looked at first: what the service commits to have read meanwhile is in its cases by then.
+        """
+        news = await heard.since(task.customer_id)
         state = await case_of(self.settings.dsn("exporter"), task.customer_id)
         if not isinstance(state, Deleting) or state.deletion_id != task.deletion_id:
             return None
-        return Right(state.window_closed_at, held=held_here(state, now))
+        return replace(state, known=replace(state.known, holds=with_news(state.known.holds, news)))
 
     @property
     def _scratch_dsn(self) -> str:

@@ -145,7 +145,7 @@ def awaited(
     """Wait for what is *missing*; a warning that couldn't be given before is given now, and has its time."""
     known, told = _warned(state, missing, now, policy)
     promise = promise_of(known, "deletion")
-    due_at = None if promise is None or promise.due_at is None or promise.due_at <= now else promise.due_at
+    due_at = None if promise is None or promise.past(now) else promise.due_at
     for_operators = tuple(lack for lack in missing if lack != "not_informed" or due_at is None)
     waiting = Awaiting(known, state.window, state.seen, state.maps, load, missing, 0, due_at)
     if not for_operators:
@@ -160,7 +160,7 @@ def _warned(
     state: Surveying | Awaiting, missing: tuple[Lack, ...], now: datetime, policy: RetentionPolicy
 ) -> tuple[Known, tuple[Event, ...]]:
     promise = promise_of(state.known, "deletion")
-    if "not_informed" not in missing or (promise is not None and promise.due_at is not None):
+    if "not_informed" not in missing or (promise is not None and promise.stands(state.window.opens_at)):
         return state.known, ()
     known, event = warned_late(state.known, state.window, now, policy)
     return known, (event,)

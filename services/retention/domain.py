@@ -35,9 +35,9 @@ from .holders import DONE, Trouble, answered, outcomes, stalled_event, told, wit
 from .holding import freed, hold_placed, hold_released
 from .journal import noted
 from .policy import RetentionPolicy
-from .proof import emptied, maps, objection, seen, unread
+from .proof import emptied, maps, objection, read_otherwise, seen, unread
 from .remapped import adopted, approved_by_name, awaits, not_surveyed, surveyed_anew
-from .right import informed, total
+from .right import approved, informed, total
 from .standing import as_before, awaits_answers, changed, commanded, cut_short, under, with_known
 from .states import (
     Approval,
@@ -309,6 +309,9 @@ def checked(state: State, event: Checked, now: datetime, policy: RetentionPolicy
     against = objection(state.known, deletion, after, policy)
     if against is not None:
         return course.stall(state, *against, now, policy)
+    by_another = read_otherwise(deletion, maps(event.readings))
+    if by_another and not approved(state.known, deletion.deletion_id, "counts", total(deletion.before)):
+        return course.stall(state, "counts", by_another, now, policy)
     other = unlike(deletion, ((one.holder, one.retained) for one in event.readings))
     if other:
         return course.stall(state, "counts", other, now, policy)

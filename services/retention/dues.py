@@ -14,6 +14,7 @@ import asyncpg
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from uuid import UUID
 
     from shared.datamap.live import Connection
 
@@ -73,6 +74,11 @@ class Dues:
             usual = await connection.fetchval(USUAL, task.deletion_id)
             return Due(due, await self._customers(connection, now), usual)
 
+    async def waiting(self, most: int) -> dict[UUID, str]:
+        """Give up to *most* surveys that are ordered, by id: their customers, first those under way, then the next."""
+        async with self._connected() as connection:
+            return {row["id"]: row["customer_id"] for row in await connection.fetch(WAITING, most)}
+
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[Connection]:
         if self._pool is not None:
@@ -108,6 +114,11 @@ select count(*) from (
       where wakes_at <= $1 and state ->> 'kind' = 'window' and (state -> 'window' ->> 'closes_at')::timestamptz <= $1
       limit $3)
 ) as customers
+"""
+
+WAITING = """
+-- waiting: those under way, some of which are the asker's own, then the others in the order in which they are begun
+select id, customer_id from tasks where kind = 'Survey' order by lease is null, due_at limit $1
 """
 
 USUAL = """

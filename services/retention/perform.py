@@ -35,6 +35,7 @@ from .certificate import (
     verify_text,
 )
 from .dues import Dues
+from .gathered import Gathered
 from .press import Order, Press, Printed
 from .reading import Reader, Reading
 from .tasks import (
@@ -86,7 +87,7 @@ class UnreadableError(Exception):
 def performances(reader: Reader, dues: Dues, shelf: Shelf) -> tuple[Performance, ...]:
     """Tell how each task of the service is performed."""
     return (
-        Performance(Survey, partial(survey, reader, dues)),
+        Performance(Survey, partial(survey, Gathered(reader, dues), dues)),
         Performance(Check, partial(check, reader)),
         Performance(Certify, partial(certify, shelf)),
         Performance(Amend, partial(amend, shelf)),
@@ -94,10 +95,10 @@ def performances(reader: Reader, dues: Dues, shelf: Shelf) -> tuple[Performance,
     )
 
 
-async def survey(reader: Reader, dues: Dues, task: Survey, attempt: Attempt) -> Surveyed | SurveyFailed:
+async def survey(reader: Gathered, dues: Dues, task: Survey, attempt: Attempt) -> Surveyed | SurveyFailed:
     """Read every declared holder as it stands before the deletion; an outage is raised, and tried again."""
     try:
-        readings = _declared(await reader.before(task.customer_id))
+        readings = _declared(await reader.before(task, attempt))
     except (UnreadableError, OperatorError, StoreRefusalError) as error:
         return SurveyFailed(**_step(task), reason=_told("survey", task, error))
     rows = sum(table.own for reading in readings for table in reading.tables)

@@ -70,6 +70,16 @@ def maps(readings: Iterable[HolderReading]) -> tuple[tuple[str, str], ...]:
     return tuple((one.holder, one.map_sha256) for one in readings if one.map_sha256 is not None)
 
 
+def read_otherwise(deletion: Deletion, read: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """Name the holders that the check has *read* by another data map than the case's.
+
+    What is left of the customer may be nobody's by it, and what was compared before may be other rows.
+    """
+    known, by = dict(deletion.maps), dict(read)
+    names = (one.name for one in deletion.holders)
+    return tuple(name for name in names if name in known and by.get(name) != known[name])
+
+
 def objection(
     known: Known, deletion: Deletion, after: tuple[Seen, ...], policy: RetentionPolicy
 ) -> tuple[StallReason, tuple[str, ...]] | None:

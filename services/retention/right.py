@@ -79,9 +79,14 @@ def lacking(
 
 
 def informed(known: Known, window: Window, now: datetime) -> bool:
-    """Tell whether the last warning of the deletion was delivered, and the date that it named has come."""
+    """Tell whether the last warning of the deletion was delivered, and the date that it named has come.
+
+    Who came back and left again has to be warned of that, even if it all was on one day and the date is the same.
+    """
     promise = promise_of(known, "deletion")
-    if promise is None or promise.due_at is None or not window.closes_at <= promise.due_at <= now:
+    if promise is None or promise.due_at is None or not promise.stands(window.opens_at):
+        return False
+    if not window.closes_at <= promise.due_at <= now:
         return False
     return any(
         one.outcome == "delivered" and one.announcement_id == promise.announcement_id and one.informed_at <= now

@@ -47,17 +47,25 @@ class Verdict(Struct, frozen=True):
 
 
 class Promise(Struct, frozen=True):
-    """The date that the customer was last told of for *name*, by which announcement; without *due_at*: it's off."""
+    """The date that the customer was last told of for *name*, by which announcement; without *due_at*: it's off.
+
+    It was told after the contracts had ended at *of* (UTC); None: by a release that didn't note it.
+    """
 
     name: Literal["window_closes", "deletion"]
     last_day: date
     due_at: datetime | None
     announcement_id: str
     told_at: datetime
+    of: datetime | None = None
 
     def past(self, now: datetime) -> bool:
         """Tell whether its date has come."""
         return self.due_at is not None and self.due_at <= now
+
+    def stands(self, opens_at: datetime) -> bool:
+        """Tell whether it says when something comes of the end of the contracts at *opens_at*, and of no other end."""
+        return self.due_at is not None and self.of in (None, opens_at)
 
 
 class Ready(Struct, frozen=True):

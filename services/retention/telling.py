@@ -37,7 +37,7 @@ def announced(
         event = announcement(known.customer_id, deadline, known.told, now)
         if event is not None:
             events.append(event)
-            known = _told(known, event, window.last_day, now)
+            known = _told(known, event, window.last_day, window, now)
     return in_window(known, window, now, policy), tuple(events)
 
 
@@ -47,7 +47,7 @@ def warned_late(
     """Warn of a deletion that couldn't be announced before the window closed: a hold kept it, or the end came late."""
     last_day = local_day(now, window.zone) + timedelta(days=min(policy.announce_before.deletion))
     event = _changed(known, "deletion", last_day, first_moment_after(last_day, window.zone), "moved")
-    return _told(known, event, last_day, now), event
+    return _told(known, event, last_day, window, now), event
 
 
 def restated(state: State, now: datetime) -> tuple[State, tuple[DeadlineApproaching, ...]]:
@@ -64,7 +64,7 @@ def restated(state: State, now: datetime) -> tuple[State, tuple[DeadlineApproach
             continue
         last_day = promise.last_day if day is None else day[0]
         event = _changed(known, promise.name, last_day, due_at, "cancelled" if due_at is None else "moved")
-        known = _told(known, event, last_day, now)
+        known = _told(known, event, last_day, state.window if isinstance(state, InWindow) else None, now)
         events.append(event)
     return (replace(state, known=known) if events else state), tuple(events)
 
@@ -109,9 +109,10 @@ def _changed(
     )
 
 
-def _told(known: Known, event: DeadlineApproaching, last_day: date, now: datetime) -> Known:
+def _told(known: Known, event: DeadlineApproaching, last_day: date, window: Window | None, now: datetime) -> Known:
     name: Date = "deletion" if event.deadline == "deletion" else "window_closes"
     due_at = None if event.change == "cancelled" else event.due_at
-    promise = Promise(name, last_day, due_at, event.announcement_id, now)
+    of = None if window is None else window.opens_at
+    promise = Promise(name, last_day, due_at, event.announcement_id, now, of)
     others = tuple(one for one in known.promised if one.name != name)
     return replace(known, told=(*known.told, event.announcement_id), promised=(*others, promise))

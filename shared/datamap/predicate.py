@@ -142,14 +142,14 @@ class Reading:
 
     def _is(self, value: str, key: Key, alias: str) -> str:
         if isinstance(self.who, One) and not key.ids:
-            return f"{value} = {_rendered(key, f'({self.who.sql})::text')}"
+            return f"{value} = {rendered(key, f'({self.who.sql})::text')}"
         if self._lists(key):
             return f"{value} in ({self._ids(key, f'{alias}_')})"
         return f"{value} <> {self._mine(key)}" if isinstance(self.who, Others) else f"{value} is not null"
 
     def _begins(self, value: str, key: Key, alias: str) -> str:
         if isinstance(self.who, One) and not key.ids:
-            return f"{value} ^@ {_rendered(key, f'({self.who.sql})::text')}"
+            return f"{value} ^@ {rendered(key, f'({self.who.sql})::text')}"
         if self._lists(key):
             ids, inner = self._ids(key, f"{alias}_"), quoted(f"{alias}_k")
             return f"exists (select from ({ids}) as {inner} (id) where {value} ^@ {inner}.id)"
@@ -165,7 +165,7 @@ class Reading:
 
     def _has(self, values: str, key: Key, alias: str) -> str:
         if isinstance(self.who, One) and not key.ids:
-            return f"{values} @> array[{_rendered(key, f'({self.who.sql})::text')}]"
+            return f"{values} @> array[{rendered(key, f'({self.who.sql})::text')}]"
         if self._lists(key):
             return f"{values} && array({self._ids(key, f'{alias}_')})"
         element = f"{quoted(alias + '_e')}.value"
@@ -194,7 +194,7 @@ class Reading:
 
     def _mine(self, key: Key) -> str:
         assert isinstance(self.who, Others)  # noqa: S101
-        return _rendered(key, f"({self.who.sql})::text")
+        return rendered(key, f"({self.who.sql})::text")
 
     def _ids(self, key: Key, alias: str) -> str:
         return " union all ".join(self._queries(key, alias))
@@ -206,15 +206,15 @@ class Reading:
     def _named(self, key: Key, name: str, alias: str) -> str:
         at = self.map.ids[name]
         rest = self.of(self.map.table(at.table), alias)
-        value = _rendered(key, f"nullif({_column(alias, at.column)}::text, '')")
+        value = rendered(key, f"nullif({_column(alias, at.column)}::text, '')")
         return f"select {value} from {relation(at.table)} as {quoted(alias)} where {rest}"
 
     def _own(self, key: Key, alias: str) -> str:
         if isinstance(self.who, One):
-            return f"select {_rendered(key, f'({self.who.sql})::text')}"
+            return f"select {rendered(key, f'({self.who.sql})::text')}"
         there = f"{_column(alias, self._registry_column)}::text"
         meant = f" where {there} <> ({self.who.sql})::text" if isinstance(self.who, Others) else ""
-        return f"select {_rendered(key, there)} from {self._registry} as {quoted(alias)}{meant}"
+        return f"select {rendered(key, there)} from {self._registry} as {quoted(alias)}{meant}"
 
     @property
     def _registry(self) -> str:
@@ -227,7 +227,8 @@ class Reading:
         return self.map.registry.column if self.map.registry else ""
 
 
-def _rendered(key: Key, identity: str) -> str:
+def rendered(key: Key, identity: str) -> str:
+    """Give the SQL for what the customer whose id is the SQL *identity* is called by *key*."""
     # The cast stands on the customer's side, so that an index on the column still serves.
     before, after = key.template.split(CUSTOMER)
     around = [part for part in (before and literal(before), identity, after and literal(after)) if part]

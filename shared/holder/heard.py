@@ -79,7 +79,7 @@ class KeptHoldTopics:
     """
 
     def __init__(self, topics: HoldTopics) -> None:
-        self._topics = topics
+        self.topics = topics
         self._alone = asyncio.Lock()
         self._connection = AsyncExitStack()
         self._tails: Tails | None = None
@@ -109,7 +109,7 @@ class KeptHoldTopics:
                 raise
 
     async def _connect(self) -> Tails:
-        self._tails = tails = await self._connection.enter_async_context(self._topics.opened())
+        self._tails = tails = await self._connection.enter_async_context(self.topics.opened())
         return tails
 
     async def _close(self) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from aiokafka.errors import KafkaError
 
 from ..clock import MovedClock
 from ..clocksetting import choose_clock
@@ -18,9 +19,10 @@ from ..declared import holders_file
 from ..errors import OperatorError
 from ..objects import ObjectStore
 from ..settings import read_settings
+from ..worker import group_of
 from . import erasures, ledger
 from .declaration import PostgresHolder, load_holders
-from .heard import Unpublished
+from .heard import HoldTopics, Published, Unpublished
 from .held import Knowledge, holds_at, kept_by
 from .right import RefusedError, Right
 from .rows import erase, total
@@ -29,19 +31,26 @@ from .work import Work
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..clock import Clock
     from ..datamap.live import Connection
+    from ..holds import Holds
     from .erasures import Entry
+    from .heard import Heard
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A holder's database and map, and the *ledger*; *knows_holds* where that is the database with its cases."""
+    """A holder's database and map, and the *ledger*.
+
+    Where that is the database with the holder's cases too, *published* is where holds are that they don't know yet;
+    None where nobody knows of holds.
+    """
 
     holder: str
     map: DataMap
     dsn: str
     ledger: str
-    knows_holds: bool
+    published: Published | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,53 +97,89 @@ def _plain(map_path: Path, dsn: str | None, ledger_dsn: str | None) -> tuple[Pla
         msg = "with --map, --dsn and --ledger are needed too; without all three the declared holders are looked at."
         raise OperatorError(msg)
     map = load(map_path)  # noqa: A001
-    return (Place(map.system, map, dsn, ledger_dsn, knows_holds=False),)
+    return (Place(map.system, map, dsn, ledger_dsn, published=None),)
 
 
 def declared(name: str = "holder") -> tuple[Place, ...]:
     """Give the databases for which the holder *name* answers, with its own database as the ledger."""
     settings = read_settings()
     holders = [one for one in load_holders(holders_file()) if one.answered_by == name]
+    topics = HoldTopics(settings.kafka, group_of(settings.topic_prefix, name), settings.topic_prefix)
     return tuple(
-        Place(one.name, load(one.map), settings.dsn(one.database), settings.dsn(name), knows_holds=True)
+        Place(one.name, load(one.map), settings.dsn(one.database), settings.dsn(name), topics)
         for one in holders
         if isinstance(one, PostgresHolder)
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of holds: where *at* is None, nothing, and nobody can ask."""
+
+    at: Knowledge | None
+    clock: Clock
+
+    async def of(self, customer_id: str) -> Holds:
+        """Give the holds in force, of all that were published by now."""
+        return await holds_at(self.at, customer_id, self.clock()) if self.at else ()
+
+
 async def replay(place: Place, leave: Sequence[str] = (), *, dry_run: bool = False) -> tuple[Replayed, ...]:
-    """Erase again at *place* what its database doesn't know of, the oldest first; *leave* names who stays."""
+    """Erase again at *place* what its database doesn't know of, the oldest first; *leave* names who stays.
+
+    Raises OperatorError where the database or Kafka doesn't answer: nobody can tell then what is held.
+    """
     async with connected(place.ledger) as kept, connected(place.dsn) as database:
         missing = await erasures.missing(kept, database, place.holder)
-        return tuple([await _again(place, kept, database, entry, leave, dry_run=dry_run) for entry in missing])
+        if not missing:
+            return ()
+        try:
+            async with (place.published or Unpublished()).opened() as heard:
+                known = _known(place, kept, heard)
+                return tuple([await _again(place, known, database, entry, leave, dry_run=dry_run) for entry in missing])
+        except KafkaError as error:
+            raise OperatorError(
+                f"Kafka does not tell which holds were published: {error!r}. What went before is noted; start Kafka "
+                "(OFFRAMP_KAFKA) and run it again."
+            ) from error
+
+
+def _known(place: Place, kept: Connection, heard: Heard) -> _Known:
+    return _Known(Knowledge(kept, heard) if place.published else None, choose_clock())
 
 
 async def _again(
-    place: Place, kept: Connection, database: Connection, entry: Entry, leave: Sequence[str], *, dry_run: bool
+    place: Place, known: _Known, database: Connection, entry: Entry, leave: Sequence[str], *, dry_run: bool
 ) -> Replayed:
     if entry.customer_id in leave:
         if not dry_run:
             await ledger.prepare(database)
             await ledger.finish(database, entry.deletion_id)
         return Replayed(entry, 0)
-    clock = choose_clock()
-    holds = await holds_at(Knowledge(kept, Unpublished()), entry.customer_id, clock()) if place.knows_holds else ()
-    known = {one.hold_id for one in entry.spared.elsewhere}
-    right = Right(
-        entry.window_closed_at,
-        held=any(hold.holds_everything for hold in holds),
-        deletion_id=entry.deletion_id,
-        moved_clock=isinstance(clock, MovedClock),
-        keep=(*entry.spared.keep, *(one for one in kept_by(holds) if one.hold_id not in known)),
-        elsewhere=(*entry.spared.elsewhere, *(one for one in kept_by(holds) if one.hold_id in known)),
-    )
+    right = _right(entry, known, await known.of(entry.customer_id))
     try:
         async with ObjectStore(read_settings().s3) as store:
-            work = Work(database, place.map, entry.customer_id, right, clock, dry_run=dry_run, objects=store)
+            work = Work(database, place.map, entry.customer_id, right, known.clock, dry_run=dry_run, objects=store)
             erasure = await erase(work)
     except RefusedError as refused:
         return Replayed(entry, total(refused.deleted), str(refused))
     return Replayed(entry, total(erasure.outcome.deleted))
+
+
+def _right(entry: Entry, known: _Known, holds: Holds) -> Right:
+    async def still_held() -> bool:
+        return not set(await known.of(entry.customer_id)) <= set(holds)
+
+    spared = {one.hold_id for one in entry.spared.elsewhere}
+    return Right(
+        entry.window_closed_at,
+        held=any(hold.holds_everything for hold in holds),
+        still_held=still_held,
+        deletion_id=entry.deletion_id,
+        moved_clock=isinstance(known.clock, MovedClock),
+        keep=(*entry.spared.keep, *(one for one in kept_by(holds) if one.hold_id not in spared)),
+        elsewhere=(*entry.spared.elsewhere, *(one for one in kept_by(holds) if one.hold_id in spared)),
+    )
 
 
 async def check_served(place: Place) -> None:

@@ -12,6 +12,7 @@ from services.exporter.states import State
 from services.exporter.tasks import BuildArchive
 from shared.clock import system_clock
 from shared.holder.declaration import Holder
+from shared.holder.heard import Unpublished
 from shared.objects import ObjectStore
 from shared.performer import Attempt
 from shared.settings import Settings
@@ -53,7 +54,9 @@ class School:
         self.settings, self.holders, self.store = settings, holders, store
         self.bucket = settings.exports_bucket
         archives = the_archives(holders, "export-archives", settings)
-        self.exporting = Exporting(settings, the_database(holders), archives, settings.home / "exporter-keys")
+        self.exporting = Exporting(
+            settings, the_database(holders), archives, settings.home / "exporter-keys", Unpublished()
+        )
 
     async def run(self, statement: str, *values: object, service: str = "platform") -> None:
         connection = await asyncpg.connect(self.settings.dsn(service))

@@ -190,6 +190,7 @@ from services.exporter.perform import Exporting
 from services.exporter.tasks import BuildArchive
 from shared.clock import system_clock
 from shared.holder.declaration import load_holders
+from shared.holder.heard import Unpublished
 from shared.performer import Attempt
 from shared.settings import read_settings
 
@@ -200,7 +201,7 @@ def kill(stage, done, total):
 settings = read_settings()
 holders = load_holders(settings.home / "holders.yaml")
 archives = the_archives(holders, "export-archives", settings)
-exporting = Exporting(settings, the_database(holders), archives, settings.home / "exporter-keys")
+exporting = Exporting(settings, the_database(holders), archives, settings.home / "exporter-keys", Unpublished())
 asyncio.run(exporting.build(BuildArchive.model_validate_json(sys.argv[2]), Attempt(uuid4(), 1, system_clock, kill)))
 """
 

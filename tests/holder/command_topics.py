@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from shared.clock import system_clock
@@ -55,6 +55,7 @@ async def command_topics() -> AsyncIterator[Topics]:
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
     await admin.start()
     await admin.create_topics([NewTopic(name, 1, 1) for name in names])
+    await _coordinated(kafka, f"{prefix}first", names[0])
     try:
         async with (
             AIOKafkaProducer(bootstrap_servers=kafka) as producer,
@@ -64,6 +65,12 @@ async def command_topics() -> AsyncIterator[Topics]:
     finally:
         await admin.delete_topics(names)
         await admin.close()
+
+
+async def _coordinated(kafka: str, group: str, topic: str) -> None:
+    """Wait until groups have a coordinator: a cluster that has just begun makes it when it is asked first."""
+    async with AIOKafkaConsumer(bootstrap_servers=kafka, group_id=group, enable_auto_commit=False) as first:
+        await first.committed(TopicPartition(topic, 0))
 
 
 def command(holder: str, days: int = 1, **told: Any) -> DeletionRequested:

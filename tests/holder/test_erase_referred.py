@@ -475,7 +475,7 @@ async def test_a_restored_database_is_erased_again_with_its_objects(world: World
         for name in names:
             await world.connection.copy_records_to_table(name, records=[tuple(row) for row in saved[name]])
         await world.put("only acme's")
-        found = await replay(Place("school", world.map, world.dsn, kept, knows_holds=False))
+        found = await replay(Place("school", world.map, world.dsn, kept, published=None))
 
     assert [one.refused for one in found] == [None]
     assert not ACMES & await world.keys()

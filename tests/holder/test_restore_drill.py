@@ -7,6 +7,7 @@ import json
 import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -20,9 +21,11 @@ from deploy.platform.generate import HERE
 from deploy.platform.scratch import scratch_database
 from shared.clock import system_clock
 from shared.errors import OperatorError
-from shared.events.platform import Erased, OfTables
+from shared.events.platform import Erased, LegalHoldPlaced, OfTables
 from shared.events.retention import Keep
 from shared.holder import app as holder
+from shared.holder import replay as replaying
+from shared.holder import rows as rows_of_holder
 from shared.holder.commands import app
 from shared.holder.declaration import PostgresHolder
 from shared.holder.erasures import NOTHING, RestoredError, entries, record
@@ -30,11 +33,16 @@ from shared.holder.perform import Eraser
 from shared.performer import Attempt
 from shared.postgres_tool import postgres_tool
 from shared.settings import read_settings
+from tests.holder.command_topics import Topics, command_topics
 from tests.holder.platform_rows import LEAVING, STAYING, everything, others
+from tests.holder.test_hold_topics import looked_at
 from tests.holder.test_holder_perform import DAY, task
 
 if TYPE_CHECKING:
     from typer.testing import Result
+
+    from shared.holder.rows import Erasure
+    from shared.holder.work import Work
 
 
 def eraser(platform: str, own: str) -> Eraser:
@@ -214,3 +222,62 @@ async def test_on_a_plain_database_the_ledger_is_another_one(dsn: str, postgres:
     assert erased.exit_code == 0
     assert [one["rows"] for one in json.loads(result.output)] == [1]
     assert await rows(dsn) == ((await rows(dsn))[1],) * 2
+
+
+@pytest.fixture
+async def topics(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Topics]:
+    """Make topics of which nobody reads anything, and let commands find them."""
+    async with command_topics() as found:
+        monkeypatch.setenv("OFFRAMP_TOPIC_PREFIX", found.prefix)
+        yield found
+
+
+def hold() -> LegalHoldPlaced:
+    placed_at = system_clock() - timedelta(minutes=1)
+    return LegalHoldPlaced(customer_id=LEAVING, hold_id="h", basis="BFL 7:2", placed_by="s:1", placed_at=placed_at)
+
+
+async def test_a_hold_that_was_published_stops_a_replay(
+    restored: str, topics: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody may have run to read it: a restore is when services stand still."""
+    monkeypatch.setenv("OFFRAMP_PLATFORM_DSN", restored)
+    before = await rows(restored)
+    await topics.tell(hold())
+    result = await replay("--json")
+
+    assert result.exit_code == 1
+    assert [one["refused"].split(":")[0] for one in json.loads(result.output)] == ["held"]
+    assert await rows(restored) == before
+
+
+async def test_a_hold_that_is_published_during_a_replay_stops_it(
+    restored: str, topics: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is asked once more right before anything is for good."""
+    monkeypatch.setenv("OFFRAMP_PLATFORM_DSN", restored)
+    before = await rows(restored)
+
+    async def meanwhile(work: Work) -> Erasure:
+        await topics.tell(hold())
+        return await rows_of_holder.erase(work)
+
+    monkeypatch.setattr(replaying, "erase", meanwhile)
+    [place] = [replace(one, published=looked_at(topics)) for one in replaying.declared()]
+    [again] = await replaying.replay(place)
+
+    assert (again.refused or "").startswith("held")
+    assert await rows(restored) == before
+
+
+async def test_without_kafka_nothing_is_erased_again(restored: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody can tell what is held, and the operator is told so; where nothing came back nobody needs to."""
+    before = await rows(restored)
+    monkeypatch.setenv("OFFRAMP_KAFKA", "127.0.0.1:1")
+    nothing_back = await replay()
+    monkeypatch.setenv("OFFRAMP_PLATFORM_DSN", restored)
+    with pytest.raises(OperatorError, match="Kafka does not tell which holds were published"):
+        await replay()
+
+    assert nothing_back.exit_code == 0
+    assert await rows(restored) == before

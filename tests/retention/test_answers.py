@@ -14,6 +14,7 @@ from services.retention.states import Awaiting, Certifying, Checking, Closed, St
 from services.retention.tasks import Certify, CertifyFailed, Check, Survey
 from shared.decision import Ignored, Outcome, Task
 from shared.events.event import Event
+from shared.events.notice import DeadlineApproaching
 from shared.events.platform import DeletionAcknowledged, DeletionApproved, Erased, NotErased
 from shared.events.retention import AccountClosed, DeletionRequested, DeletionStalled
 from shared.events.vocabulary import TableCount
@@ -169,6 +170,30 @@ def test_an_approval_of_a_deletion_that_was_given_up_lets_none_go_on() -> None:
 
     assert isinstance(work.state, Awaiting)
     assert not work.all(DeletionRequested)
+
+
+@pytest.mark.parametrize("days", [0, 1])
+def test_who_came_back_and_left_on_the_same_day_is_warned_of_that(days: int) -> None:
+    """Its date is the same, so what was said looks right, but it was said of another end: there are days to object."""
+    work = casework()
+    work.tell(contract(), terminated())
+    work.until(CLOSES - (1 - days) * DAY)
+    if days:
+        work.perform(_a_thousand_due)
+    said = len(work.all(DeadlineApproaching))
+    work.tell(terminated("c2", OVER + timedelta(hours=6)))
+    work.until(CLOSES)
+    work.perform(performed)
+    assert isinstance(work.state, Awaiting)
+    assert not work.all(DeletionRequested)
+    [warning] = work.all(DeadlineApproaching)[said:]
+    assert (warning.deadline, warning.change) == ("deletion", "moved")
+    work.until(warning.due_at - timedelta(seconds=1))
+    assert not work.all(DeletionRequested)
+    work.until(warning.due_at)
+
+    assert len(work.all(DeletionRequested)) == len(HOLDERS)
+    assert warning.due_at >= CLOSES + min(POLICY.announce_before.deletion) * DAY
 
 
 def _a_thousand_due(task: Task) -> Outcome:

@@ -111,3 +111,17 @@ async def test_kept_connections_count_alike(service: asyncpg.Connection[asyncpg.
             # An outage, as which it is raised: the task is tried again.
             await dues.count(survey("b"), 10, NOW)
         assert (await dues.count(survey("c"), 10, NOW)).due == 3
+
+
+async def test_who_waits_for_a_survey(service: asyncpg.Connection[asyncpg.Record], postgres: str) -> None:
+    """Those under way come first, so that whoever asks is among them; then as they will be begun."""
+    insert = "insert into tasks (id, customer_id, kind, body, due_at, lease) values ($1, $2, $3, '{}', $4, $5)"
+    ordered = {name: uuid4() for name in ("later", "next", "ours", "check")}
+    for name, days, lease in (("later", 2, None), ("next", 1, None), ("ours", 3, uuid4()), ("check", 0, None)):
+        kind = "Check" if name == "check" else "Survey"
+        await service.execute(insert, ordered[name], name, kind, NOW + timedelta(days=days), lease)
+
+    assert list((await Dues(postgres, most=25).waiting(2)).items()) == [
+        (ordered["ours"], "ours"),
+        (ordered["next"], "next"),
+    ]

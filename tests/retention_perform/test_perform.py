@@ -19,6 +19,7 @@ from retention_systems import Platform
 
 from services.retention.app import MisdeclaredError, build, check_declared
 from services.retention.dues import Dues
+from services.retention.gathered import Gathered
 from services.retention.perform import Shelf, certify, check, survey, upgrade
 from services.retention.reading import Reader
 from services.retention.tasks import (
@@ -69,6 +70,10 @@ def dues(platform: Platform) -> Dues:
     return Dues(platform.settings.dsn("retention"), 25)
 
 
+def gathered(platform: Platform) -> Gathered:
+    return Gathered(reader(platform), dues(platform))
+
+
 def asked(attempt: int = 1) -> Survey:
     return Survey(customer_id="acme", deletion_id="d-1", attempt=attempt, holders=NAMES)
 
@@ -88,7 +93,7 @@ async def fetched(platform: Platform, shelf: Shelf, outcome: Certified, to: Path
 
 async def test_a_survey_reads_every_declared_holder(platform: Platform) -> None:
     """A survey tells of each holder, and answers the attempt that asked."""
-    outcome = await survey(reader(platform), dues(platform), asked(3), ATTEMPT)
+    outcome = await survey(gathered(platform), dues(platform), asked(3), ATTEMPT)
 
     assert isinstance(outcome, Surveyed)
     assert (outcome.deletion_id, outcome.attempt) == ("d-1", 3)
@@ -112,7 +117,7 @@ async def test_an_undeclared_table_fails_survey_and_check(
 ) -> None:
     """Of a table that the map doesn't know nothing can be proven: both steps fail, and the log names it."""
     await platform.run("create table diary (id int primary key)")
-    surveyed = await survey(reader(platform), dues(platform), asked(), ATTEMPT)
+    surveyed = await survey(gathered(platform), dues(platform), asked(), ATTEMPT)
     checked = await check(reader(platform), doubted(), ATTEMPT)
 
     assert isinstance(surveyed, SurveyFailed)

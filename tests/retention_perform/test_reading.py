@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from retention_systems import Platform
+from retention_systems import MAP, Platform
 
 from services.retention.reading import Reader, Reading
 from shared.events.platform import OfTables
@@ -20,6 +20,13 @@ from shared.holder.right import RefusedError
 from shared.store_faults import StoreError
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
+
+BY_SCHEMA = """
+version: 1
+system: platform
+tenancy: {schema: "t_{customer}"}
+tables: {users: {category: user}}
+"""
 
 
 def reader(platform: Platform) -> Reader:
@@ -35,6 +42,30 @@ async def test_before_it_counts_everything_of_the_customer(platform: Platform) -
     counts = own(await reader(platform).before("acme"))
 
     assert list(counts.values()) == [1, 2, 3, 2, 0]
+
+
+async def test_many_are_read_as_each_alone(platform: Platform) -> None:
+    """With one scan for all, the same counts and fingerprints; also of one who isn't there."""
+    customers = ["acme", "fjord", "nobody"]
+    together = await reader(platform).before_all(customers)
+
+    assert together == {one: await reader(platform).before(one) for one in customers}
+
+
+async def test_many_are_read_one_by_one_where_one_scan_can_not_tell(platform: Platform) -> None:
+    """A condition has to be asked of each, and where each has a schema there is nothing to scan for all."""
+    file, customers = platform.holders_file.parent / "map.yaml", ["acme", "fjord"]
+    condition = MAP.replace("{column: customer_id}", '{sql: "{row}.customer_id = {customer}"}')
+    file.write_text(condition.replace("tables:", "customers: customers.id\ntables:"))
+    by_condition = await reader(platform).before_all(customers)
+    alone = {one: await reader(platform).before(one) for one in customers}
+    for one, rows in (("acme", 2), ("fjord", 3)):
+        await platform.run(f"create schema t_{one}; create table t_{one}.users as select generate_series(1, {rows}) n")
+    file.write_text(BY_SCHEMA)
+    by_schema = await reader(platform).before_all(customers)
+
+    assert by_condition == alone
+    assert [own(by_schema[one])["platform-database.t_" + one + ".users"] for one in customers] == [2, 3]
 
 
 async def test_after_nothing_is_left_and_others_stand_as_before(platform: Platform) -> None:

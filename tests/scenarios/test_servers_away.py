@@ -126,7 +126,7 @@ def _free_offset() -> int:
 
 @asynccontextmanager
 async def _killed(own: Settings) -> AsyncIterator[None]:
-    """Let there be no broker while the block lasts; it is up afterwards whatever happened, so that all can be closed."""
+    """Let there be no broker while the block lasts; it comes back whatever happens, so that all can be closed."""
     (broker,) = (one for one in lifecycle.status(own) if one.server == "kafka")
     assert broker.pid is not None
     os.kill(broker.pid, signal.SIGKILL)
