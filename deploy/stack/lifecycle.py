@@ -19,7 +19,7 @@ from shared.settings import LOCAL_ROLE_PASSWORD, Settings
 
 from .databases import OWNERS, prepare_databases
 from .kafka import Kafka
-from .ports import refuse_taken
+from .ports import await_free, refuse_taken
 from .postgres import Postgres
 from .processes import end, ended, identity, spawn
 from .seaweed import Seaweed
@@ -29,6 +29,8 @@ from .site import Record, Site
 NEEDED_BYTES = 2 * 1024**3
 _PATIENCE = 60.0
 _BETWEEN_QUESTIONS = 0.1
+# Seconds in which the kernel closes what a killed server had open; its threads go one by one.
+_DYING = 5.0
 _NEAR = {"127.0.0.1", "::1", "localhost"}
 # As PostgreSQL, Java and Go's glog write it.
 _TROUBLE = re.compile(r"FATAL|ERROR|Exception|^[EF]\d{4} ")
@@ -97,6 +99,8 @@ def _bring_up(server: Server, site: Site) -> Status:
     began = time.monotonic()
     record = _living(server, site)
     if record is None:
+        if site.record(server.name) is not None:
+            await_free(server.ports, _DYING)
         refuse_taken(server.title, server.ports)
         record = _start(server, site)
     elif record.ports != server.ports:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import time
 from pathlib import Path
 
 from shared.errors import OperatorError
@@ -21,6 +22,13 @@ def refuse_taken(server: str, ports: dict[str, int]) -> None:
                 "Stop that process, or give this stack other ports with OFFRAMP_PORT_OFFSET=100."
             )
             raise OperatorError(msg)
+
+
+def await_free(ports: dict[str, int], seconds: float) -> None:
+    """Wait up to *seconds* until none of *ports* is taken; whether they are then is for the caller to ask."""
+    deadline = time.monotonic() + seconds
+    while any(is_taken(port) for port in ports.values()) and time.monotonic() < deadline:
+        time.sleep(0.05)  # a port gives no signal that it is free
 
 
 def is_open(port: int) -> bool:

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Timer
 from time import monotonic
 from typing import Any
 
@@ -232,6 +233,19 @@ def test_a_broken_data_folder_is_a_sentence(small: Settings) -> None:
     for words in ("PostgreSQL ended while it started", "postgres.log says", "pg_control", "--wipe"):
         assert words in said, said
     assert _processes_of(small.home) == []
+
+
+def test_what_is_still_dying_is_waited_for(small: Settings) -> None:
+    """A killed server whose threads still have its port isn't taken for somebody else's."""
+    (before,) = (one for one in lifecycle.up(small) if one.pid is not None)
+    assert before.pid is not None
+    os.kill(before.pid, signal.SIGKILL)
+    _wait_until_gone(before.pid)
+    with socket.create_server(("127.0.0.1", POSTGRES_PORT + small.port_offset)) as port:
+        Timer(0.5, port.close).start()
+        (after,) = (one for one in lifecycle.up(small) if one.pid is not None)
+
+    assert (after.state, after.pid == before.pid) == ("running", False)
 
 
 def test_a_full_disk_is_a_sentence(small: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
