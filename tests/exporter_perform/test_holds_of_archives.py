@@ -18,7 +18,8 @@ from shared.events.platform import OfTables
 from shared.holder.heard import HoldTopics, KeptHoldTopics
 from shared.holds import placed
 from shared.objects import ObjectStore
-from tests.exporter_perform.test_archives import ATTEMPT, CLOSED, DELETE, deleting, school
+from tests.exporter_perform.school import ATTEMPT
+from tests.exporter_perform.test_archives import CLOSED, DELETE, deleting
 from tests.holder.command_topics import Topics, command_topics
 from tests.holder.test_hold_topics import hold, looked_at, release
 
@@ -26,9 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from shared.settings import Settings
-    from tests.exporter_perform.test_archives import School
-
-__all__ = ["school"]
+    from tests.exporter_perform.school import School
 
 
 @pytest.fixture
