@@ -37,7 +37,7 @@ from shared.cli import main
 from shared.upload import Upload
 
 number, stage, size, parts = signal.Signals(int(sys.argv[1])), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-left, landed, far = [number], set(), []
+left, begun, landed, far = [number], [], [], []
 
 def stop():
     if left and far and len(landed) == parts:
@@ -54,10 +54,11 @@ def shown(*, quiet):
 send = Upload._send_part
 
 async def sent(upload, number, part):
-    if number > parts:
+    begun.append(number)
+    if len(begun) > parts:
         await asyncio.Event().wait()
     answer = await send(upload, number, part)
-    landed.add(number)
+    landed.append(number)
     stop()
     return answer
 
@@ -90,7 +91,12 @@ async def command(
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     pipes = {"stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.PIPE}
     child = await asyncio.create_subprocess_exec(sys.executable, *begin, *named, **pipes, env=environment)
-    out, err = await child.communicate()
+    try:
+        async with asyncio.timeout(120):
+            out, err = await child.communicate()
+    except TimeoutError:
+        child.kill()
+        raise
     assert child.returncode is not None
     return child.returncode, out.decode(), err.decode()
 
