@@ -99,7 +99,7 @@ class ObjectStore:
                 aws_secret_access_key=self._address.secret_key,
                 region_name=self._address.region,
                 config=_CONFIG,
-                # Where nothing is encrypted on the way there is no certificate to look at, and reading the roots takes 35 ms.
+                # Without TLS there is no certificate to look at, and reading the roots takes 35 ms.
                 verify=False if self._address.endpoint.startswith("http:") else None,
             )
         )

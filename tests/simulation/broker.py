@@ -118,11 +118,7 @@ class Consumer:
         """Name those of *wanted*, or of all partitions, that have something to read, in their order."""
         log, positions = self.group.broker.log, self.positions
         # Asked more often than anything else, and hardly ever with anything to find.
-        held = (
-            positions.items()
-            if wanted is None
-            else [(where, positions[where]) for where in wanted if where in positions]
-        )
+        mine = positions if wanted is None else {where: positions[where] for where in wanted if where in positions}
         found = [where for where, position in mine.items() if len(log[where]) > position]
         return [where for where in found if not self.slow(where.topic)]
 
