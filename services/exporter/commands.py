@@ -27,6 +27,7 @@ from shared.clock import system_clock
 from shared.database_fates import DATABASE_OUTAGES
 from shared.datamap.model import load
 from shared.errors import OperatorError
+from shared.garbage import return_parts
 from shared.objects import ObjectStore
 from shared.settings import read_settings
 from shared.signing.place import in_production, keys_folder
@@ -145,6 +146,7 @@ def _encryption(recipients: Sequence[str]) -> Encryption | None:
 
 async def _export(asked: Asked, tell: Tell) -> Done:
     """Export, and read back; that the store's client was loaded before is no part of the time."""
+    return_parts()
     _let_sigterm_cancel()
     async with ObjectStore(read_settings().s3) as store:
         sink, kept = await placed(asked, store)
