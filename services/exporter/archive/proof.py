@@ -17,7 +17,8 @@ from shared.objects import ObjectStore
 from shared.ranged import opened
 from shared.store_faults import StoreError
 from shared.upload import Stored
-from shared.verify.archive import Sealed, Volume, verify_volumes
+from shared.verify.archive import Volume, verify_volumes
+from shared.verify.by_library import by_library
 
 from . import links
 from .build import ArchiveReport
@@ -185,7 +186,7 @@ async def _check_files(report: ArchiveReport, volumes: Volumes) -> None:
     async with _all_open(report, volumes) as files:
         named = [one.place.rpartition("/")[2] for one in report.volumes] or [report.place]
         opened = [Volume(*one) for one in zip(named, files, _digests(report), strict=True)]
-        verdict = await asyncio.to_thread(verify_volumes, opened, checker=_by_library)
+        verdict = await asyncio.to_thread(verify_volumes, opened, checker=by_library)
         nowhere = None if verdict.findings else await asyncio.to_thread(first_dangling, files)
     for found in verdict.findings:
         raise _fault(f"{report.place}: {found.path}", f"{found.kind}: {found.says}")
@@ -194,13 +195,6 @@ async def _check_files(report: ArchiveReport, volumes: Volumes) -> None:
         raise _fault(report.place, f"read back it is {said}, but it was to be signed by {report.signed_by}")
     if nowhere is not None:
         raise _fault(f"{report.place}: {links.PATH}", nowhere)
-
-
-def _by_library(sealed: Sealed) -> str:
-    # Loaded by an archive that is signed: the library is megabytes.
-    from shared.verify.by_library import by_library  # noqa: PLC0415
-
-    return by_library(sealed)
 
 
 async def _compare(report: ArchiveReport, volumes: Volumes, scratch: Scratch) -> tuple[str, ...]:
