@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from copy import copy
 from importlib.metadata import EntryPoint, entry_points
 
 import typer
@@ -16,16 +18,17 @@ def main() -> None:
     """Run the command line; an ``OperatorError`` becomes one sentence on stderr and exit code 1."""
     groups = tuple(entry_points(group=GROUP))
     try:
-        build(_wanted(groups, sys.argv[1:]))(prog_name="offramp")
+        build(_wanted(groups, sys.argv[1:]), sys.argv[2:])(prog_name="offramp")
     except OperatorError as error:
         typer.echo(f"offramp: {error}", err=True)
         sys.exit(1)
 
 
-def build(groups: tuple[EntryPoint, ...]) -> typer.Typer:
+def build(groups: tuple[EntryPoint, ...], arguments: Sequence[str] = ()) -> typer.Typer:
     """Make one command of *groups*: each entry point is a ``typer.Typer`` named as the group.
 
-    One that is called ``group.command`` is a function, which a part adds to the group of another part.
+    One that is called ``group.command`` is a function, which a part adds to the group of another part;
+    it isn't loaded where a group that is a command itself was given *arguments* that don't name it.
     """
     app = typer.Typer(
         help="Carries a customer out of its contract: notice, 90 days of export, deletion, proof.",
@@ -36,7 +39,7 @@ def build(groups: tuple[EntryPoint, ...]) -> typer.Typer:
     app.callback()(lambda: None)
     for group in sorted(groups, key=lambda group: group.name):
         if "." not in group.name:
-            app.add_typer(_load(group, groups), name=group.name)
+            app.add_typer(_load(group, groups, arguments), name=group.name)
     return app
 
 
@@ -47,17 +50,29 @@ def _wanted(groups: tuple[EntryPoint, ...], arguments: list[str]) -> tuple[Entry
     return named or groups
 
 
-def _load(group: EntryPoint, groups: tuple[EntryPoint, ...]) -> typer.Typer:
+def _load(group: EntryPoint, groups: tuple[EntryPoint, ...], arguments: Sequence[str]) -> typer.Typer:
     loaded = group.load()
     if not isinstance(loaded, typer.Typer):
         msg = f"the entry point {group.name} = {group.value} is not a typer.Typer: mend it in pyproject.toml."
         raise OperatorError(msg)
     added = [one for one in groups if one.name.startswith(f"{group.name}.")]
+    if loaded.info.invoke_without_command is True:
+        added = _asked(added, arguments)
     if not added:
         return loaded
     # A typer of its own: whatever is added to the loaded one would stay there.
-    both = typer.Typer(help=loaded.info.help, no_args_is_help=True)
-    both.registered_callback, both.registered_commands = loaded.registered_callback, [*loaded.registered_commands]
+    both = copy(loaded)
+    both.registered_commands = [*loaded.registered_commands]
     for one in added:
         both.command(one.name.removeprefix(f"{group.name}."))(one.load())
     return both
+
+
+def _asked(added: list[EntryPoint], arguments: Sequence[str]) -> list[EntryPoint]:
+    """Keep the commands that *arguments* may mean: an option first means none that isn't named somewhere.
+
+    What a group does by itself isn't to carry what its commands load, which is tens of megabytes.
+    """
+    if not arguments or not arguments[0].startswith("-") or "--help" in arguments:
+        return added
+    return [one for one in added if one.name.rpartition(".")[2] in arguments]

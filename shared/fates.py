@@ -1,37 +1,14 @@
 """The three fates of an error, by name: an outage waits, poison is buried, and what is not news is ignored.
 
 Poison is ``shared.advance.PoisonError`` and ``shared.events.envelope.Unreadable``; not news is
-``shared.decision.Ignored``; this module knows the outages.
+``shared.decision.Ignored``; this module knows the outages, the database's by ``shared.database_fates``.
 """
 
 from __future__ import annotations
 
-import asyncpg
 from aiokafka.errors import KafkaError
 
-# What comes and goes with the database: then whatever was tried is tried again, and nothing is buried for it.
-DATABASE_OUTAGES: tuple[type[Exception], ...] = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.TransactionRollbackError,
-    asyncpg.ReadOnlySQLTransactionError,
-    asyncpg.CannotConnectNowError,
-    # A database that is closed to connections for a while (ALTER DATABASE … ALLOW_CONNECTIONS false), or a lock.
-    asyncpg.ObjectNotInPrerequisiteStateError,
-    asyncpg.InternalClientError,
-    # A login that fails is a rotated password or a database being restored, never one event's fault.
-    asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.InvalidCatalogNameError,
-    asyncpg.InsufficientPrivilegeError,
-    asyncpg.UndefinedTableError,
-)
-
-# What one event's contents can do to a statement; the batch is then taken apart to find which.
-POISONOUS: tuple[type[Exception], ...] = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
+from .database_fates import DATABASE_OUTAGES
 
 KAFKA_OUTAGES: tuple[type[Exception], ...] = (OSError, TimeoutError, KafkaError)
 OUTAGES = (*DATABASE_OUTAGES, KafkaError)

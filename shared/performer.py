@@ -13,11 +13,12 @@ from uuid import UUID, uuid4
 import structlog
 
 from .clock import Clock
+from .database_fates import DATABASE_OUTAGES
 from .decision import Fact, Outcome, Task
-from .fates import DATABASE_OUTAGES
 from .identity import derived
+from .lease import LeaseLostError
 from .loop import Loop
-from .process import LeaseLostError, Process
+from .process import Process
 from .progress import Progress
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ import structlog
 
 from .advance import Case
 from .caserows import OUTBOX_COLUMNS, CaseRows, CaseUnreadableError, OutboxRow, dead_letter_row, key_hash, owed_row
+from .database_fates import POISONOUS
 from .decision import Domain, Fact
-from .fates import POISONOUS
 from .identity import burial_key, inbox_key
+from .lease import LeaseLostError
 from .logs import tell
-from .process import LeaseLostError
 from .settlement import Arrival, Buried, Settlement, settle, settle_wakes
 
 if TYPE_CHECKING:

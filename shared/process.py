@@ -15,10 +15,6 @@ from .decision import Fact
 from .settlement import Arrival, Buried
 
 
-class LeaseLostError(Exception):
-    """Another performer has taken the task over; what this one did must not count."""
-
-
 class Process(Protocol):
     """The three ways in which something gets into a case, each one transaction."""
 

@@ -17,8 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from .database_fates import DATABASE_OUTAGES
 from .errors import OperatorError
-from .fates import DATABASE_OUTAGES
 from .objects import Listed, ObjectStore
 from .store_faults import ObjectChangedError, ObjectMissingError, StoreOutageError, StoreRefusalError, judged
 from .unfinished import Taken, Unfinished, unfinished, uploads_of

@@ -13,8 +13,8 @@ from typing import Any, Protocol, Self, TypeAlias
 
 from botocore.exceptions import ClientError
 
-from .fates import DATABASE_OUTAGES
-from .process import LeaseLostError
+from .database_fates import DATABASE_OUTAGES
+from .lease import LeaseLostError
 from .store_faults import StoreError, StoreRefusalError, UploadGoneError, judged
 from .unfinished import Taken, Unfinished, unfinished, uploads_of
 
@@ -136,8 +136,7 @@ class Upload:
         self._earlier: Unfinished | None = None
         self._sent = 0
         self._beginning: asyncio.Task[None] | None = None
-        self._pieces: list[bytes | memoryview] = []
-        self._filled = 0
+        self._filling = io.BytesIO()
         self._tasks: list[asyncio.Task[dict[str, Any]]] = []
         self._failed: BaseException | None = None
         self._digest = hashlib.sha256()
@@ -219,10 +218,9 @@ class Upload:
             await self._begun()
         rest = memoryview(data)
         while rest:
-            room = self._room()
-            self._pieces.append(rest[:room])
-            self._filled += min(room, len(rest))
-            rest = rest[room:]
+            # Copied, since what is handed on in pieces may be a piece of something larger, which would be kept whole.
+            taken = self._filling.write(rest[: self._size_of_part() - self._filled])
+            rest = rest[taken:]
             if self._filled == self._size_of_part():
                 await self._send()
 
@@ -240,8 +238,9 @@ class Upload:
             version = None if self._stored is None else self._stored.version
             await withdraw(self._client, **_named(self._at), etag=self._etag, version=version, may=self._may)
 
-    def _room(self) -> int:
-        return self._size_of_part() - self._filled
+    @property
+    def _filled(self) -> int:
+        return self._filling.tell()
 
     def _size_of_part(self) -> int:
         return self._part_bytes << (len(self._tasks) // _DOUBLE_EVERY)
@@ -250,7 +249,8 @@ class Upload:
         await self._slots.acquire()
         if self._failed is not None:
             raise self._failed
-        part, self._pieces, self._filled = b"".join(self._pieces), [], 0
+        # Its buffer itself and no copy, which is all that a part takes up.
+        part, self._filling = self._filling.getvalue(), io.BytesIO()
         if len(self._tasks) == _MOST_PARTS:
             raise StoreRefusalError(f"{self._place} needs more than {_MOST_PARTS} parts: begin with larger ones")
         task = asyncio.create_task(self._send_part(len(self._tasks) + 1, part))
@@ -332,7 +332,7 @@ class Upload:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._pieces = []
+        self._filling = io.BytesIO()
         try:
             await asyncio.shield(self._leave(cause))
         except _UNTIDY as trouble:

@@ -9,7 +9,8 @@ from shared.holder.heard import HoldTopics, KeptHoldTopics
 from shared.policy import load_policy
 from shared.run import group
 from shared.settings import Settings
-from shared.signing.keys import keys_folder, local_keys
+from shared.signing.keys import local_keys
+from shared.signing.place import keys_folder
 from shared.signing.signer import Signer
 from shared.signing.sshsig import ARCHIVE
 from shared.worker import Service, group_of

@@ -7,13 +7,13 @@ import json
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import asyncpg
 import typer
@@ -24,26 +24,27 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bar
 
 from shared.clock import system_clock
+from shared.database_fates import DATABASE_OUTAGES
 from shared.datamap.model import load
 from shared.errors import OperatorError
-from shared.fates import DATABASE_OUTAGES
+from shared.garbage import return_parts
 from shared.objects import ObjectStore
 from shared.settings import read_settings
-from shared.signing.keys import in_production, keys_folder
-from shared.signing.signer import Signer
-from shared.signing.sshsig import ARCHIVE
+from shared.signing.place import in_production, keys_folder
 
 from .archive.asked import named_formats, scope_of
 from .archive.build import Order, Progress, Sources, build
-from .archive.encryption import Encryption
 from .archive.faults import SourceOutageError
 from .archive.page import Language
 from .archive.proof import Proven, Scratch, prove
 from .archive.suffix import stem_of
-from .deliver_command import deliver
 from .export_place import Asked, bytes_of, placed, swept
 from .formats.registry import ALL
-from .link_command import link
+
+if TYPE_CHECKING:
+    from shared.signing.signer import Signer
+
+    from .archive.encryption import Encryption
 
 app = typer.Typer(
     invoke_without_command=True,
@@ -91,7 +92,7 @@ def export(
     order = Order(
         customer, export_id, load(map_path), now, named_formats(formats or ()), language, scope_of(scope or ()),
         *((sys.maxsize, sys.maxsize) if scratch else (0, 0)), None if unsigned else _signer(),
-        encryption=Encryption.to(encrypt_to or ()),
+        encryption=_encryption(encrypt_to or ()),
     )  # fmt: skip
     asked = Asked(dsn, order, to, scratch, None if volume_size is None else bytes_of(volume_size))
     try:
@@ -103,10 +104,6 @@ def export(
         typer.echo(f"offramp: stopped by {number.name}; no archive was made. {_how_to_go_on(asked)}", err=True)
         raise typer.Exit(128 + number) from None
     typer.echo(_as_json(done) if as_json else _as_text(done))
-
-
-app.command("link")(link)
-app.command("deliver")(deliver)
 
 
 def _how_to_go_on(asked: Asked) -> str:
@@ -129,13 +126,27 @@ class Done:
 def _signer() -> Signer | None:
     """Give who signs: the exporter's keys if there are any; in production there have to be."""
     folder = keys_folder(read_settings().home, "exporter")
-    if folder.exists() or in_production():
-        return Signer.load(folder, ARCHIVE)
-    return None
+    if not folder.exists() and not in_production():
+        return None
+    # Loaded when used: the library is megabytes, which an export's memory is measured in.
+    from shared.signing.signer import Signer  # noqa: PLC0415
+    from shared.signing.sshsig import ARCHIVE  # noqa: PLC0415
+
+    return Signer.load(folder, ARCHIVE)
+
+
+def _encryption(recipients: Sequence[str]) -> Encryption | None:
+    if not recipients:
+        return None
+    # As above.
+    from .archive.encryption import Encryption  # noqa: PLC0415
+
+    return Encryption.to(recipients)
 
 
 async def _export(asked: Asked, tell: Tell) -> Done:
     """Export, and read back; that the store's client was loaded before is no part of the time."""
+    return_parts()
     _let_sigterm_cancel()
     async with ObjectStore(read_settings().s3) as store:
         sink, kept = await placed(asked, store)

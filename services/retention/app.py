@@ -10,8 +10,9 @@ from shared.errors import OperatorError
 from shared.holder.declaration import Holder, PostgresHolder, S3Holder, load_holders
 from shared.run import group
 from shared.settings import Settings
-from shared.signing.keys import keys_folder, local_keys
+from shared.signing.keys import local_keys
 from shared.signing.paperkeys import TIMESTAMP_ROOTS, PaperKeys
+from shared.signing.place import keys_folder
 from shared.signing.signer import Signer
 from shared.worker import Service
 

@@ -17,7 +17,7 @@ from shared.holder.right import RefusedError
 from shared.objects import ObjectStore
 from shared.performer import Attempt, Performance
 from shared.settings import S3
-from shared.signing.allowed import ssh_time
+from shared.signing.moments import ssh_time
 from shared.signing.paperkeys import ROOTS, TIMESTAMP_ROOTS, PaperKeys
 from shared.signing.signer import Signer
 from shared.store_faults import ObjectMissingError, StoreRefusalError

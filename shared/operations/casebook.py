@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
 
-from ..fates import DATABASE_OUTAGES
+from ..database_fates import DATABASE_OUTAGES
 
 if TYPE_CHECKING:
     from asyncpg import Connection

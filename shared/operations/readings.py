@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from aiokafka.errors import IllegalStateError
 
-from ..fates import DATABASE_OUTAGES, KAFKA_OUTAGES
+from ..database_fates import DATABASE_OUTAGES
+from ..fates import KAFKA_OUTAGES
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer, TopicPartition

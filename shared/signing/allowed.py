@@ -14,14 +14,13 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 
+from .moments import SECONDS, ssh_time
 from .sshsig import PRINCIPAL, key_id, openssh
 
 _OPTION = r'[a-z-]+="[^"\s]*"'
 _ENTRY = re.compile(rf"{PRINCIPAL} (?P<options>{_OPTION}(?:,{_OPTION})*) (?P<key>ssh-ed25519 [A-Za-z0-9+/=]+)(?: .*)?")
 _NAMESPACES, _AFTER, _BEFORE = "namespaces", "valid-after", "valid-before"
-# ssh-keygen takes a moment without Z as the local time of whoever checks: then two desks would disagree.
-_SECONDS = "%Y%m%d%H%M%SZ"
-_FORMS = {len("20260131Z"): "%Y%m%dZ", len("202601310000Z"): "%Y%m%d%H%MZ", len("20260131000000Z"): _SECONDS}
+_FORMS = {len("20260131Z"): "%Y%m%dZ", len("202601310000Z"): "%Y%m%d%H%MZ", len("20260131000000Z"): SECONDS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +55,6 @@ def read_allowed_signers(text: str) -> tuple[Allowed, ...]:
     """Read the entries of an ``allowed_signers`` file; lines that we would not write count for nothing."""
     found = (_entry(line) for line in text.splitlines())
     return tuple(one for one in found if one is not None)
-
-
-def ssh_time(moment: datetime) -> str:
-    """Write *moment* as ssh-keygen reads it (``-O verify-time``, ``valid-before``): UTC, whole seconds, with a Z."""
-    return moment.astimezone(UTC).strftime(_SECONDS)
 
 
 def _entry(line: str) -> Allowed | None:

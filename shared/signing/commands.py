@@ -9,9 +9,10 @@ import typer
 
 from ..clock import system_clock
 from ..settings import read_settings
-from .keys import ALLOWED_SIGNERS, PUBLIC_PEM, keys_folder, make_keys, make_keys_for_pdf, rotate_keys
+from .keys import ALLOWED_SIGNERS, PUBLIC_PEM, make_keys, make_keys_for_pdf, rotate_keys
 from .paperkeys import AUTHORITY_KEY, PAPER_KEY, ROOTS, TIMESTAMP_ROOTS
 from .paperkeys import CERTIFICATE as CERTIFICATE_FILE
+from .place import keys_folder
 from .signer import Signer
 from .sshsig import ARCHIVE, CERTIFICATE, Purpose
 

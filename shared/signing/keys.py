@@ -23,8 +23,10 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from ..errors import OperatorError
-from .allowed import Allowed, read_allowed_signers, ssh_time
+from .allowed import Allowed, read_allowed_signers
+from .moments import ssh_time
 from .paperkeys import AUTHORITY_KEY, PAPER_FILES, make_paper_keys, rotate_paper_keys
+from .place import in_production
 from .sshsig import CERTIFICATE, Purpose, key_id
 
 ED25519 = "offramp.ed25519"
@@ -39,18 +41,6 @@ _GRACE = timedelta(minutes=10)
 
 class KeysError(OperatorError):
     """The signing keys can't be used or made; the text says why and what to do."""
-
-
-def keys_folder(home: Path, service: str | None = None, environ: Mapping[str, str] | None = None) -> Path:
-    """Tell where the keys of *service* are; each service that signs has keys of its own, in a folder of its own.
-
-    ``OFFRAMP_<SERVICE>_KEYS``, else ``<service>-keys`` in *home*; without a service, those that sign certificates:
-    ``OFFRAMP_KEYS``, else ``keys``.
-    """
-    variable = "OFFRAMP_KEYS" if service is None else f"OFFRAMP_{service.upper()}_KEYS"
-    name = "keys" if service is None else f"{service}-keys"
-    named = (os.environ if environ is None else environ).get(variable)
-    return Path(named).expanduser().absolute() if named else home / name
 
 
 def make_keys(folder: Path, purpose: Purpose = CERTIFICATE) -> None:
@@ -134,11 +124,6 @@ def local_keys(folder: Path, purpose: Purpose = CERTIFICATE, environ: Mapping[st
             _make(folder, purpose)
         elif purpose == CERTIFICATE and not any((folder / name).exists() for name in PAPER_FILES):
             make_paper_keys(partial(_place_in, folder))
-
-
-def in_production(environ: Mapping[str, str] | None = None) -> bool:
-    """Tell whether this is production (``OFFRAMP_ENV``), where nothing makes keys and nothing goes out unsigned."""
-    return (os.environ if environ is None else environ).get("OFFRAMP_ENV") == "production"
 
 
 def read_ed25519(folder: Path) -> Ed25519PrivateKey:

@@ -28,7 +28,7 @@ from pyhanko.sign.validation.status import SignatureCoverageLevel
 from pyhanko_certvalidator import ValidationContext
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 
-from .allowed import ssh_time
+from .moments import ssh_time
 from .paperkeys import PaperKeys
 
 # Why a signature doesn't hold is in our own error; the library would print its traces as well.

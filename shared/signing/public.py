@@ -12,8 +12,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from .allowed import read_allowed_signers, ssh_time
+from .allowed import read_allowed_signers
 from .keys import ALLOWED_SIGNERS
+from .moments import ssh_time
 from .sshsig import Purpose, signs
 
 PEMS = "signing*.pub.pem"

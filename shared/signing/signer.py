@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from . import keys, sshsig
-from .allowed import Allowed, read_allowed_signers, ssh_time
+from .allowed import Allowed, read_allowed_signers
+from .moments import ssh_time
 from .sshsig import CERTIFICATE, Purpose
 
 if TYPE_CHECKING:

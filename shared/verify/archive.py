@@ -18,8 +18,9 @@ import sys
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -210,6 +211,37 @@ class _Records:
         self._inside ^= len(marks) % 2 == 0
 
 
+class _Taken:
+    """What a file's pieces come to; a piece is hashed and counted *beside*, while the next one is inflated."""
+
+    def __init__(self, *, counts: bool) -> None:
+        self.digest, self.size, self.records = hashlib.sha256(), 0, _Records()
+        self._counts = counts
+
+    def all_of(self, opened: IO[bytes], beside: Executor) -> None:
+        """Take in all that can be read; what was read before it can't be is taken in, too."""
+        taking: Future[None] | None = None
+        try:
+            while piece := opened.read(_PIECE):
+                if taking is not None:
+                    taking.result()
+                taking = None
+                if len(piece) == _PIECE:
+                    taking = beside.submit(self._take, piece)
+                else:
+                    # The rest of a file, or a small one, isn't worth the way to a thread.
+                    self._take(piece)
+        finally:
+            if taking is not None:
+                taking.result()
+
+    def _take(self, piece: bytes) -> None:
+        self.digest.update(piece)
+        self.size += len(piece)
+        if self._counts:
+            self.records.feed(piece)
+
+
 def verify(
     archive: Path, sha256: str | None = None, keys: Path | None = None, checker: Checker = by_stock_tools
 ) -> Verdict:
@@ -221,23 +253,32 @@ def verify(
     """
     known = published(keys)
     if archive.is_dir():
-        return _verdict("", _Folder(archive), [], known, checker)
-    with ExitStack() as stack:
+        return _verdict(str, _Folder(archive), (), known, checker)
+    with ThreadPoolExecutor(1) as beside, ExitStack() as stack:
+        # While the files inside are read.
         opened = [
-            Volume(path.name, stack.enter_context(path.open("rb")), digest_of(path)) for path in volumes_of(archive)
+            Volume(path.name, stack.enter_context(path.open("rb")), beside.submit(digest_of, path))
+            for path in volumes_of(archive)
         ]
-        whole = opened[-1].sha256
-        findings = [] if sha256 in {None, whole} else [Finding("altered", opened[-1].name, f"its SHA-256 is {whole}")]
-        return verify_volumes(opened, findings, known, checker)
+        verdict = verify_volumes(opened, (), known, checker)
+    if sha256 in {None, verdict.sha256}:
+        return verdict
+    other = Finding("altered", opened[-1].name, f"its SHA-256 is {verdict.sha256}")
+    return replace(verdict, findings=(other, *verdict.findings))
 
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """A ZIP that can be read and sought in, of which *sha256* is known: an archive, or one of the files that it is."""
+    """A ZIP that can be read and sought in: an archive, or one of the files that it is; its *sha256* may be to come."""
 
     name: str
     opened: IO[bytes]
-    sha256: str
+    sha256: str | Future[str]
+
+    @property
+    def digest(self) -> str:
+        """Give the SHA-256, in hexadecimal; waits for it; raises OSError."""
+        return self.sha256 if isinstance(self.sha256, str) else self.sha256.result()
 
 
 def volumes_of(archive: Path) -> list[Path]:
@@ -268,19 +309,19 @@ def verify_volumes(
     checker: Checker = by_stock_tools,
 ) -> Verdict:
     """Check an archive of one or more *volumes*, the last of them last; some *findings* are known already."""
-    name, sha256 = volumes[-1].name, volumes[-1].sha256
+    last, read = volumes[-1], []
     with ExitStack() as stack:
-        read = []
         for one in volumes:
             try:
                 read.append((one, stack.enter_context(ZipFile(one.opened))))
             except _UNREADABLE as error:
                 says = _ENCRYPTED if _is_encrypted(one.opened) else f"it is no whole ZIP: {error}"
-                return Verdict(sha256, 0, 0, {}, (*findings, Finding("broken", one.name, says)))
+                return Verdict(last.digest, 0, 0, {}, (*findings, Finding("broken", one.name, says)))
         try:
-            return _verdict(sha256, _Zips(read), findings, published, checker)
+            return _verdict(lambda: last.digest, _Zips(read), findings, published, checker)
         except _UNREADABLE as error:
-            return Verdict(sha256, 0, 0, {}, (*findings, Finding("broken", name, f"it is no whole ZIP: {error}")))
+            broken = Finding("broken", last.name, f"it is no whole ZIP: {error}")
+            return Verdict(last.digest, 0, 0, {}, (*findings, broken))
 
 
 _ENCRYPTED = "it is encrypted: nothing in it was checked. First age --decrypt -i KEY -o ARCHIVE.zip ARCHIVE.zip.age"
@@ -309,13 +350,17 @@ def published(folder: Path | None) -> PublicKeys | None:
 
 
 def _verdict(
-    sha256: str, files: _Files, findings: Iterable[Finding], published: PublicKeys | None, checker: Checker
+    digest: Callable[[], str],
+    files: _Files,
+    findings: Iterable[Finding],
+    published: PublicKeys | None,
+    checker: Checker,
 ) -> Verdict:
     bag = _Bag(files, published, checker)
     found = (*findings, *bag.check())
     whole = len(bag.read), sum(one.size for one in bag.read.values()), bag.rows, found, bag.signature
     return Verdict(
-        sha256, *whole, *(bag.said(name) for name in ("Source-Customer", "External-Identifier", "Snapshot-At"))
+        digest(), *whole, *(bag.said(name) for name in ("Source-Customer", "External-Identifier", "Snapshot-At"))
     )
 
 
@@ -350,11 +395,15 @@ class _Zips:
     def __init__(self, opened: Sequence[tuple[Volume, ZipFile]]) -> None:
         names = Counter(name for _, read in opened for name in read.namelist())
         self._in = {name: read for _, read in opened for name in read.namelist()}
-        self.volumes = {one.name: one.sha256 for one, _ in opened[:-1]}
+        self._before = [one for one, _ in opened[:-1]]
         self.base = next(iter(opened[-1][1].namelist()), "").partition("/")[0]
         self._base = f"{self.base}/"
         self.paths = frozenset(name.removeprefix(self._base) for name in names if name.startswith(self._base))
         self.strays = tuple(self._strays(names))
+
+    @property
+    def volumes(self) -> Mapping[str, str]:
+        return {one.name: one.digest for one in self._before}
 
     def _strays(self, names: Mapping[str, int]) -> Iterator[Finding]:
         for name, times in names.items():
@@ -392,24 +441,20 @@ class _Bag:
         self._published = published
         self._checker = checker
         self.signature = Signature("wrong")
-        self.read = {path: self._read(path) for path in sorted(files.paths)}
+        with ThreadPoolExecutor(1) as beside:
+            self.read = {path: self._read(path, beside) for path in sorted(files.paths)}
         self.rows: dict[str, int] = {}
         self._rows_at: dict[str, int] = {}
 
-    def _read(self, path: str) -> _Read:
-        digest, size, counted = hashlib.sha256(), 0, _Records()
-        # Of a medium nobody wants to know.
-        rows = not path.startswith(MEDIA)
+    def _read(self, path: str, beside: Executor) -> _Read:
+        # Of a medium nobody wants to know its lines.
+        taken = _Taken(counts=not path.startswith(MEDIA))
         try:
             with self._files.open(path) as opened:
-                while piece := opened.read(_PIECE):
-                    digest.update(piece)
-                    size += len(piece)
-                    if rows:
-                        counted.feed(piece)
+                taken.all_of(opened, beside)
         except _UNREADABLE as error:
-            return _Read(size, "", f"it can't be read: {error}")
-        return _Read(size, digest.hexdigest(), "", counted.lines, counted.records)
+            return _Read(taken.size, "", f"it can't be read: {error}")
+        return _Read(taken.size, taken.digest.hexdigest(), "", taken.records.lines, taken.records.records)
 
     def check(self) -> Iterator[Finding]:
         yield from self._files.strays

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from ..signing.public import PublicKeys, SignatureError
-from ..signing.sshsig import ARCHIVE
 from .archive import ForgedError, Sealed
 
 
 def by_library(sealed: Sealed) -> str:
     """Give the id of the key by which *sealed* is signed twice; raises ``ForgedError``."""
+    # Loaded where there is a signature: the library is megabytes, and slow to load.
+    from ..signing.public import PublicKeys, SignatureError  # noqa: PLC0415
+    from ..signing.sshsig import ARCHIVE  # noqa: PLC0415
+
     try:
         keys = PublicKeys(sealed.keys.allowed_signers.decode(), sealed.keys.pems)
         return keys.check(sealed.manifest, sealed.sshsig, sealed.ecdsa, ARCHIVE, sealed.moment)

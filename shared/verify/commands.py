@@ -12,6 +12,7 @@ import typer
 
 from ..errors import OperatorError
 from .archive import Verdict, begins_as_age, verify
+from .by_library import by_library
 from .faults import BadCertificateError
 from .verdicts import Addition, First, Paper, Second
 
@@ -66,9 +67,6 @@ def _begins_as_zip(what: Path) -> bool:
 
 
 def _archive(path: Path, sha256: str | None, keys: Path | None, *, as_json: bool) -> None:
-    # Only here, since the signatures' library is slow to load.
-    from .by_library import by_library  # noqa: PLC0415
-
     try:
         verdict = verify(path, sha256, keys, by_library)
     except OSError as error:
@@ -84,7 +82,7 @@ def _tell(path: Path, verdict: Verdict, *, as_json: bool) -> None:
 
 
 def _encrypted(path: Path, sha256: str | None, keys: Path | None, identity: Path | None, *, as_json: bool) -> None:
-    from .by_library import by_library  # noqa: PLC0415 - as above
+    # Only here, since the library that decrypts is slow to load.
     from .encrypted import look, verify_encrypted  # noqa: PLC0415
 
     try:

@@ -41,6 +41,19 @@ def test_a_group_does_not_wait_for_another(monkeypatch: pytest.MonkeyPatch, caps
     assert "down" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("given", "loaded"), [("--json", False), ("--help", True), ("more", True)])
+def test_a_group_that_is_a_command_does_not_wait_for_those_added(
+    monkeypatch: pytest.MonkeyPatch, *, given: str, loaded: bool
+) -> None:
+    """What is added is loaded where it is named or listed, and not by what the group does by itself."""
+    groups = (_group("export", "services.exporter.commands:app"), _group("export.more", "nowhere.at.all:more"))
+    monkeypatch.setattr(cli, "entry_points", lambda **_: groups)
+    monkeypatch.setattr(sys, "argv", ["offramp", "export", given])
+
+    with pytest.raises(ModuleNotFoundError if loaded else SystemExit):
+        cli.main()
+
+
 def test_an_entry_point_of_another_kind_is_refused() -> None:
     """What is not a group of commands is named, with the place to mend it."""
     with pytest.raises(OperatorError, match=r"odd = pathlib:Path.*pyproject\.toml"):

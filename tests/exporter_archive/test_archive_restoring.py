@@ -21,8 +21,8 @@ from services.exporter.archive.proof import KeptFile, Proven, Scratch, prove
 from services.exporter.archive.restoring import Dump, Restorable, ScratchAwayError, restore
 from services.exporter.archive.sink import FileSink
 from services.exporter.formats.registry import FORMATS, WHOLE
+from shared.database_fates import DATABASE_OUTAGES
 from shared.errors import OperatorError
-from shared.fates import DATABASE_OUTAGES
 from shared.settings import Settings
 
 HOSTILE = (Path(__file__).parent / "zoo.sql").read_text()

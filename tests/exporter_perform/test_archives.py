@@ -26,7 +26,7 @@ from msgspec.structs import replace as replace_state
 from typer.testing import CliRunner
 from yarl import URL
 
-from services.exporter import commands, perform
+from services.exporter import perform
 from services.exporter.app import NothingToExportError, build, the_archives, the_database
 from services.exporter.states import Copy, Deleting, Keeping, Known, State
 from services.exporter.tasks import (
@@ -58,6 +58,7 @@ from shared.signing.sshsig import ARCHIVE
 from shared.statecodec import StateCodec
 from shared.store_faults import ObjectMissingError, StoreOutageError
 from shared.windowchanges import Change
+from tests.exporter_perform.command_line import offramp
 from tests.exporter_perform.school import ATTEMPT, BUILD, LARGE, School
 
 CLOSED = datetime(2026, 1, 1, tzinfo=UTC)
@@ -118,7 +119,7 @@ async def test_a_link_to_a_ready_archive(school: School, monkeypatch: pytest.Mon
     )
     monkeypatch.setenv("OFFRAMP_EXPORTER_DSN", school.settings.dsn("exporter"))
 
-    said = await asyncio.to_thread(CliRunner().invoke, commands.app, ["link", "acme", "--json"])
+    said = await asyncio.to_thread(CliRunner().invoke, offramp(), ["export", "link", "acme", "--json"])
     async with (
         aiohttp.ClientSession() as stranger,
         stranger.get(URL(json.loads(said.stdout)["url"], encoded=True)) as got,
@@ -126,7 +127,7 @@ async def test_a_link_to_a_ready_archive(school: School, monkeypatch: pytest.Mon
         assert await got.read() == await school.store.get(school.bucket, "acme/e-1.zip")
 
     await school.store.delete_all_versions(school.bucket, "acme/")
-    gone = await asyncio.to_thread(CliRunner().invoke, commands.app, ["link", "acme"])
+    gone = await asyncio.to_thread(CliRunner().invoke, offramp(), ["export", "link", "acme"])
     assert isinstance(gone.exception, ObjectMissingError)
 
 
@@ -462,7 +463,7 @@ def in_its_window(school: School, version: str = "") -> Keeping:
 async def linked(school: School, monkeypatch: pytest.MonkeyPatch) -> str:
     """Give a link, as support does."""
     monkeypatch.setenv("OFFRAMP_EXPORTER_DSN", school.settings.dsn("exporter"))
-    said = await asyncio.to_thread(CliRunner().invoke, commands.app, ["link", "acme", "--json"])
+    said = await asyncio.to_thread(CliRunner().invoke, offramp(), ["export", "link", "acme", "--json"])
     assert said.exit_code == 0, said.output
     return str(json.loads(said.stdout)["url"])
 
@@ -583,7 +584,7 @@ async def test_links_taken_back_while_one_is_given(school: School, monkeypatch: 
 
     monkeypatch.setattr(ObjectStore, "head", slow)
     monkeypatch.setenv("OFFRAMP_EXPORTER_DSN", school.settings.dsn("exporter"))
-    said = await asyncio.to_thread(CliRunner().invoke, commands.app, ["link", "acme", "--json"])
+    said = await asyncio.to_thread(CliRunner().invoke, offramp(), ["export", "link", "acme", "--json"])
 
     expires_at = datetime.fromisoformat(json.loads(said.stdout)["expires_at"])
     assert expires_at <= now + timedelta(days=1)

@@ -24,7 +24,7 @@ from aiohttp import web
 from msgspec.structs import replace as replace_state
 from typer.testing import CliRunner
 
-from services.exporter import commands, deliver, deliver_command
+from services.exporter import deliver, deliver_command
 from services.exporter.deliver import TRIES, Delivering
 from services.exporter.deliver_command import NotDeliverableError
 from services.exporter.destinations import NotThisCustomersError
@@ -45,6 +45,7 @@ from shared.sending import Cargo, FarEndAwayError, FarPlace, Sending
 from shared.settings import Settings
 from shared.statecodec import StateCodec
 from shared.store_faults import ObjectMissingError
+from tests.exporter_perform.command_line import offramp
 from tests.exporter_perform.far_end import FarEnd, Fault, far_end
 
 POLICY = load_policy(policy_file(), "exporter", ExporterPolicy)
@@ -559,7 +560,7 @@ async def test_the_command(moving: Moving, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(deliver_command, "say", say)
 
     async def run(*words: str) -> object:
-        return await asyncio.to_thread(CliRunner().invoke, commands.app, ["deliver", *words])
+        return await asyncio.to_thread(CliRunner().invoke, offramp(), ["export", "deliver", *words])
 
     dry = await run("acme", "e-1", "--to", "new-provider", "--dry-run", "--json")
     shown = json.loads(dry.stdout)  # type: ignore[attr-defined]

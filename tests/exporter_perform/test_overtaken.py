@@ -15,9 +15,9 @@ import pytest
 from services.exporter import perform
 from services.exporter.tasks import ArchiveBuilt, RevokeLinks, VersionsReplaced
 from shared.clock import system_clock
+from shared.lease import LeaseLostError
 from shared.objects import ObjectStore
 from shared.performer import Attempt
-from shared.process import LeaseLostError
 from shared.store_faults import StoreError, UploadGoneError
 from tests.exporter_perform.school import BUILD, School
 

@@ -17,8 +17,8 @@ from shared.decision import Fact
 from shared.events.envelope import Record, read
 from shared.events.event import Event
 from shared.identity import derived
+from shared.lease import LeaseLostError
 from shared.postgres import OutcomeFailedError, PostgresProcess
-from shared.process import LeaseLostError
 from shared.settlement import Arrival, Buried
 from tests.machine.toy import (
     HOUR,

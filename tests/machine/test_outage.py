@@ -14,7 +14,7 @@ from aiokafka.errors import CommitFailedError, KafkaConnectionError, KafkaError
 from msgspec.structs import replace
 
 from shared.consumer import Consumer
-from shared.fates import DATABASE_OUTAGES
+from shared.database_fates import DATABASE_OUTAGES
 from shared.postgres import PostgresProcess
 from shared.progress import Progress
 from shared.switches import Switches

@@ -10,9 +10,9 @@ from typing import Any
 import asyncpg
 import pytest
 
+from shared.lease import LeaseLostError
 from shared.performer import Attempt, Performance, Performer, Weigh
 from shared.postgres import PostgresProcess
-from shared.process import LeaseLostError
 from shared.progress import Progress
 from tests.machine.toy import NOON, PURSE, Job, JobDone, JobWanted, arrival
 

@@ -15,11 +15,11 @@ from shared.signing.keys import (
     PUBLIC_PEM,
     KeysError,
     former_pem,
-    keys_folder,
     local_keys,
     make_keys,
     rotate_keys,
 )
+from shared.signing.place import keys_folder
 from shared.signing.signer import Signer
 from shared.signing.sshsig import ARCHIVE
 

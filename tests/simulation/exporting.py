@@ -12,8 +12,8 @@ from services.exporter.delivering import objection
 from services.exporter.states import Deleting, State
 from shared.events.vocabulary import TableCount, TableFingerprint
 from shared.holds import held
+from shared.lease import LeaseLostError
 from shared.performer import Attempt, Performance
-from shared.process import LeaseLostError
 from shared.statecodec import StateCodec
 
 from .faults import PassingError

@@ -9,16 +9,18 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from services.exporter.formats.format import Counter
-from shared.signing.signer import Signer
 from shared.verify.archive import SECOND_SIGNATURE, SIGNATURE, VOLUMES
 
 from . import bag
 from .sink import Sink
 from .volumes import Volumes
 from .zipstream import Entry, ZipStream
+
+if TYPE_CHECKING:
+    from shared.signing.signer import Signer
 
 # Pieces from the network are gathered to this size, since a thread costs the same for any.
 GATHERED = 512 * 1024

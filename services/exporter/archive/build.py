@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing, closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from services.exporter.formats.format import Format
 from services.exporter.formats.registry import ALL, FORMATS
@@ -18,7 +19,6 @@ from shared.datamap.names import quoted, reported
 from shared.datamap.referring import referring
 from shared.events.vocabulary import TableCount, iso
 from shared.objects import ObjectStore
-from shared.signing.signer import Signer
 from shared.unfinished import Taken
 from shared.upload import Stored
 from shared.verify.archive import ALLOWED_SIGNERS, NOBODY, PUBLIC_PEM, SIGNED_BY
@@ -30,7 +30,6 @@ from .archive import Archive, File
 from .asked import EVERYTHING
 from .completeness import Complete, Expected, compared
 from .descriptor import TableFile
-from .encryption import Encryption
 from .faults import NothingLeftError, RowsDisagreeError
 from .links import Links, links_resource
 from .media import INDEX, MediaIndex, Tally, add_media, index_resource
@@ -44,6 +43,12 @@ from .snapshot import Shown, Snapshot, snapshot
 from .source import Files, Source
 from .volumes import Volume, Volumes
 from .witness import Connect
+
+if TYPE_CHECKING:
+    # What signs and what encrypts is megabytes: only who does either loads it.
+    from shared.signing.signer import Signer
+
+    from .encryption import Encryption
 
 ALL_FORMATS = tuple(ALL.values())
 

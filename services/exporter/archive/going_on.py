@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
-from shared.fates import DATABASE_OUTAGES
+from shared.database_fates import DATABASE_OUTAGES
+from shared.lease import LeaseLostError
 from shared.objects import ObjectStore
-from shared.process import LeaseLostError
 from shared.store_faults import StoreOutageError
 from shared.upload import May, Told, Upload, nobody_else
 
-from .encryption import Encryption
 from .faults import SourceOutageError
+
+if TYPE_CHECKING:
+    from .encryption import Encryption
 
 _PASSING: tuple[type[BaseException], ...] = (
     asyncio.CancelledError,

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any, Protocol, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, Protocol, TypeAlias
 from zipfile import ZipFile
 
 import asyncpg
@@ -23,12 +23,14 @@ from shared.verify.by_library import by_library
 from . import links
 from .build import ArchiveReport
 from .completeness import Expected
-from .encryption import Encryption
 from .faults import NotReadBackError
 from .fingerprint import fingerprint
 from .linked import first_dangling
 from .restoring import restore
 from .witness import Connect, Connection
+
+if TYPE_CHECKING:
+    from .encryption import Encryption
 
 _PIECE = 1 << 20
 Volumes: TypeAlias = "Sequence[Kept]"

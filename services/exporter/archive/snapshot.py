@@ -89,10 +89,14 @@ class Snapshot:
 
     async def stream(self, query: str, options: Mapping[str, Any], receive: Receive) -> None:
         """Stream what *query*, with the customer as ``$1``, gives under COPY's *options* to *receive*."""
+        read = 0
 
         async def gather(piece: bytes) -> None:
+            nonlocal read
             await receive(piece)
-            if len(piece) < _WORTH_WAKING_FOR:
+            read += len(piece)
+            # Not for a short table: of those there may be many, and each would wait for nothing.
+            if len(piece) < _WORTH_WAKING_FOR < read:
                 await asyncio.sleep(_PAUSE)
 
         await self._connection.copy_from_query(query, self._customer, output=gather, **options)

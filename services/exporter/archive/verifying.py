@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from shared.signing.allowed import ssh_time
+from shared.signing.moments import ssh_time
 from shared.verify import archive
 
 PROGRAM = "verify.py"
