@@ -198,7 +198,7 @@ def test_somebody_is_told_that_it_was_not_compared() -> None:
     assert not work.all(DeletionStalled)
     work.until(EARLY + POLICY.confirmation_wait)
     stalled = work.one(DeletionStalled)
-    assert (stalled.reason, stalled.holders, stalled.escalate_to) == ("unanswered", ("exporter",), "operators")
+    assert (stalled.reason, stalled.holders, stalled.escalate_to) == ("not_compared", ("exporter",), "operators")
     work.tell(hold(work.now, ends_at=work.now + DAY))
     work.until(CLOSES - timedelta(seconds=1))
 
