@@ -22,21 +22,12 @@ from shared.signing.paperkeys import ROOTS, TIMESTAMP_ROOTS, PaperKeys
 from shared.signing.signer import Signer
 from shared.store_faults import ObjectMissingError, StoreRefusalError
 
-from .addendum import ADDENDUM_NAME, addendum_document, addendum_folder
-from .certificate import (
-    NAME,
-    SECOND_NAME,
-    Asked,
-    NotProvenError,
-    certificate_of,
-    document,
-    folder,
-    second_document,
-    verify_text,
-)
+from .addendum import addendum_document, addendum_folder
+from .certificate import NAME, certificate_of, document, folder
 from .dues import Dues
 from .gathered import Gathered
 from .press import Order, Press, Printed
+from .proving import NotProvenError
 from .reading import Reader, Reading
 from .tasks import (
     Amend,
@@ -56,6 +47,8 @@ from .tasks import (
     Upgrade,
     Upgraded,
 )
+from .upgrade import second_document
+from .verifying import ADDENDUM_NAME, SECOND_NAME, Asked, verify_text
 from .words import Tongue, tongue
 
 _log = structlog.get_logger()

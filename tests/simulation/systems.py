@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from services.retention import tasks
 from services.retention.addendum import addendum_document
-from services.retention.certificate import NotProvenError, certificate_of, document
+from services.retention.certificate import certificate_of, document
+from services.retention.proving import NotProvenError
 from shared.events.platform import Erased, ErasedInPart, NotErased
 from shared.events.retention import Keep
 from shared.events.vocabulary import TableCount, TableFingerprint
