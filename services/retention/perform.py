@@ -95,7 +95,7 @@ async def survey(reader: Gathered, dues: Dues, task: Survey, attempt: Attempt) -
     except (UnreadableError, OperatorError, StoreRefusalError) as error:
         return SurveyFailed(**_step(task), reason=_told("survey", task, error))
     rows = sum(table.own for reading in readings for table in reading.tables)
-    load = await dues.count(task, rows, attempt.clock())
+    load = await dues.count(task, rows, attempt.clock(), attempt.id)
     return Surveyed(
         **_step(task), readings=readings, due=load.due, customers=load.customers, usual_rows=load.usual_rows
     )

@@ -292,7 +292,7 @@ def test_a_check_by_another_map_counts_if_a_second_person_says_so() -> None:
     changes = {"maps": (), "in_spite_of": ("other_map",), "rows": 30}
     for other in ({"approved_by": "staff-1", "requested_by": "staff-1"}, {"in_spite_of": ("counts",)}):
         work.tell(approval(work, **{**changes, **other}))
-        work.until(work.now + 2 * DAY)
+        work.until(work.now + 30 * DAY)
         work.perform(by(NEW))
         assert not work.all(DeletionCompleted)
     work.tell(approval(work, **changes))
