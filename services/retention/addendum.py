@@ -7,10 +7,10 @@ from typing import Literal
 
 from shared.events.vocabulary import Count, CustomerId, Place, Positive, Ref, Sha256, Value
 
-from .certificate import ABOUT, HolderPart, ValidationPart, answered, compared, prove
+from .about import ABOUT
+from .parts import HolderPart, ValidationPart, answered, compared
+from .proving import prove
 from .tasks import Amend, ApprovalEvidence, HoldEvidence, JournalEntry, RetainedPart
-
-ADDENDUM_NAME = "addendum.json"
 
 WHAT = (
     "The certificate whose digest is first_sha256 said that laws kept rows of this customer, and until when. The time "

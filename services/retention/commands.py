@@ -110,7 +110,7 @@ def _missing(state: Waiting) -> list[str]:
     if isinstance(state, Awaiting):
         return list(state.missing)
     if isinstance(state, InWindow):
-        return ["unanswered"]
+        return ["not_compared"]
     if isinstance(state, Retaining):
         return ["retained"]
     return ["held"] if isinstance(state, Held | Keeping) else [state.reason]

@@ -310,8 +310,8 @@ def checked(state: State, event: Checked, now: datetime, policy: RetentionPolicy
     if against is not None:
         return course.stall(state, *against, now, policy)
     by_another = read_otherwise(deletion, maps(event.readings))
-    if by_another and not approved(state.known, deletion.deletion_id, "counts", total(deletion.before)):
-        return course.stall(state, "counts", by_another, now, policy)
+    if by_another and not approved(state.known, deletion.deletion_id, "other_map", total(deletion.before)):
+        return course.stall(state, "other_map", by_another, now, policy)
     other = unlike(deletion, ((one.holder, one.retained) for one in event.readings))
     if other:
         return course.stall(state, "counts", other, now, policy)

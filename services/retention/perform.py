@@ -22,21 +22,12 @@ from shared.signing.paperkeys import ROOTS, TIMESTAMP_ROOTS, PaperKeys
 from shared.signing.signer import Signer
 from shared.store_faults import ObjectMissingError, StoreRefusalError
 
-from .addendum import ADDENDUM_NAME, addendum_document, addendum_folder
-from .certificate import (
-    NAME,
-    SECOND_NAME,
-    Asked,
-    NotProvenError,
-    certificate_of,
-    document,
-    folder,
-    second_document,
-    verify_text,
-)
+from .addendum import addendum_document, addendum_folder
+from .certificate import NAME, certificate_of, document, folder
 from .dues import Dues
 from .gathered import Gathered
 from .press import Order, Press, Printed
+from .proving import NotProvenError
 from .reading import Reader, Reading
 from .tasks import (
     Amend,
@@ -56,6 +47,8 @@ from .tasks import (
     Upgrade,
     Upgraded,
 )
+from .upgrade import second_document
+from .verifying import ADDENDUM_NAME, SECOND_NAME, Asked, verify_text
 from .words import Tongue, tongue
 
 _log = structlog.get_logger()
@@ -102,7 +95,7 @@ async def survey(reader: Gathered, dues: Dues, task: Survey, attempt: Attempt) -
     except (UnreadableError, OperatorError, StoreRefusalError) as error:
         return SurveyFailed(**_step(task), reason=_told("survey", task, error))
     rows = sum(table.own for reading in readings for table in reading.tables)
-    load = await dues.count(task, rows, attempt.clock())
+    load = await dues.count(task, rows, attempt.clock(), attempt.id)
     return Surveyed(
         **_step(task), readings=readings, due=load.due, customers=load.customers, usual_rows=load.usual_rows
     )

@@ -76,7 +76,7 @@ def _not_compared(state: InWindow, whole: Window, now: datetime, policy: Retenti
     if cut is None or cut.name in state.known.uncompared:
         return Decided(replace(state, wakes_at=whole.closes_at))
     known = replace(state.known, uncompared=(*state.known.uncompared, cut.name))
-    trouble = Trouble("unanswered", (EXPORTER,))
+    trouble = Trouble("not_compared", (EXPORTER,))
     event = stalled_event(known, course.deletion_id(known, state.window), trouble, 1, policy)
     return Decided(replace(state, known=known, wakes_at=whole.closes_at), (event,))
 

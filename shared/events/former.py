@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import Field
 
 from .event import Event
 from .notice import ContractTerminated, DeadlineApproaching, NoticeRejected
-from .platform import CalendarDays, ContractRegistered, DeletionAcknowledged, Erased, NoRenewal, NotErased, Vouched
-from .retention import DeletionStalled
+from .platform import (
+    CalendarDays,
+    ContractRegistered,
+    DeletionAcknowledged,
+    DeletionApproved,
+    Erased,
+    HolderMap,
+    NoRenewal,
+    NotErased,
+    Vouched,
+)
+from .retention import DeletionStalled, HolderOutcome
 from .vocabulary import Code, ContractId, Count, Day, Moment, Positive, Ref, Value, Zone
 
 
@@ -133,9 +143,74 @@ class DeletionStalledV1(Event):
         return DeletionStalled.type()
 
 
-def deletion_stalled(old: DeletionStalledV1) -> DeletionStalled:
+StallReasonV2: TypeAlias = Literal[
+    "unanswered", "refused", "held", "residue", "counts", "bystanders", "check_failed", "contract_active",
+    "not_informed", "blast_radius", "size", "policy_unknown", "not_approved", "hold_review",
+]  # fmt: skip
+
+
+class DeletionStalledV2(Event):
+    """The deletion can't go on without somebody: *holders* are those that it waits for, *holds* what keeps it.
+
+    ``unanswered`` by ``exporter``: its second comparison of what was confirmed (P10) hasn't come; nothing goes early.
+    *missing* is all that stands against it, *reason* the first of that. *counts* is the dry run: what would be
+    deleted, which ``DeletionApproved`` has to name in all. *escalate_to* is who has to know by now. *maps* are other
+    data maps than the deletion began with: *counts* are by them, and an approval has to name them.
+    """
+
+    version: ClassVar[int] = 2
+    owner: ClassVar[str] = "retention"
+
+    deletion_id: Ref
+    reason: StallReasonV2
+    holders: tuple[Code, ...]
+    missing: tuple[StallReasonV2, ...] = ()
+    holds: tuple[Ref, ...] = ()
+    counts: tuple[HolderOutcome, ...] = ()
+    customers_due: Count | None = None
+    escalate_to: Code | None = None
+    maps: tuple[HolderMap, ...] = ()
+
+    @classmethod
+    def type(cls) -> str:
+        """Name the event as its topic does."""
+        return DeletionStalled.type()
+
+
+def deletion_stalled(old: DeletionStalledV1) -> DeletionStalledV2:
     """Say the same; whether anything else was missing wasn't said."""
+    return DeletionStalledV2(**old.model_dump())
+
+
+def deletion_stalled_2(old: DeletionStalledV2) -> DeletionStalled:
+    """Say the same: which of two things ``counts`` and ``unanswered`` meant wasn't said in words."""
     return DeletionStalled(**old.model_dump())
+
+
+class DeletionApprovedV1(Event):
+    """A second person lets a deletion go on in spite of what made it wait; who asked for it can't be the same.
+
+    *rows*: how many the dry run showed in all. A deletion that has grown since is not what was approved.
+    With *maps*, those by which the dry run was made, it goes on by other data maps than it began with.
+    """
+
+    deletion_id: Ref
+    in_spite_of: tuple[Literal["not_informed", "blast_radius", "size", "policy_unknown", "counts"], ...]
+    rows: Count
+    requested_by: Ref
+    approved_by: Ref
+    approved_at: Moment
+    maps: tuple[HolderMap, ...] = ()
+
+    @classmethod
+    def type(cls) -> str:
+        """Name the event as its topic does."""
+        return DeletionApproved.type()
+
+
+def deletion_approved(old: DeletionApprovedV1) -> DeletionApproved:
+    """Say the same: in spite of ``counts``, and of no check by another map, which is asked for by its own name."""
+    return DeletionApproved(**old.model_dump())
 
 
 class DeletionAcknowledgedV1(Event):

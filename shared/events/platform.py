@@ -419,11 +419,14 @@ class DeletionApproved(Event):
     """A second person lets a deletion go on in spite of what made it wait; who asked for it can't be the same.
 
     *rows*: how many the dry run showed in all. A deletion that has grown since is not what was approved.
-    With *maps*, those by which the dry run was made, it goes on by other data maps than it began with.
+    With *maps*, those by which the dry run was made, it goes on by other data maps than it began with. In spite of
+    ``counts`` rows needn't add up, in spite of ``other_map`` a check by another map than the case's counts.
     """
 
+    version: ClassVar[int] = 2
+
     deletion_id: Ref
-    in_spite_of: tuple[Literal["not_informed", "blast_radius", "size", "policy_unknown", "counts"], ...]
+    in_spite_of: tuple[Literal["not_informed", "blast_radius", "size", "policy_unknown", "counts", "other_map"], ...]
     rows: Count
     requested_by: Ref
     approved_by: Ref

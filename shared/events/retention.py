@@ -87,20 +87,22 @@ class DeletionCompleted(Event):
 
 StallReason: TypeAlias = Literal[
     "unanswered", "refused", "held", "residue", "counts", "bystanders", "check_failed", "contract_active",
-    "not_informed", "blast_radius", "size", "policy_unknown", "not_approved", "hold_review",
+    "not_informed", "blast_radius", "size", "policy_unknown", "not_approved", "hold_review", "not_compared",
+    "other_map",
 ]  # fmt: skip
 
 
 class DeletionStalled(Event):
     """The deletion can't go on without somebody: *holders* are those that it waits for, *holds* what keeps it.
 
-    ``unanswered`` by ``exporter``: its second comparison of what was confirmed (P10) hasn't come; nothing goes early.
+    ``not_compared``: the second comparison of what was confirmed (P10) hasn't come; nothing goes early. ``other_map``:
+    the check read *holders* by another data map than the case's. ``counts``: what they say doesn't add up.
     *missing* is all that stands against it, *reason* the first of that. *counts* is the dry run: what would be
     deleted, which ``DeletionApproved`` has to name in all. *escalate_to* is who has to know by now. *maps* are other
     data maps than the deletion began with: *counts* are by them, and an approval has to name them.
     """
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     owner: ClassVar[str] = "retention"
 
     deletion_id: Ref

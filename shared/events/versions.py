@@ -36,7 +36,9 @@ FORMER: dict[tuple[str, int], Former] = {
     ("ContractTerminated", 1): Former(former.ContractTerminatedV1, former.contract_terminated),
     ("DeadlineApproaching", 1): Former(former.DeadlineApproachingV1, former.deadline_approaching),
     ("DeletionAcknowledged", 1): Former(former.DeletionAcknowledgedV1, former.deletion_acknowledged),
+    ("DeletionApproved", 1): Former(former.DeletionApprovedV1, former.deletion_approved),
     ("DeletionStalled", 1): Former(former.DeletionStalledV1, former.deletion_stalled),
+    ("DeletionStalled", 2): Former(former.DeletionStalledV2, former.deletion_stalled_2),
     ("NoticeRejected", 1): Former(former.NoticeRejectedV1, former.notice_rejected),
 }
 

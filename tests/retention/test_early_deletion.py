@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,9 +11,7 @@ from services.retention.domain import decide
 from services.retention.right import NoRightToDeleteError, insist
 from services.retention.states import InWindow
 from shared.decision import Ignored
-from shared.events.exporter import ConfirmationAccepted, ConfirmationVoided, ExportReady
 from shared.events.notice import DeadlineApproaching
-from shared.events.platform import EarlyDeletionRequested, ExportConfirmed
 from shared.events.retention import (
     AccountClosed,
     DeletionRequested,
@@ -23,8 +21,8 @@ from shared.events.retention import (
     EarlyDeletionWithdrawn,
     RetentionExpired,
 )
-from shared.events.vocabulary import TableCount
 from tests.casework import Casework, at
+from tests.retention.early import SUM, asked, confirmed, found, ready, void
 from tests.retention.language import (
     CLOSES,
     DAY,
@@ -40,62 +38,8 @@ from tests.retention.language import (
     unreached,
 )
 
-SUM = "1" * 64
 # Seven days of warning after the day on which it was asked for.
 EARLY = at("2027-02-18T00:00")
-
-
-def ready(sha256: str = SUM) -> ExportReady:
-    return ExportReady(
-        customer_id="acme",
-        request_id="r-1",
-        export_id="e-1",
-        place="s3://exports/acme/e-1.zip",
-        size_bytes=1,
-        sha256=sha256,
-        tables=(TableCount(table="users", rows=10),),
-        media=TableCount(table="media", rows=0),
-        map_sha256="2" * 64,
-        snapshot_at=OVER + DAY,
-        available_until=CLOSES,
-    )
-
-
-def confirmed(sha256: str = SUM) -> ExportConfirmed:
-    return ExportConfirmed(
-        customer_id="acme", export_id="e-1", sha256=sha256, confirmed_by="head-1", confirmed_at=OVER + 2 * DAY
-    )
-
-
-def found(compared_at: datetime = OVER + 2 * DAY, sha256: str = SUM, export_id: str = "e-1") -> ConfirmationAccepted:
-    return ConfirmationAccepted(
-        customer_id="acme",
-        export_id=export_id,
-        sha256=sha256,
-        confirmed_by="head-1",
-        snapshot_at=OVER + DAY,
-        compared_at=compared_at,
-    )
-
-
-def void(compared_at: datetime = OVER + 2 * DAY) -> ConfirmationVoided:
-    return ConfirmationVoided(
-        customer_id="acme",
-        export_id="e-1",
-        sha256=SUM,
-        confirmed_by="head-1",
-        reason="data_changed",
-        changed=("users",),
-        snapshot_at=OVER + DAY,
-        compared_at=compared_at,
-        offered_until=CLOSES,
-    )
-
-
-def asked(export_id: str = "e-1", request_id: str = "q-1") -> EarlyDeletionRequested:
-    return EarlyDeletionRequested(
-        customer_id="acme", request_id=request_id, export_id=export_id, requested_by="head-1", requested_at=OVER
-    )
 
 
 def in_the_window(work: Casework) -> Casework:
@@ -254,7 +198,7 @@ def test_somebody_is_told_that_it_was_not_compared() -> None:
     assert not work.all(DeletionStalled)
     work.until(EARLY + POLICY.confirmation_wait)
     stalled = work.one(DeletionStalled)
-    assert (stalled.reason, stalled.holders, stalled.escalate_to) == ("unanswered", ("exporter",), "operators")
+    assert (stalled.reason, stalled.holders, stalled.escalate_to) == ("not_compared", ("exporter",), "operators")
     work.tell(hold(work.now, ends_at=work.now + DAY))
     work.until(CLOSES - timedelta(seconds=1))
 

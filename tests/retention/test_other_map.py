@@ -276,7 +276,7 @@ def test_a_check_by_another_map_proves_nothing(read: str | None) -> None:
     work = commanded()
     work.tell(*[erased(name) for name in HOLDERS])
     work.perform(by(read) if read else performed)
-    assert (work.state.reason, work.state.holders) == ("counts", (CHANGED,))  # type: ignore[union-attr]
+    assert (work.state.reason, work.state.holders) == ("other_map", (CHANGED,))  # type: ignore[union-attr]
     assert not work.all(DeletionCompleted)
     work.until(work.now + 2 * DAY)
     work.perform(by(OLD))
@@ -289,13 +289,31 @@ def test_a_check_by_another_map_counts_if_a_second_person_says_so() -> None:
     work = commanded()
     work.tell(*[erased(name) for name in HOLDERS])
     work.perform(by(NEW))
-    changes = {"maps": (), "in_spite_of": ("counts",), "rows": 30}
-    work.tell(approval(work, **{**changes, "approved_by": "staff-1", "requested_by": "staff-1"}))
-    work.until(work.now)
-    work.perform(by(NEW))
-    assert not work.all(DeletionCompleted)
+    changes = {"maps": (), "in_spite_of": ("other_map",), "rows": 30}
+    for other in ({"approved_by": "staff-1", "requested_by": "staff-1"}, {"in_spite_of": ("counts",)}):
+        work.tell(approval(work, **{**changes, **other}))
+        work.until(work.now + 30 * DAY)
+        work.perform(by(NEW))
+        assert not work.all(DeletionCompleted)
     work.tell(approval(work, **changes))
     work.until(work.now)
+    work.perform(by(NEW))
+
+    assert work.one(AccountClosed)
+
+
+def test_a_check_by_another_map_is_no_word_on_rows_that_do_not_add_up() -> None:
+    """Who said that a check by the new map counts has not said that fewer rows than there were may have gone."""
+    work = commanded()
+    work.tell(erased(CHANGED, rows=9), *[erased(name) for name in HOLDERS if name != CHANGED])
+    work.perform(by(NEW))
+    work.tell(approval(work, maps=(), in_spite_of=("other_map",), rows=30))
+    work.until(work.now + 2 * DAY)
+    work.perform(by(NEW))
+    assert work.all(DeletionStalled)[-1].reason == "counts"
+    assert not work.all(DeletionCompleted)
+    work.tell(approval(work, maps=(), in_spite_of=("counts",), rows=30))
+    work.until(work.now + 2 * DAY)
     work.perform(by(NEW))
 
     assert work.one(AccountClosed)

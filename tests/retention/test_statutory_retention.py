@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from services.retention.policy import RetentionPolicy
+from services.retention.right import NoRightToDeleteError, insist
 from services.retention.states import Closed, Deleting, Held, Keeping, Retaining, Serving, Stalled, Surveying
 from services.retention.tasks import Amend, Certify, Check, Survey
 from shared.decision import Outcome, Task
@@ -377,3 +378,12 @@ def test_the_next_certificate_continues_the_first(kept: bool) -> None:  # noqa: 
     assert [one.until for one in certify.retained] == ([law.until] if kept else [])
     assert isinstance(work.state, Retaining if kept else Closed)
     assert len(work.all(AccountClosed)) == 2
+
+
+def test_a_command_has_no_right_before_the_law_s_day_is_over() -> None:
+    """Right before each command the day is asked for once more, whatever woke the case."""
+    state = retaining().state
+    with pytest.raises(NoRightToDeleteError, match="a law"):
+        insist(state.known, state.window, DUE - timedelta(seconds=1))
+
+    insist(state.known, state.window, DUE)

@@ -13,16 +13,10 @@ from pydantic import BaseModel
 from retention_facts import CLOSED, END, answer, exported, facts, hold, reading
 
 from services.retention import certificate
-from services.retention.certificate import (
-    Asked,
-    Certificate,
-    NotProvenError,
-    certificate_of,
-    document,
-    folder,
-    verify_text,
-)
+from services.retention.certificate import Certificate, certificate_of, document, folder
+from services.retention.proving import NotProvenError
 from services.retention.tasks import Certify
+from services.retention.verifying import Asked, verify_text
 from shared.events import vocabulary
 from shared.events.vocabulary import Value
 

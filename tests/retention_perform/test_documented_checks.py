@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 from retention_facts import CLOSED, facts
 
-from services.retention.certificate import certificate_of, document, second_document
+from services.retention.certificate import certificate_of, document
 from services.retention.press import Order, _printed
 from services.retention.tasks import CopyToExpire, Upgrade
+from services.retention.upgrade import second_document
 from shared.signing.keys import make_keys
 from shared.signing.paperkeys import ROOTS, PaperKeys
 from shared.signing.signer import Signer

@@ -64,6 +64,58 @@ async def test_those_that_come_count_already(service: asyncpg.Connection[asyncpg
     assert after.due == 8
 
 
+async def test_who_waits_shares_a_count(service: asyncpg.Connection[asyncpg.Record], postgres: str) -> None:
+    """Those whose surveys were ordered by then are in the count that they share, once and for a minute."""
+    ordered = [uuid4() for _ in range(9)]
+    insert = "insert into tasks (id, customer_id, kind, body) values ($1, $2, 'Survey', '{}')"
+    dues = Dues(postgres, most=25)
+
+    async def counted(number: int, seconds: int) -> int:
+        return (await dues.count(survey(f"o-{number}"), 1, NOW + timedelta(seconds=seconds), ordered[number])).due
+
+    for number in range(4):
+        await service.execute(insert, ordered[number], f"o-{number}")
+    assert await counted(0, 0) == 4
+    await service.execute(insert, ordered[4], "o-4")
+    assert await counted(1, 59) == 4
+    # Asked for again.
+    assert await counted(1, 59) == 5
+    await service.execute(insert, ordered[5], "o-5")
+    # Ordered since then; and asked for again.
+    assert await counted(5, 59) == 6
+    await service.execute(insert, ordered[6], "o-6")
+    assert await counted(5, 59) == 7
+    await service.execute(insert, ordered[7], "o-7")
+    # A minute after the last count, and before it, by a clock that went back.
+    assert await counted(2, 119) == 8
+    await service.execute(insert, ordered[8], "o-8")
+    assert await counted(3, 118) == 9
+
+
+@pytest.mark.parametrize("most", [1, 5, 11, 30])
+async def test_no_more_go_by_shared_counts_than_may(
+    service: asyncpg.Connection[asyncpg.Record], postgres: str, most: int
+) -> None:
+    """However many share counts, on two workers, as orders come in: not more than the most see a count that small."""
+    workers, went = [Dues(postgres, most), Dues(postgres, most)], 0
+    insert = "insert into tasks (id, customer_id, kind, body) values ($1, $2, 'Survey', '{}')"
+    orders = {f"c-{number}": uuid4() for number in range(20)}
+    waiting: list[str] = []
+    for number, customer in enumerate(orders):
+        await service.execute(insert, orders[customer], customer)
+        waiting.append(customer)
+        for worker in workers[: number % 3]:
+            one = waiting.pop(0) if waiting else None
+            if one is not None:
+                went += (await worker.count(survey(one), 1, NOW, orders[one])).due <= most
+                await service.execute("delete from tasks where id = $1", orders[one])
+    for one in waiting:
+        went += (await workers[0].count(survey(one), 1, NOW, orders[one])).due <= most
+
+    assert went <= most
+    assert most < len(orders) or went == len(orders)
+
+
 async def test_the_usual_size(service: asyncpg.Connection[asyncpg.Record], postgres: str) -> None:
     """The usual size is the median of former deletions, and unknown while there were fewer than ten."""
     dues = Dues(postgres, most=25)

@@ -23,10 +23,11 @@ from pydantic import BaseModel
 from pypdf import PdfReader
 from retention_facts import CLOSED, answer, facts, reading
 
-from services.retention.certificate import Certificate, SecondStage, certificate_of, document, second_document
+from services.retention.certificate import Certificate, certificate_of, document
 from services.retention.paper import paper_of
 from services.retention.press import Order, Press, Printed
 from services.retention.tasks import CopyToExpire, Upgrade
+from services.retention.upgrade import SecondStage, second_document
 from services.retention.words import FIELDS, TONGUES, Tongue, named, tongue
 from shared.clock import system_clock
 from shared.events.vocabulary import TableCount

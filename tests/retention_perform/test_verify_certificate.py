@@ -14,8 +14,9 @@ import pytest
 from retention_facts import CLOSED, facts, journal
 from typer.testing import CliRunner
 
-from services.retention.certificate import certificate_of, document, second_document
+from services.retention.certificate import certificate_of, document
 from services.retention.tasks import CopyToExpire, Upgrade
+from services.retention.upgrade import second_document
 from shared.signing.keys import make_keys, rotate_keys
 from shared.signing.signer import Signer
 from shared.verify.certificate import verify, verify_certificate

@@ -80,7 +80,7 @@ async def test_what_the_exporter_owes(own_database: str, monkeypatch: pytest.Mon
     monkeypatch.setenv("OFFRAMP_MOVED_CLOCK", str(clock))
     MovedClock.move(clock, work.now - system_clock())
     shown = await _shown(own_database, monkeypatch, work.state)
-    assert (shown["missing"], shown["holders"]) == (["unanswered"], ["exporter"])
+    assert (shown["missing"], shown["holders"]) == (["not_compared"], ["exporter"])
     MovedClock.move(clock, CLOSES - system_clock())
 
     assert (await _run("waiting")).exit_code == 1

@@ -21,9 +21,10 @@ from test_verify_certificate import written
 from typer.testing import CliRunner
 
 from services.retention.addendum import Addendum, addendum_document, addendum_of
-from services.retention.certificate import Asked, NotProvenError, certificate_of, document, verify_text
+from services.retention.certificate import certificate_of, document
 from services.retention.journal import Entry, Journal, noted
 from services.retention.perform import check
+from services.retention.proving import NotProvenError
 from services.retention.reading import Reader
 from services.retention.tasks import (
     Amend,
@@ -36,6 +37,7 @@ from services.retention.tasks import (
     JournalEntry,
     RetainedPart,
 )
+from services.retention.verifying import Asked, verify_text
 from services.retention.words import FIELDS
 from shared.events.vocabulary import TableCount
 from shared.performer import Attempt

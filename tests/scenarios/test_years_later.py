@@ -5,16 +5,25 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
+import pytest_asyncio
 
 from deploy.demo.ground import make_sure_of_keys
 from shared.events.notice import ContractTerminated, NoticeAccepted
-from shared.events.platform import DeletionAcknowledged, Erased, ErasedInPart
-from shared.events.retention import AccountClosed, CertificateAmended, DeletionStalled
+from shared.events.platform import (
+    ContractRegistered,
+    DeletionAcknowledged,
+    Erased,
+    ErasedInPart,
+    LegalHoldPlaced,
+    LegalHoldReleased,
+)
+from shared.events.retention import AccountClosed, CertificateAmended, DeletionRequested, DeletionStalled
 from shared.objects import ObjectStore
 from shared.settings import Settings
 from shared.signing.sshsig import ARCHIVE, CERTIFICATE
@@ -22,6 +31,7 @@ from tests.scenarios.phrases import contract, notice
 from tests.scenarios.scene import Scene, scene
 from tests.scenarios.waits import until
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 OWNERS = ("notice", "retention", "exporter", "holder", "mailer", "platform")
 WORKERS = ("notice", "retention", "exporter", "holder", "mailer")
 SAID = (NoticeAccepted, ContractTerminated)
@@ -46,11 +56,14 @@ SCHEMA = """
     create index on invoices (customer_id);
 """
 FILLED = """
-    insert into customers values ('LEAVES', 'Ada', 'ada@example.org'), ('STAYS', 'David', 'david@example.org');
-    insert into users values (1, 'LEAVES', 'a@example.org'), (2, 'LEAVES', null), (3, 'STAYS', 'd@example.org');
+    insert into customers values ('LEAVES', 'Ada', 'ada@example.org'), ('STAYS', 'David', 'david@example.org'),
+        ('RETURNS', 'Cecilia', 'cecilia@example.org');
+    insert into users values (1, 'LEAVES', 'a@example.org'), (2, 'LEAVES', null), (3, 'STAYS', 'd@example.org'),
+        (4, 'RETURNS', 'c@example.org');
     insert into invoices values
         (1, 'LEAVES', '2019-05-02', 100, 'Ada'), (2, 'LEAVES', '2026-05-02', 120.50, 'Ada'),
-        (3, 'STAYS', '2019-05-02', 100, 'David'), (4, 'STAYS', '2026-05-02', 120.50, 'David');
+        (3, 'STAYS', '2019-05-02', 100, 'David'), (4, 'STAYS', '2026-05-02', 120.50, 'David'),
+        (5, 'RETURNS', '2028-05-02', 80, 'Cecilia');
 """
 MAP = """
 version: 1
@@ -74,9 +87,10 @@ holders:
 """
 
 
-@pytest.fixture
-async def made(settings: Settings, tmp_path: Path) -> AsyncIterator[Scene]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def made(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
     """Fill a platform that issues invoices, and start every service."""
+    tmp_path = tmp_path_factory.mktemp("scene")
     async with scene(settings, tmp_path, *OWNERS) as one:
         make_sure_of_keys(one.ground.keys, CERTIFICATE)
         make_sure_of_keys(one.ground.exporter_keys, ARCHIVE)
@@ -96,7 +110,8 @@ async def made(settings: Settings, tmp_path: Path) -> AsyncIterator[Scene]:
                     await worker.ready()
                 yield one
             finally:
-                await store.delete_all_versions(settings.certificates_bucket, f"{one.ground.customers.leaves}/")
+                for customer in (one.ground.customers.leaves, one.ground.customers.held):
+                    await store.delete_all_versions(settings.certificates_bucket, f"{customer}/")
 
 
 async def test_years_later(made: Scene, tmp_path: Path) -> None:
@@ -148,11 +163,107 @@ async def test_years_later(made: Scene, tmp_path: Path) -> None:
         assert await _rows(made, stays) == others
 
 
+async def test_the_law_a_hold_and_a_new_contract_meet(made: Scene, tmp_path: Path) -> None:
+    """A hold keeps what has had its time, and a new contract does; with both over it goes, and what is new stays."""
+    returns, ended_at = made.ground.customers.held, datetime(2034, 6, 30, 22, tzinfo=UTC)
+    closes_at, due = ended_at + timedelta(days=91), datetime(2036, 1, 1, 12, tzinfo=UTC)
+    others = await _rows(made, made.ground.customers.stays)
+    async with made.hearing(DeletionRequested, *DONE) as watch:
+        await _left(made, _ended(returns, "1", ended_at), closes_at)
+        first = await watch.expect(AccountClosed, returns)
+        assert [one.until for at in first.retained for one in at.retained] == [date(2035, 12, 31)]
+        kept = await _rows(made, returns)
+
+        await made.publish(_placed(returns, due))
+        knows = "select exists (select from cases where customer_id = $1 and state::text like '%\"h-1\"%')"
+        for service in ("retention", "holder"):
+            await until(f"{service} knows the hold", partial(made.ask, service, knows, returns))
+        made.ground.move_to(due)
+        await _in(made, returns, "held")
+        await made.publish(_came_back(returns, due))
+        await _in(made, returns, "serving")
+        await made.publish(_released(returns, due))
+        stalled = await watch.expect(DeletionStalled, returns)
+        assert (stalled.reason, stalled.deletion_id) == ("contract_active", first.deletion_id)
+        assert {**await _rows(made, returns), "customers": kept["customers"]} == kept
+        assert {one.deletion_id for one in watch.all(DeletionRequested, returns)} == {first.deletion_id}
+
+        await _fill(made, WORKS_AGAIN)
+        await _left(made, _ended(returns, "2", AGAIN_ENDED), AGAIN_ENDED + timedelta(days=91))
+        again = await watch.expect(AccountClosed, returns, 2)
+        assert [(one.until, one.rows) for at in again.retained for one in at.retained] == [(date(2043, 12, 31), 1)]
+        assert (await _rows(made, returns))["invoices"] == [f"(6,{returns},2036-01-20,90,)"]
+        assert await _rows(made, made.ground.customers.stays) == others
+        await _verified(made, again, tmp_path)
+        said = _said(tmp_path / "certificate.json")
+        assert said["continues"]["certificate_sha256"] == first.certificate_sha256
+
+
+AGAIN_ENDED = datetime(2036, 1, 31, 23, tzinfo=UTC)
+# Whoever is back has an address again, and invoices.
+WORKS_AGAIN = """
+    update customers set name = 'Cecilia', contact_email = 'cecilia@example.org' where id = 'RETURNS';
+    insert into invoices values (6, 'RETURNS', '2036-01-20', 90, 'Cecilia');
+"""
+
+
+def _ended(customer: str, number: str, moment: datetime) -> ContractTerminated:
+    return ContractTerminated(
+        customer_id=customer,
+        contract_id=f"{customer}-{number}",
+        basis="breach",
+        period_end=moment.date(),
+        terminated_at=moment,
+        time_zone="Europe/Stockholm",
+    )
+
+
+def _came_back(customer: str, moment: datetime) -> ContractRegistered:
+    period = {"period_start": moment.date(), "period_end": date(2037, 12, 31)}
+    return contract(customer).model_copy(update={"contract_id": f"{customer}-2", **period})
+
+
+def _placed(customer: str, moment: datetime) -> LegalHoldPlaced:
+    placed = {"hold_id": "h-1", "basis": "RB 38:2", "placed_by": "legal:3", "placed_at": moment - timedelta(days=1)}
+    return LegalHoldPlaced.model_validate({"customer_id": customer, **placed})
+
+
+def _released(customer: str, moment: datetime) -> LegalHoldReleased:
+    return LegalHoldReleased(customer_id=customer, hold_id="h-1", released_by="legal:3", released_at=moment)
+
+
+async def _left(made: Scene, over: ContractTerminated, closes_at: datetime) -> None:
+    """End a contract, let its last warning arrive, and the window close."""
+    customer = over.customer_id
+    made.ground.move_to(over.terminated_at + timedelta(hours=8))
+    await made.publish(over)
+    await _in(made, customer, "window")
+    made.ground.move_to(closes_at - timedelta(hours=12))
+    informed = """
+        select exists (select from cases where customer_id = $1 and jsonb_path_exists(
+            state, '$.known.informed[*] ? (@.announcement_id like_regex "deletion.*:1$" && @.informed_at > $since)',
+            jsonb_build_object('since', $2::text)))
+    """
+    since = over.terminated_at.isoformat().replace("+00:00", "Z")
+    await until("the customer was told", lambda: made.ask("retention", informed, customer, since))
+    ended = "select status = 'ended' from customers where id = $1"
+    await until("marked as ended", lambda: made.ask("platform", ended, customer))
+    made.ground.move_to(closes_at)
+
+
+async def _in(made: Scene, customer: str, kind: str) -> None:
+    asked = "select state ->> 'kind' from cases where customer_id = $1"
+    await until(f"it is {kind}", lambda: made.ask("retention", asked, customer), lambda found: found == kind)
+
+
 async def _fill(made: Scene, statements: str) -> None:
     customers = made.ground.customers
+    parts = {"LEAVES": customers.leaves, "STAYS": customers.stays, "RETURNS": customers.held}
     connection = await asyncpg.connect(made.ground.dsns["platform"])
     try:
-        await connection.execute(statements.replace("LEAVES", customers.leaves).replace("STAYS", customers.stays))
+        for part, name in parts.items():
+            statements = statements.replace(part, name)
+        await connection.execute(statements)
     finally:
         await connection.close()
 

@@ -44,6 +44,7 @@ from shared.events.platform import (
     CustomerInformed,
     DeletionApproved,
     DeliveryRequested,
+    EarlyDeletionRequested,
     ExportConfirmed,
     ExportRequested,
     LegalHoldPlaced,
@@ -57,6 +58,7 @@ from shared.events.platform import (
 from shared.events.retention import AccountClosed, DeletionRequested
 from shared.identity import inbox_key
 
+from .ending import Ending
 from .stories import Story
 
 if TYPE_CHECKING:
@@ -110,6 +112,10 @@ class Checker:
     same: dict[tuple[str, datetime], bool] = field(default_factory=dict)
     confirmations: Counter[str] = field(default_factory=Counter)
     violation: ViolationError | None = None
+    ending: Ending = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.ending = Ending(self.world)
 
     # -- what happens
 
@@ -127,6 +133,8 @@ class Checker:
             self.garbage.add((record.topic, record.partition, record.offset))
             return
         self.published[type(fact.event)].setdefault(inbox_key(fact), fact)
+        if isinstance(fact.event, ContractRegistered):
+            self.ending.came_back(fact.event.customer_id)
         self._in_order(fact)
 
     def owed(self, service: str, database: MemoryDatabase, rows: list[dict[str, Any]]) -> None:
@@ -157,6 +165,10 @@ class Checker:
         self.must(closes_at is not None and self.world.now() >= closes_at - _SKEW, f"{customer_id}: deleted early")
         self.untouched()
 
+    def gone(self, row: str) -> None:
+        """One of them."""
+        self.ending.gone(row)
+
     def stored(self, place: str) -> None:
         """An archive was written, or a version removed: what was announced is there, and nothing but that."""
         there = self.world.platform.shelf.of(place).values()
@@ -179,11 +191,16 @@ class Checker:
         database = self.world.services["exporter"].database
         agreed = [one.event for key, one in self.published[TransferAgreed].items() if key in database.inbox]
         self.must(any(one.customer_id == customer_id for one in agreed), f"{customer_id}: sent without an agreement")
-        self.must(customer_id not in self.closed, f"{customer_id}: sent, though the account is closed")
+        again = self.world.stories[customer_id].again
+        self.must(customer_id not in self.closed or again, f"{customer_id}: sent, though the account is closed")
 
     def rows_of(self, customer_id: str) -> tuple[str, ...]:
         """Give all of a customer's rows, by our own books."""
         return tuple(row for row, owner in self.world.touched.items() if owner == customer_id)
+
+    def rows_left_of(self, customer_id: str) -> tuple[str, ...]:
+        """Give those of a customer's rows that no command has deleted, by our own books."""
+        return tuple(row for row in self.rows_of(customer_id) if row not in self.ending.deleted)
 
     # -- what must be true
 
@@ -204,7 +221,7 @@ class Checker:
         now = self.world.now()
         match event:
             case NoticeAccepted(notice_id=asked) | NoticeRejected(notice_id=asked):
-                self._answered(asked)
+                self.answered(asked)
                 self.must(any(one.event.notice_id == asked for one in self.published[NoticeReceived].values()), asked)  # type: ignore[attr-defined]
                 if isinstance(event, NoticeAccepted):
                     self.accepted.add(event.customer_id)
@@ -225,22 +242,23 @@ class Checker:
             case DeadlineApproaching():
                 self._announced(event)
             case WithdrawalAccepted(notice_id=asked) | WithdrawalRejected(notice_id=asked):
-                self._answered(f"withdrawal of {asked}")
+                self.answered(f"withdrawal of {asked}")
             case ProlongationAccepted(prolongation_id=asked) | ProlongationRejected(prolongation_id=asked):
-                self._answered(asked)
+                self.answered(asked)
             case CompletionAccepted(notice_id=asked) | CompletionRejected(notice_id=asked):
-                self._answered(f"completion of {asked}")
+                self.answered(f"completion of {asked}")
             case DeletionRequested():
                 self._command(event, database)
             case AccountClosed():
                 self._closing(event)
             case _:
                 self._judge_exporter(event)
+        self.ending.judge(event, database)
 
     def _judge_exporter(self, event: Event) -> None:
         match event:
             case ExportReady(request_id=asked) | ExportRefused(request_id=asked) | ExportFailed(request_id=asked):
-                self._answered(asked)
+                self.answered(asked)
                 if isinstance(event, ExportReady):
                     self._archive(event)
             case ConfirmationAccepted() | ConfirmationVoided() | ConfirmationRejected():
@@ -248,7 +266,7 @@ class Checker:
             case LinksRevoked() | LinkRevocationFailed():
                 self._revoked(event)
             case ExportDelivered(request_id=asked) | DeliveryFailed(request_id=asked):
-                self._answered(asked)
+                self.answered(asked)
                 self._delivered(event)
 
     def _whole_transition(self, event: ContractTerminated) -> None:
@@ -263,7 +281,8 @@ class Checker:
         lasted = (event.period_end - begun).days
         self.must(lasted >= _SWITCHING or (event.period_end in done and lasted > _NOTICE), f"{who}: {lasted} days")
 
-    def _answered(self, asked: str) -> None:
+    def answered(self, asked: str) -> None:
+        """Somebody is answered, for the first time."""
         self.answers[asked] += 1
         self.must(self.answers[asked] == 1, f"{asked}: answered twice")
 
@@ -304,7 +323,7 @@ class Checker:
 
     def _revoked(self, event: LinksRevoked | LinkRevocationFailed) -> None:
         if event.request_id is not None:
-            self._answered(event.request_id)
+            self.answered(event.request_id)
         if isinstance(event, LinkRevocationFailed):
             self.must(event.reason in _NOT_REVOKED, f"{event.export_id}: links not revoked, {event.reason}")
             return
@@ -327,8 +346,14 @@ class Checker:
         self.must(closes_at is not None and self.world.now() >= closes_at - _SKEW, f"{who}: commanded early")
         self.must(event.window_closed_at == closes_at, f"{who}: the command names {event.window_closed_at}")
         self.must(not self._held(who, database), f"{who}: commanded under a hold")
+        self.must(not self._goes_on(who, database), f"{who}: commanded, though a contract goes on")
+        whole = self.whole_closes_at(who)
+        if whole is not None:
+            self.ending.command(event, whole, database)
+        # Of what laws keep it was told, or decided, before the deletion of the rest.
+        approved = {name for key, names in self.approved.items() if key.startswith(f"{who}:") for name in names}
         self.must(
-            self._told(who, database) or "not_informed" in self.approved[event.deletion_id],
+            self._told(who, database) or "not_informed" in approved,
             f"{who}: commanded, but nobody told the customer, and nobody decided to go on",
         )
         self.must(
@@ -370,25 +395,38 @@ class Checker:
             for name, one in placed.items()
         )
 
+    def _goes_on(self, customer_id: str, database: MemoryDatabase) -> bool:
+        """Tell whether a contract goes on, as far as the service has heard."""
+        known, over = (
+            {
+                one.event.contract_id  # type: ignore[attr-defined]
+                for key, one in self.published[kind].items()
+                if key in database.inbox and one.event.customer_id == customer_id
+            }
+            for kind in (ContractRegistered, ContractTerminated)
+        )
+        return bool(known - over)
+
     def _closing(self, event: AccountClosed) -> None:
         who = event.customer_id
-        left = [row for table in self.world.platform.rows.values() for row, owner in table.items() if owner == who]
-        self.must(not left, f"{who}: closed, but there is {left}")
-        self.must(who not in self.closed, f"{who}: closed twice")
         found = self.world.platform.certificates.get(event.certificate)
         self.must(found == event.certificate_sha256, f"{who}: no such certificate")
         self.closed.add(who)
         self.untouched()
 
-    def _closes_at(self, customer_id: str) -> datetime | None:
+    def _ends(self, customer_id: str) -> list[ContractTerminated]:
         known = self.world.services["retention"].database.inbox
-        ends = [
-            fact.event
-            for key, fact in self.published[ContractTerminated].items()
-            if key in known and fact.event.customer_id == customer_id
-        ]
-        closes = [_window_end(one.terminated_at, one.time_zone) for one in ends]  # type: ignore[attr-defined]
-        return max(closes, default=None)
+        heard = [fact.event for key, fact in self.published[ContractTerminated].items() if key in known]
+        return [one for one in heard if one.customer_id == customer_id and isinstance(one, ContractTerminated)]
+
+    def whole_closes_at(self, customer_id: str) -> datetime | None:
+        """Tell when the window would close if nobody asked for less, as far as the service has heard."""
+        return max((_window_end(one.terminated_at, one.time_zone) for one in self._ends(customer_id)), default=None)
+
+    def _closes_at(self, customer_id: str) -> datetime | None:
+        ends = {_window_end(one.terminated_at, one.time_zone): one for one in self._ends(customer_id)}
+        whole = max(ends, default=None)
+        return None if whole is None else self.ending.closes_at(customer_id, ends[whole].terminated_at, whole)
 
     def _in_order(self, fact: Fact) -> None:
         key = (fact.source, fact.event.type(), fact.event.customer_id)
@@ -449,6 +487,7 @@ class Checker:
             (TransitionProlonged, "prolongation_id"),
             (LinkRevocationRequested, "request_id"),
             (DeliveryRequested, "request_id"),
+            (EarlyDeletionRequested, "request_id"),
         )
         for kind, name in kinds:
             for fact in self.published[kind].values():
@@ -475,6 +514,7 @@ class Checker:
         if story.fate == "closed":
             state = self.world.states("retention").get(who)
             ensure(who in self.closed, f"{who}: not closed but {state}")
+            self.ending.at_end(who)
         elif story.fate == "untouched":
             ensure(who not in self.closed, f"{who}: closed, though it stays")
         elif story.kind == "leaves_renewing":

@@ -39,7 +39,7 @@ async def build(worker: Worker, task: tasks.BuildArchive, attempt: Attempt) -> t
     # Every archive differs, if only by the moment it was made at.
     digest = sha256(f"{snapshot_at} {contents}".encode()).hexdigest()
     platform.contents[digest] = contents
-    worker.world.checker.snapshots[digest] = worker.world.checker.rows_of(task.customer_id)
+    worker.world.checker.snapshots[digest] = worker.world.checker.rows_left_of(task.customer_id)
     place = f"s3://{BUCKET}/{task.customer_id}/{task.export_id}.zip"
     version = await _put(worker, attempt, place, lambda: digest)
     return tasks.ArchiveBuilt(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from services.exporter.link import LONGEST, Grant, NoLinkError, grant
@@ -11,7 +12,12 @@ from services.exporter.states import State
 from shared.decision import Fact
 from shared.events.event import Event
 from shared.events.exporter import ExportReady
-from shared.events.platform import DeliveryRequested, ExportConfirmed, LinkRevocationRequested
+from shared.events.platform import (
+    DeliveryRequested,
+    EarlyDeletionRequested,
+    ExportConfirmed,
+    LinkRevocationRequested,
+)
 from shared.identity import derived
 
 if TYPE_CHECKING:
@@ -31,8 +37,21 @@ async def moves(world: World, ready: ExportReady, policy: ExporterPolicy) -> Non
         given = _granted(world, ready, policy)
         if given is not None:
             _link_or_work_on(world, ready, given)
-        what = world.rng.choice([_confirm, _revoke, _deliver])
-        await _say(world, what(world, ready, number))
+        await _say(world, _drawn(world, ready, number))
+
+
+def _drawn(world: World, ready: ExportReady, number: int) -> Event:
+    ways: tuple[Callable[[World, ExportReady, int], Event], ...] = (_confirm, _revoke, _deliver)
+    if world.stories[ready.customer_id].hurries:
+        ways = (_confirm, _hasten, _hasten, _revoke, _deliver) if number else (_confirm, _confirm, _hasten)
+    return world.rng.choice(ways)(world, ready, number)
+
+
+def _hasten(world: World, ready: ExportReady, number: int) -> EarlyDeletionRequested:
+    return EarlyDeletionRequested(
+        customer_id=ready.customer_id, request_id=f"early-{ready.export_id}-{number}", export_id=ready.export_id,
+        requested_by="contact:1", requested_at=world.now(),
+    )  # fmt: skip
 
 
 def _confirm(world: World, ready: ExportReady, number: int) -> ExportConfirmed:

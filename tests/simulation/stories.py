@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from random import Random
 from typing import Literal, TypeAlias
 
@@ -39,6 +39,7 @@ START = datetime(2026, 1, 10, tzinfo=UTC)
 ZONES = ("Europe/Stockholm", "UTC", "America/New_York", "Pacific/Auckland", "Asia/Kolkata")
 CHANNELS = ("email", "letter")
 GROUNDS: tuple[Ground, ...] = ("switch", "on_premises", "erasure")
+_HELD_TABLES = (("users",), ("invoices",), ("invoices", "users"))
 # What has to have become of the customer at the end.
 Fate: TypeAlias = Literal["closed", "untouched", "either"]
 
@@ -53,6 +54,12 @@ class Story:
     events: list[tuple[float, Event]] = field(default_factory=list)
     # Until when the customer goes on working, in days.
     works_until: float = 400.0
+    # The last days of laws that keep its invoices; none issues none.
+    books: tuple[date, ...] = ()
+    # It asks for what it has confirmed to be deleted early.
+    hurries: bool = False
+    # From when until when there is another contract, after the account was closed, or nearly.
+    again: tuple[float, float] | None = None
 
     def at(self, day: float, event: Event) -> None:
         """Let *event* be published on *day*."""
@@ -124,7 +131,7 @@ def _notice(
     return heard.notice_id
 
 
-def _hold(rng: Random, story: Story, begin: float, end: float, name: str) -> None:
+def _hold(rng: Random, story: Story, begin: float, end: float, name: str, *, whole: bool = False) -> None:
     hold = f"{story.customer_id}-{name}"
     who = story.customer_id
     # Some holds come to their end by themselves, and some are of a part.
@@ -135,7 +142,7 @@ def _hold(rng: Random, story: Story, begin: float, end: float, name: str) -> Non
         basis="SFS 1999:1078",
         placed_by="staff-1",
         placed_at=moment(begin),
-        scope=OfTables(tables=("users",)) if rng.random() < 0.3 else Everything(),
+        scope=OfTables(tables=rng.choice(_HELD_TABLES)) if rng.random() < 0.3 and not whole else Everything(),
         ends_at=moment(end) if ends_by_itself else None,
     )
     lifted = LegalHoldReleased(customer_id=who, hold_id=hold, released_by="staff-2", released_at=moment(end))
@@ -186,7 +193,7 @@ def held_for_good(rng: Random, story: Story, end: float) -> None:
     """Leave, but under a hold that is placed in time and never released."""
     leaves(rng, story, end)
     placed = rng.uniform(0, end + 80)
-    _hold(rng, story, placed, placed + 1000, "h1")
+    _hold(rng, story, placed, placed + 1000, "h1", whole=True)
     story.events = [one for one in story.events if not isinstance(one[1], LegalHoldReleased)]
     story.fate = "untouched"
 
@@ -355,10 +362,49 @@ def says_it_again(rng: Random, story: Story, end: float) -> None:
         _notice(rng, story, rng.uniform(0, end - 40), notice_id=f"n{number}")
 
 
+def keeps_books(rng: Random, story: Story, end: float) -> None:
+    """Leave soon, with invoices that laws keep, perhaps under a hold about the day on which one of them has its end."""
+    end = 35 + (end - 35) / 7
+    leaves(rng, story, end)
+    _issue(rng, story, end)
+    if rng.random() < 0.6:
+        begin = min((rng.choice(story.books) - START.date()).days, end + 150) + rng.uniform(-3, 3)
+        begin = rng.choice([begin, end + 91 + rng.uniform(-2, 2)])
+        _hold(rng, story, begin, begin + rng.choice([0.2, 2.0, 20.0, 40.0]) * rng.random(), "h1")
+    story.works_until = end - 1
+
+
+def leaves_twice(rng: Random, story: Story, end: float) -> None:
+    """Leave, come back when all is gone but what laws keep, or nearly so, and leave again by a breach."""
+    end = 35 + (end - 35) / 15
+    leaves(rng, story, end)
+    _issue(rng, story, end)
+    back = end + rng.choice([rng.uniform(90, 95), rng.uniform(95, 105)])
+    out = back + rng.uniform(8, 12)
+    _contract(rng, story, back + 300, renews=True, revision=1, start=back, heard=back, name="again", zone=_zone(story))
+    over = ContractTerminated(
+        customer_id=story.customer_id,
+        contract_id=f"{story.customer_id}-again",
+        basis="breach",
+        period_end=moment(out).date(),
+        terminated_at=moment(out),
+        time_zone=_zone(story),
+    )
+    story.at(out, over)
+    story.works_until, story.again = end - 1, (back, out)
+
+
+def _issue(rng: Random, story: Story, end: float) -> None:
+    """Have invoices: some whose time is over before the deletion, some for which it comes after it, or much later."""
+    early, about = rng.uniform(0, end + 80), end + 91 + rng.uniform(-1, 2)
+    days = (early, about, rng.uniform(end + 93, 270), rng.uniform(150, 270), 3000.0)
+    story.books = tuple(moment(rng.choice(days)).date() for _ in range(rng.randint(1, 3)))
+
+
 PLOTS: tuple[Callable[[Random, Story, float], None], ...] = (
     leaves, leaves_renewing, late, stays, held, held_for_good, breach, withdrawn, comes_back,
     breach_to_come, until_further_notice, late_for_a_month, switches, completes, moved, told_twice,
-    two_contracts, says_it_wrong, may_not_say_it, says_it_again,
+    two_contracts, says_it_wrong, may_not_say_it, says_it_again, keeps_books, leaves_twice,
 )  # fmt: skip
 
 
@@ -368,6 +414,10 @@ def draw(rng: Random, number: int) -> Story:
     end = rng.uniform(35, 110)
     story = Story(f"{plot.__name__.replace('_', '-')}-{number}", plot.__name__, "closed", works_until=end - 1)
     plot(rng, story, end)
+    if not story.books and rng.random() < 0.3:
+        _issue(rng, story, end)
+    # Whoever comes back, or is held, in time for the whole window might be too late for a shorter one.
+    story.hurries = plot not in (comes_back, held_for_good) and rng.random() < 0.5
     if story.fate == "untouched":
         story.works_until = 300
     _ask(rng, story, end)

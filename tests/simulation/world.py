@@ -34,6 +34,7 @@ from shared.identity import derived
 from shared.statecodec import StateCodec
 
 from . import loop
+from .books import INVOICES, USERS
 from .broker import PARTITIONS, Broker, Group
 from .checker import Checker, ViolationError
 from .exporting import exporter_work
@@ -215,17 +216,32 @@ class World:
     # -- the customers
 
     async def _live(self, story: Story) -> None:
+        await self._work(story.customer_id, story.works_until)
+        if story.again is not None:
+            back, out = story.again
+            await asyncio.sleep(back * _DAY - self.loop.time())
+            await self._work(story.customer_id, out)
+
+    async def _work(self, customer_id: str, until: float) -> None:
         tables = (*TABLES[DATABASE], *TABLES[MEDIA])
         for table in tables * 2:
-            self._touch(table, story.customer_id)
+            self._touch(table, customer_id)
         while True:
             await asyncio.sleep(self.rng.uniform(1, 30) * _DAY)
-            if self.loop.time() > story.works_until * _DAY:
+            if self.loop.time() > until * _DAY:
                 return
-            self._touch(self.rng.choice(tables), story.customer_id)
+            self._touch(self.rng.choice(tables), customer_id)
+
+    def goes_on(self, customer_id: str) -> bool:
+        """Tell whether there is another contract now, as the platform knows at once."""
+        again = self.stories[customer_id].again
+        return again is not None and again[0] * _DAY <= self.loop.time() < again[1] * _DAY
 
     def _touch(self, table: str, customer_id: str) -> None:
-        self.touched[self.platform.add(table, customer_id)] = customer_id
+        row, books = self.platform.add(table, customer_id), self.stories[customer_id].books
+        self.touched[row] = customer_id
+        if table == INVOICES and books:
+            self.platform.books.issue(row, self.rng.choice(books), self.platform.own(USERS, customer_id)[0])
 
     async def _publish_on(self, day: float, event: Event) -> None:
         await asyncio.sleep(day * _DAY)
@@ -280,7 +296,9 @@ class World:
     async def _decide(self, record: Any) -> None:
         """Be the operators: see what a deletion waits for, and let a second person decide, sooner or later."""
         said = json.loads(record.value)["data"]
-        missing = tuple(set(said["missing"]) & {"not_informed", "blast_radius", "size", "policy_unknown", "counts"})
+        missing = tuple(
+            set(said["missing"]) & {"not_informed", "blast_radius", "size", "policy_unknown", "counts", "other_map"}
+        )
         if not missing:
             return
         await asyncio.sleep(self.rng.random() * 3 * _DAY)
