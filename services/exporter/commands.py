@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -31,9 +31,12 @@ from shared.garbage import return_parts
 from shared.objects import ObjectStore
 from shared.settings import read_settings
 from shared.signing.place import in_production, keys_folder
+from shared.verify.archive import published
 
 from .archive.asked import named_formats, scope_of
-from .archive.build import Order, Progress, Sources, build
+from .archive.base import opened_base
+from .archive.build import ArchiveReport, Order, Progress, Sources, build
+from .archive.delta import Since
 from .archive.faults import SourceOutageError
 from .archive.page import Language
 from .archive.proof import Proven, Scratch, prove
@@ -79,6 +82,10 @@ def export(
         str | None,
         typer.Option(help="Begin another file where one has so much, such as 4GiB; each opens by itself."),
     ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(help="Only what that archive hasn't: a .zip or s3://bucket/key. It is complete only with that."),
+    ] = None,
     unsigned: Annotated[bool, typer.Option("--unsigned", help="Sign with no key, though there are keys.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
@@ -94,7 +101,10 @@ def export(
         *((sys.maxsize, sys.maxsize) if scratch else (0, 0)), None if unsigned else _signer(),
         encryption=_encryption(encrypt_to or ()),
     )  # fmt: skip
-    asked = Asked(dsn, order, to, scratch, None if volume_size is None else bytes_of(volume_size))
+    if since is not None and order.signer is None:
+        raise OperatorError(f"--since {since}: a delta is made, and its base checked, only with the keys that sign. "
+                            "Make them: offramp keys make --archives; leave out --unsigned.")  # fmt: skip
+    asked = Asked(dsn, order, to, scratch, None if volume_size is None else bytes_of(volume_size), since)
     try:
         with _shown(quiet=as_json) as tell:
             done = uvloop.run(_export(asked, tell))
@@ -150,14 +160,30 @@ async def _export(asked: Asked, tell: Tell) -> Done:
     _let_sigterm_cancel()
     async with ObjectStore(read_settings().s3) as store:
         sink, kept = await placed(asked, store)
-        begun = perf_counter()
-        report = await build(Sources(partial(_connected, asked.dsn, "--dsn"), store), asked.order, sink, tell)
-        built = perf_counter()
-        tell(Progress("read back", 0, None, report.size))
-        scratch = Scratch(partial(_connected, asked.scratch, "--scratch"), asked.scratch) if asked.scratch else None
-        proven = await prove(report, kept, scratch, asked.order.encryption)
+        async with _since(asked, store, tell) as since:
+            begun = perf_counter()
+            order, sources = replace(asked.order, since=since), Sources(partial(_connected, asked.dsn, "--dsn"), store)
+            report = await build(sources, order, sink, tell)
+            built = perf_counter()
+            tell(Progress("read back", 0, None, report.size))
+            scratch = Scratch(partial(_connected, asked.scratch, "--scratch"), asked.scratch) if asked.scratch else None
+            base = None if since is None else since.checked
+            proven = await prove(report, kept, scratch, order.encryption, base)
         await swept(asked, store, report)
         return Done(proven, built - begun, perf_counter() - built)
+
+
+@asynccontextmanager
+async def _since(asked: Asked, store: ObjectStore, tell: Tell) -> AsyncIterator[Since | None]:
+    """Check the base, if there is one, by our own published keys."""
+    order = asked.order
+    keys = None if asked.since is None else published(keys_folder(read_settings().home, "exporter"))
+    if asked.since is None or keys is None:
+        yield None
+        return
+    tell(Progress("checks the base", 0, None, 0))
+    async with opened_base(asked.since, store, keys, order.customer, order.export_id, order.now) as since:
+        yield since
 
 
 def _let_sigterm_cancel() -> None:
@@ -210,6 +236,8 @@ def _as_json(done: Done) -> str:
     shown = asdict(report)
     shown["taken_over"] = {"parts": report.taken.parts, "bytes": report.taken.size}
     del shown["taken"]
+    if report.delta is None:
+        del shown["delta"]
     shown |= {
         "tables": {one.table: one.rows for one in report.tables},
         "snapshot_at": report.snapshot_at.isoformat(),
@@ -232,7 +260,16 @@ def _as_text(done: Done) -> str:
     spared = f", {decimal(report.taken.size)} of it taken over" if report.taken.size else ""
     opens = f"\nencrypted with age for {', '.join(report.encrypted_to)}" if report.encrypted_to else ""
     made = f"{report.place}\n{held}, {decimal(report.size)}{spared}, {done.seconds:.1f} s"
-    return f"{made}\n{read}\n{signed}{opens}\nsha256 {report.sha256}{volumes}"
+    return f"{made}{_needs(report)}\n{read}\n{signed}{opens}\nsha256 {report.sha256}{volumes}"
+
+
+def _needs(report: ArchiveReport) -> str:
+    if report.delta is None:
+        return ""
+    base, found = report.delta.base, report.delta.changes
+    counts = f"{found.new} files new, {found.changed} changed, {found.unchanged} unchanged there, {found.gone} gone"
+    needs = f"complete only together with its base {base.export_id}, sha256 {base.sha256}"
+    return f"\nNOT ALL OF IT: a delta, {needs}\n{counts}"
 
 
 UNSIGNED = "NOT SIGNED: nothing shows who made it. To sign the next one: offramp keys make --archives"

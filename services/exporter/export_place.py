@@ -13,8 +13,9 @@ from shared.objects import ObjectStore
 from shared.upload import Stored
 
 from .archive.abandoned import clear
-from .archive.build import ArchiveReport, Order, bag_name
+from .archive.build import ArchiveReport, Order
 from .archive.going_on import begun
+from .archive.names import bag_name
 from .archive.proof import Kept, KeptFile, KeptObject, KeptVolumes
 from .archive.sink import FileSink
 from .archive.suffix import file_suffix, suffix_of
@@ -28,13 +29,17 @@ _UNITS = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the command line asks for; with *volume_size*, in bytes, it is to be in several files."""
+    """What the command line asks for; with *volume_size*, in bytes, it is to be in several files.
+
+    Where *since* names an archive, only what that one hasn't is wanted.
+    """
 
     dsn: str
     order: Order
     to: str
     scratch: str | None
     volume_size: int | None = None
+    since: str | None = None
 
 
 def bytes_of(size: str) -> int:

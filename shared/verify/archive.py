@@ -1,9 +1,10 @@
 """Checks that an archive is complete, unaltered and signed; one file, so that it can be handed on.
 
-``python verify.py [ARCHIVE.zip | FOLDER] [SHA256] [--keys FOLDER]`` prints what is wrong. It ends with 0 if nothing is
-and the archive is signed, with 1 if something is wrong, with 3 if it is whole but nobody signed it or nobody could
-check that. With no argument it checks the unpacked archive that it lies in. Needs Python 3.11; signatures are checked
-by ``ssh-keygen`` and ``openssl``, which it calls.
+``python verify.py [ARCHIVE.zip | FOLDER] [SHA256] [--keys FOLDER] [--base ARCHIVE.zip | FOLDER]`` prints what is wrong.
+It ends with 0 if nothing is and the archive is signed, with 1 if something is wrong, with 3 if it is whole but nobody
+signed it or nobody could check that, with 5 if it is a delta and its base was not given. With no argument it checks the
+unpacked archive that it lies in. Needs Python 3.11; signatures are checked by ``ssh-keygen`` and ``openssl``, which it
+calls.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -39,6 +40,12 @@ COMPLETENESS = "data/completeness.json"
 MEDIA = "data/media/"
 # Of an archive in volumes: the digests of those before the last, which this lies in, so the signature is of all.
 VOLUMES = "volumes-sha256.txt"
+# Of a delta: the digests of the files that are in its base as they are in the full archive; a folder of what takes the
+# place of its own page, manifests and signatures once both are joined; and how bag-info.txt names the base.
+FROM_BASE, FULL = "from-base.txt", "full/"
+BASE_NAME, BASE_MANIFEST, BASE_ARCHIVE = "Base-External-Identifier", "Base-Tagmanifest-Sha256", "Base-Archive-Sha256"
+# What is outside data/ and the same in a delta and in the full archive.
+IN_BOTH = ("bagit.txt", "verify.py", ALLOWED_SIGNERS, PUBLIC_PEM)
 _OF_A_SET = re.compile(r"(.+)[.]vol[0-9]{3}([.]zip(?:[.]age)?)")
 _AGE = b"age-encryption.org/"
 _PIECE = 1 << 20
@@ -71,10 +78,20 @@ class Signature:
 
 
 @dataclass(frozen=True, slots=True)
+class Base:
+    """The archive that a delta is to be joined with: its name, the SHA-256 of its tag manifest, and of its ZIP."""
+
+    export_id: str
+    tagmanifest: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What was found: nothing in *findings* means complete and unaltered; *rows* per resource of the descriptor.
 
-    Whose data it is (*customer*), under which name (*export_id*), as of when: as bag-info.txt says.
+    Whose data it is (*customer*), under which name (*export_id*), as of when: as bag-info.txt says. What *needs* a base
+    is unaltered at best: it is a delta, and all that it takes from there was not seen.
     """
 
     sha256: str
@@ -86,11 +103,16 @@ class Verdict:
     customer: str = ""
     export_id: str = ""
     snapshot_at: str = ""
+    needs: Base | None = None
 
     @property
     def exit_code(self) -> int:
-        """Give 0 for whole and signed, 1 for anything wrong, 3 for whole but not known to be signed."""
-        return 1 if self.findings else 0 if self.signature.state == "signed" else 3
+        """Give 0 for whole and signed, 1 for anything wrong, 3 for whole but not known to be signed, 5 for a delta."""
+        if self.findings:
+            return 1
+        if self.needs is not None:
+            return 5
+        return 0 if self.signature.state == "signed" else 3
 
     @property
     def told(self) -> str:
@@ -98,6 +120,10 @@ class Verdict:
         if self.findings:
             return f"{len(self.findings)} things are wrong"
         by = self.signature
+        if self.needs is not None:
+            who = {"signed": f"signed by {by.key_id}", "unsigned": "NOT SIGNED"}.get(by.state, "signature NOT CHECKED")
+            base = f"{self.needs.export_id}, SHA-256 {self.needs.sha256}"
+            return f"NOT COMPLETE: a delta, unaltered, {who}, that needs its base (--base): {base}"
         match by.state:
             case "unsigned":
                 return "complete and unaltered, but NOT SIGNED: nothing shows who made it"
@@ -180,7 +206,7 @@ def _called(command: list[str], folder: Path, given: bytes) -> subprocess.Comple
 
 
 @dataclass(frozen=True, slots=True)
-class _Read:
+class Read:
     """A file as it was read; *sha256* is empty where it could not be.
 
     *lines* are its line ends, *records* those of them outside quotes, as CSV counts.
@@ -243,28 +269,58 @@ class _Taken:
 
 
 def verify(
-    archive: Path, sha256: str | None = None, keys: Path | None = None, checker: Checker = by_stock_tools
+    archive: Path,
+    sha256: str | None = None,
+    keys: Path | None = None,
+    checker: Checker = by_stock_tools,
+    base: Path | None = None,
 ) -> Verdict:
-    """Check the ZIP *archive*, or the folder that it was unpacked into.
+    """Check the ZIP *archive*, or the folder that it was unpacked into; a delta together with its *base*, if given.
 
     The digest of a ZIP must be *sha256* if that is known (from ExportReady, in hexadecimal); a folder has none.
     Signatures are checked by the public keys in the folder *keys*, else by those that came with the archive. Raises
     OSError where nothing can be opened at all.
     """
+    with ExitStack() as stack:
+        below = None if base is None else stack.enter_context(checked(base, None, keys, checker))
+        return stack.enter_context(checked(archive, sha256, keys, checker, below)).verdict
+
+
+@contextmanager
+def checked(
+    archive: Path,
+    sha256: str | None = None,
+    keys: Path | None = None,
+    checker: Checker = by_stock_tools,
+    base: Checked | None = None,
+) -> Iterator[Checked]:
+    """Check as ``verify`` does, and keep open what was checked."""
     known = published(keys)
     if archive.is_dir():
-        return _verdict(str, _Folder(archive), (), known, checker)
+        yield _checked(archive.name, str, _Folder(archive), (), known, checker, base)
+        return
     with ThreadPoolExecutor(1) as beside, ExitStack() as stack:
         # While the files inside are read.
         opened = [
             Volume(path.name, stack.enter_context(path.open("rb")), beside.submit(digest_of, path))
             for path in volumes_of(archive)
         ]
-        verdict = verify_volumes(opened, (), known, checker)
-    if sha256 in {None, verdict.sha256}:
-        return verdict
-    other = Finding("altered", opened[-1].name, f"its SHA-256 is {verdict.sha256}")
-    return replace(verdict, findings=(other, *verdict.findings))
+        one = stack.enter_context(checked_volumes(opened, (), known, checker, base))
+        whole = one.verdict.sha256
+        if sha256 not in {None, whole}:
+            other = Finding("altered", opened[-1].name, f"its SHA-256 is {whole}")
+            one = replace(one, verdict=replace(one.verdict, findings=(other, *one.verdict.findings)))
+        yield one
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """An archive that was checked, while it is open: the *verdict* on it, its *files*, and each as it was *read*."""
+
+    name: str
+    verdict: Verdict
+    files: Files
+    read: Mapping[str, Read] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,21 +363,40 @@ def verify_volumes(
     findings: Iterable[Finding] = (),
     published: PublicKeys | None = None,
     checker: Checker = by_stock_tools,
+    base: Checked | None = None,
 ) -> Verdict:
-    """Check an archive of one or more *volumes*, the last of them last; some *findings* are known already."""
-    last, read = volumes[-1], []
+    """Check an archive of one or more *volumes*, the last of them last; some *findings* are known already.
+
+    If it is a delta, it is checked together with its *base*, of which nothing is read a second time.
+    """
+    with checked_volumes(volumes, findings, published, checker, base) as one:
+        return one.verdict
+
+
+@contextmanager
+def checked_volumes(
+    volumes: Sequence[Volume],
+    findings: Iterable[Finding] = (),
+    published: PublicKeys | None = None,
+    checker: Checker = by_stock_tools,
+    base: Checked | None = None,
+) -> Iterator[Checked]:
+    """Check as ``verify_volumes`` does, and keep open what was checked."""
+    last = volumes[-1]
     with ExitStack() as stack:
-        for one in volumes:
-            try:
-                read.append((one, stack.enter_context(ZipFile(one.opened))))
-            except _UNREADABLE as error:
-                says = _ENCRYPTED if _is_encrypted(one.opened) else f"it is no whole ZIP: {error}"
-                return Verdict(last.digest, 0, 0, {}, (*findings, Finding("broken", one.name, says)))
+        broken, one = last.name, volumes[0]
         try:
-            return _verdict(lambda: last.digest, _Zips(read), findings, published, checker)
+            read = []
+            for one in volumes:
+                broken = one.name
+                read.append((one, stack.enter_context(ZipFile(one.opened))))
+            broken = last.name
+            whole = _checked(last.name, lambda: last.digest, Zips(read), findings, published, checker, base)
         except _UNREADABLE as error:
-            broken = Finding("broken", last.name, f"it is no whole ZIP: {error}")
-            return Verdict(last.digest, 0, 0, {}, (*findings, broken))
+            says = _ENCRYPTED if is_encrypted(one.opened) else f"it is no whole ZIP: {error}"
+            verdict = Verdict(last.digest, 0, 0, {}, (*findings, Finding("broken", broken, says)))
+            whole = Checked(last.name, verdict, _Nothing(), {})
+        yield whole
 
 
 _ENCRYPTED = "it is encrypted: nothing in it was checked. First age --decrypt -i KEY -o ARCHIVE.zip ARCHIVE.zip.age"
@@ -330,10 +405,11 @@ _ENCRYPTED = "it is encrypted: nothing in it was checked. First age --decrypt -i
 def begins_as_age(path: Path) -> bool:
     """Tell whether the file at *path* is one of age; raises OSError."""
     with path.open("rb") as opened:
-        return _is_encrypted(opened)
+        return is_encrypted(opened)
 
 
-def _is_encrypted(opened: IO[bytes]) -> bool:
+def is_encrypted(opened: IO[bytes]) -> bool:
+    """Tell whether what is *opened* is a file of age."""
     try:
         opened.seek(0)
         return opened.read(len(_AGE)) == _AGE
@@ -349,19 +425,39 @@ def published(folder: Path | None) -> PublicKeys | None:
     return PublicKeys((folder / ALLOWED_SIGNERS).read_bytes(), pems)
 
 
-def _verdict(
+def _checked(
+    name: str,
     digest: Callable[[], str],
-    files: _Files,
+    files: Files,
     findings: Iterable[Finding],
     published: PublicKeys | None,
     checker: Checker,
-) -> Verdict:
+    base: Checked | None,
+) -> Checked:
     bag = _Bag(files, published, checker)
-    found = (*findings, *bag.check())
-    whole = len(bag.read), sum(one.size for one in bag.read.values()), bag.rows, found, bag.signature
-    return Verdict(
-        digest(), *whole, *(bag.said(name) for name in ("Source-Customer", "External-Identifier", "Snapshot-At"))
-    )
+    found = [*findings, *bag.check()]
+    needs, whole = bag.needs, bag
+    if base is not None and needs is None:
+        found.append(Finding("added", base.name, "it was given as a base, and this archive is no delta: it needs none"))
+    elif base is not None and needs is not None and (no_base := list(_no_base(base, needs))):
+        found += no_base
+    elif base is not None and needs is not None:
+        needs, whole = None, bag.joined(base)
+        # What is wrong with a file that the delta holds is found twice.
+        found = list(dict.fromkeys([*found, *whole.check()]))
+    tally = len(whole.read), sum(one.size for one in whole.read.values()), whole.rows, tuple(found), whole.signature
+    whose = bag.said("Source-Customer"), bag.said("External-Identifier"), bag.said("Snapshot-At")
+    return Checked(name, Verdict(digest(), *tally, *whose, needs), files, bag.read)
+
+
+def _no_base(base: Checked, needs: Base) -> Iterator[Finding]:
+    """Tell why *base* isn't the one that a delta needs, or isn't whole."""
+    found = base.read.get(TAG_MANIFEST, Read(0, "")).sha256
+    if found != needs.tagmanifest:
+        of = f"{base.verdict.export_id or 'no archive'} of {base.verdict.customer or 'nobody'}"
+        says = f"it is not the base: it is {of}, needed is {needs.export_id}, SHA-256 {needs.sha256}"
+        yield Finding("broken", base.name, says)
+    yield from (replace(one, path=f"{base.name}: {one.path}") for one in base.verdict.findings)
 
 
 def digest_of(archive: Path) -> str:
@@ -370,7 +466,7 @@ def digest_of(archive: Path) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
-class _Files(Protocol):
+class Files(Protocol):
     """The files of a bag, by their paths in it; *strays* are those that are not where they should be.
 
     *base* is the folder in which all lie in a ZIP; empty where whoever unpacked it may have named it. *volumes* are the
@@ -389,7 +485,7 @@ class _Files(Protocol):
         """Open the file at *path*."""
 
 
-class _Zips:
+class Zips:
     """The files in one ZIP or in several, of which all lie in one folder, that of the last."""
 
     def __init__(self, opened: Sequence[tuple[Volume, ZipFile]]) -> None:
@@ -403,6 +499,7 @@ class _Zips:
 
     @property
     def volumes(self) -> Mapping[str, str]:
+        """Give the digests of the ZIPs before the last."""
         return {one.name: one.digest for one in self._before}
 
     def _strays(self, names: Mapping[str, int]) -> Iterator[Finding]:
@@ -413,6 +510,7 @@ class _Zips:
                 yield Finding("added", name, f"the ZIP holds it {times} times")
 
     def open(self, path: str) -> IO[bytes]:
+        """Open the file at *path*."""
         return self._in[self._base + path].open(self._base + path)
 
 
@@ -433,28 +531,92 @@ class _Folder:
         return (self._folder / path).open("rb")
 
 
-class _Bag:
-    """The bag, all of whose files have been read."""
+class _Nothing:
+    """What is no archive has no files."""
 
-    def __init__(self, files: _Files, published: PublicKeys | None, checker: Checker) -> None:
+    base = ""
+    volumes = None
+    paths: frozenset[str] = frozenset()
+    strays: tuple[Finding, ...] = ()
+
+    def open(self, path: str) -> IO[bytes]:
+        raise FileNotFoundError(path)
+
+
+class Joined:
+    """The files of the full archive that a *delta* and its *below* give together, where each lies; written nowhere.
+
+    Without what is below: those of them that are in the delta.
+    """
+
+    volumes = None
+    strays: tuple[Finding, ...] = ()
+
+    def __init__(self, delta: Files, below: Files | None = None) -> None:
+        self.base = delta.base
+        self._in: dict[str, tuple[Files, str]] = {}
+        if below is not None and FROM_BASE in delta.paths:
+            with delta.open(FROM_BASE) as opened:
+                taken, _ = _said(opened.read().decode("utf-8", "replace"))
+            self._in |= {path: (below, path) for path in taken.keys() & below.paths if path.startswith("data/")}
+        own = (path for path in delta.paths if path in IN_BOTH or path.startswith(("data/", FULL)))
+        self._in |= {path.removeprefix(FULL): (delta, path) for path in own}
+        self.paths = frozenset(self._in)
+
+    def at(self, path: str) -> tuple[Files, str]:
+        """Tell in which of the two, and where there, the file at *path* lies."""
+        return self._in[path]
+
+    def open(self, path: str) -> IO[bytes]:
+        """Open the file at *path*."""
+        files, there = self._in[path]
+        return files.open(there)
+
+
+def _said(manifest: str) -> tuple[dict[str, str], list[str]]:
+    """Give the digests of a manifest by their paths, and the lines that can't be read."""
+    said: dict[str, str] = {}
+    unreadable = []
+    for line in manifest.splitlines():
+        found = re.fullmatch(r"([0-9a-f]{64})  (.+)", line)
+        if found is None or found[2] in said:
+            unreadable.append(line)
+        else:
+            said[found[2]] = found[1]
+    return said, unreadable
+
+
+class _Bag:
+    """The bag, all of whose files have been *read*."""
+
+    def __init__(
+        self,
+        files: Files,
+        published: PublicKeys | None,
+        checker: Checker,
+        read: Mapping[str, Read] | None = None,
+    ) -> None:
         self._files = files
         self._published = published
         self._checker = checker
         self.signature = Signature("wrong")
-        with ThreadPoolExecutor(1) as beside:
-            self.read = {path: self._read(path, beside) for path in sorted(files.paths)}
+        self.read = self._all_read() if read is None else read
         self.rows: dict[str, int] = {}
         self._rows_at: dict[str, int] = {}
 
-    def _read(self, path: str, beside: Executor) -> _Read:
+    def _all_read(self) -> dict[str, Read]:
+        with ThreadPoolExecutor(1) as beside:
+            return {path: self._read(path, beside) for path in sorted(self._files.paths)}
+
+    def _read(self, path: str, beside: Executor) -> Read:
         # Of a medium nobody wants to know its lines.
         taken = _Taken(counts=not path.startswith(MEDIA))
         try:
             with self._files.open(path) as opened:
                 taken.all_of(opened, beside)
         except _UNREADABLE as error:
-            return _Read(taken.size, "", f"it can't be read: {error}")
-        return _Read(taken.size, taken.digest.hexdigest(), "", taken.records.lines, taken.records.records)
+            return Read(taken.size, "", f"it can't be read: {error}")
+        return Read(taken.size, taken.digest.hexdigest(), "", taken.records.lines, taken.records.records)
 
     def check(self) -> Iterator[Finding]:
         yield from self._files.strays
@@ -467,8 +629,54 @@ class _Bag:
         yield from self._manifest(TAG_MANIFEST, set(self.read) - payload - beside)
         yield from self._signatures()
         yield from self._bag_info(payload)
-        yield from self._descriptor()
-        yield from self._completeness()
+        if self.needs is None:
+            yield from self._descriptor()
+            yield from self._completeness()
+        else:
+            yield from self._delta()
+
+    @property
+    def needs(self) -> Base | None:
+        """Name the base, if this is a delta."""
+        if FROM_BASE not in self.read:
+            return None
+        return Base(self.said(BASE_NAME), self.said(BASE_MANIFEST), self.said(BASE_ARCHIVE))
+
+    def joined(self, base: Checked | None) -> _Bag:
+        """Give the full archive that this delta and its *base* are together, as both were read already."""
+        files = Joined(self._files, None if base is None else base.files)
+        read = {}
+        for path in files.paths:
+            lies_in, there = files.at(path)
+            read[path] = self.read[there] if base is None or lies_in is self._files else base.read[there]
+        return _Bag(files, self._published, self._checker, read)
+
+    def _delta(self) -> Iterator[Finding]:
+        """Check what can be without the base: what is here and what is to be there make up all, and that is signed."""
+        own, _ = _said(self._text(PAYLOAD_MANIFEST))
+        taken, unreadable = _said(self._text(FROM_BASE))
+        manifest = FULL + PAYLOAD_MANIFEST
+        whole, also = _said(self._text(manifest))
+        yield from (Finding("broken", FROM_BASE, f"a line is not readable: {line[:100]!r}") for line in unreadable)
+        yield from (Finding("broken", manifest, f"a line is not readable: {line[:100]!r}") for line in also)
+        for path in sorted(own.keys() & taken.keys()):
+            yield Finding("added", path, f"it is here, and {FROM_BASE} says that it is in the base")
+        together = {**taken, **own}
+        for path in sorted(whole.keys() - together.keys()):
+            yield Finding("missing", path, f"{manifest} names it; it is not here, nor does {FROM_BASE} name it")
+        for path in sorted(together.keys() - whole.keys()):
+            yield Finding("added", path, f"{manifest} does not name it")
+        for path in sorted(together.keys() & whole.keys()):
+            if together[path] != whole[path]:
+                yield Finding("altered", path, f"{manifest} has another digest of it")
+        for found in self.joined(None).tags():
+            yield found if found.path in IN_BOTH else replace(found, path=FULL + found.path)
+
+    def tags(self) -> Iterator[Finding]:
+        """Check the files outside data/ alone."""
+        tags = {path for path in self.read if not path.startswith("data/")}
+        yield from self._manifest(TAG_MANIFEST, tags - {TAG_MANIFEST, SIGNATURE, SECOND_SIGNATURE})
+        yield from self._signatures()
 
     def _declaration(self) -> Iterator[Finding]:
         if not self._text("bagit.txt").startswith("BagIt-Version: 1.0\n"):
@@ -495,13 +703,8 @@ class _Bag:
         if manifest not in self.read:
             yield Finding("missing", manifest, "without it nothing is proven")
             return
-        said: dict[str, str] = {}
-        for line in self._text(manifest).splitlines():
-            found = re.fullmatch(r"([0-9a-f]{64})  (.+)", line)
-            if found is None or found[2] in said:
-                yield Finding("broken", manifest, f"a line is not readable: {line[:100]!r}")
-            else:
-                said[found[2]] = found[1]
+        said, unreadable = _said(self._text(manifest))
+        yield from (Finding("broken", manifest, f"a line is not readable: {line[:100]!r}") for line in unreadable)
         yield from self._compared(said, present, manifest)
 
     def _compared(self, said: Mapping[str, str], present: set[str], manifest: str) -> Iterator[Finding]:
@@ -608,7 +811,7 @@ class _Bag:
         return self._bytes(path).decode("utf-8", "replace")
 
     def _bytes(self, path: str) -> bytes:
-        if not self.read.get(path, _Read(0, "")).sha256:
+        if not self.read.get(path, Read(0, "")).sha256:
             return b""
         with self._files.open(path) as opened:
             return opened.read()
@@ -620,8 +823,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("archive", nargs="?", type=Path, default=Path(__file__).parent, help="a .zip or a folder")
     parser.add_argument("sha256", nargs="?", help="what the ZIP's SHA-256 must be")
     parser.add_argument("--keys", type=Path, help=f"a folder with the published {ALLOWED_SIGNERS} and {PUBLIC_PEM}")
+    parser.add_argument("--base", type=Path, help="the archive that a delta is to be joined with: a .zip or a folder")
     given = parser.parse_args(arguments)
-    verdict = verify(given.archive, given.sha256, given.keys)
+    verdict = verify(given.archive, given.sha256, given.keys, base=given.base)
     lines = [f"{found.kind}: {found.path}: {found.says}" for found in verdict.findings]
     whose = f"{verdict.export_id} of {verdict.customer}, as of {verdict.snapshot_at}: "
     tally = f"{verdict.files} files, {verdict.size} bytes, {len(verdict.findings)} findings"

@@ -40,6 +40,9 @@ def verify_command(
     identity: Annotated[
         Path | None, typer.Option(help="The key to an encrypted archive, as age-keygen writes it; nothing is unpacked.")
     ] = None,
+    base: Annotated[
+        Path | None, typer.Option(help="The archive that a delta was made against: both are checked, and together.")
+    ] = None,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
 ) -> None:
@@ -47,13 +50,16 @@ def verify_command(
 
     Exit 0: whole, unaltered and signed. 1: something is wrong or can't be read. 2: the command isn't understood.
     3: an archive that is whole, but that nobody signed. 4: an archive that is encrypted: nothing in it was checked.
+    5: a delta, unaltered, that is complete only together with its base.
     """
     if what.is_dir() and (what / _CERTIFICATE).exists():
         what /= _CERTIFICATE
     if what.is_dir() or _begins_as_zip(what):
-        _archive(what, sha256, keys, as_json=as_json)
+        _archive(what, sha256, keys, base, as_json=as_json)
     elif begins_as_age(what) or what.suffix == _AGE:
-        _encrypted(what, sha256, keys, identity, as_json=as_json)
+        _encrypted(what, sha256, keys, identity, base, as_json=as_json)
+    elif base is not None:
+        raise OperatorError(f"{what} is no archive, so it has no base. Leave out --base.")
     else:
         _certificate(what, sha256, keys, first, as_json=as_json)
 
@@ -66,12 +72,12 @@ def _begins_as_zip(what: Path) -> bool:
         raise OperatorError(f"{what} can't be read: {error.strerror}. Give the path of an archive.") from error
 
 
-def _archive(path: Path, sha256: str | None, keys: Path | None, *, as_json: bool) -> None:
+def _archive(path: Path, sha256: str | None, keys: Path | None, base: Path | None, *, as_json: bool) -> None:
     try:
-        verdict = verify(path, sha256, keys, by_library)
+        verdict = verify(path, sha256, keys, by_library, base)
     except OSError as error:
         raise OperatorError(
-            f"{error.filename} can't be read: {error.strerror}. Look at the path, and at --keys."
+            f"{error.filename} can't be read: {error.strerror}. Look at the path, and at --keys and --base."
         ) from error
     _tell(path, verdict, as_json=as_json)
 
@@ -81,13 +87,15 @@ def _tell(path: Path, verdict: Verdict, *, as_json: bool) -> None:
     raise typer.Exit(verdict.exit_code)
 
 
-def _encrypted(path: Path, sha256: str | None, keys: Path | None, identity: Path | None, *, as_json: bool) -> None:
+def _encrypted(
+    path: Path, sha256: str | None, keys: Path | None, identity: Path | None, base: Path | None, *, as_json: bool
+) -> None:
     # Only here, since the library that decrypts is slow to load.
     from .encrypted import look, verify_encrypted  # noqa: PLC0415
 
     try:
         if identity is not None:
-            _tell(path, verify_encrypted(path, identity, sha256, keys, by_library), as_json=as_json)
+            _tell(path, verify_encrypted(path, identity, sha256, keys, by_library, base), as_json=as_json)
         unopened = look(path, sha256)
     except OSError as error:
         raise OperatorError(f"{error.filename or path} can't be read: {error.strerror or error}.") from error

@@ -15,6 +15,7 @@ from .archive import (
     Verdict,
     Volume,
     by_stock_tools,
+    checked,
     digest_of,
     published,
     verify_volumes,
@@ -68,9 +69,11 @@ def verify_encrypted(
     sha256: str | None = None,
     keys: Path | None = None,
     checker: Checker = by_stock_tools,
+    base: Path | None = None,
 ) -> Verdict:
     """Check the encrypted *archive* with the key in *identity*; nothing is written; *sha256* is of what lies there.
 
+    A delta is checked together with its *base*, if that is given; it is not encrypted.
     Raises IdentityError, NotAgeError, NotForThisKeyError; OSError, too, where the end of it was cut off.
     """
     known, identities = published(keys), identities_in(identity)
@@ -86,7 +89,8 @@ def verify_encrypted(
             except OSError as error:
                 return Verdict(digests[-1], 0, 0, {}, (*findings, Finding("broken", path.name, str(error))))
             opened.append(Volume(path.name, inside, digest))
-        return verify_volumes(opened, findings, known, checker)
+        below = None if base is None else stack.enter_context(checked(base, None, keys, checker))
+        return verify_volumes(opened, findings, known, checker, below)
 
 
 def _compared(path: Path, found: str, announced: str | None) -> tuple[Finding, ...]:

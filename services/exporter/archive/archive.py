@@ -45,7 +45,7 @@ class Onward(Protocol):
         """Take *data*; may make the writer wait."""
 
 
-def _unwatched(_: File) -> None:
+def unwatched(_: File) -> None:
     """Nobody looks on."""
 
 
@@ -164,7 +164,7 @@ class Archive:
         counter: Counter | None = None,
         packed: bool = False,
         expected: int = 0,
-        passed: Callable[[File], None] = _unwatched,
+        passed: Callable[[File], None] = unwatched,
     ) -> AsyncIterator[File]:
         """Write the file at *path* (``data/...`` is payload, all else a tag file) inside the block.
 
@@ -177,6 +177,18 @@ class Archive:
             sha256 = await file.end()
         finally:
             await file.drop()
+        await self._enter(path, entry, file, sha256)
+
+    def may_have(self, path: str, size: int) -> bool:  # noqa: ARG002 - of a delta it may be so
+        """Tell whether the very file at *path*, of *size* bytes, may be there without being written."""
+        return False
+
+    def has(self, written: Written) -> bool:  # noqa: ARG002 - as above
+        """Tell whether that file is there without being written, and note that it belongs to the archive."""
+        return False
+
+    async def _enter(self, path: str, entry: Entry, file: File, sha256: str) -> None:
+        """Note that *file* is in the archive."""
         self._zip.ended(entry, file.sent)
         ledger = self._payload if path.startswith("data/") else self._tags
         ledger.add(path, file.size, sha256)
@@ -193,12 +205,13 @@ class Archive:
         """Begin another volume if this one is full; what tells of all the others is in the last, after the payload."""
         if not isinstance(self._sink, Volumes) or not self._sink.is_full:
             return
-        await self._end()
+        await self.end()
         self._zip.close()
         self._zip = ZipStream()
         await self._sink.turn()
 
-    async def _end(self) -> None:
+    async def end(self) -> None:
+        """Write the end of the ZIP."""
         for piece in self._zip.end():
             await self._sink.write(piece)
 
@@ -223,15 +236,21 @@ class Archive:
             info = {**info, "Volumes": str(len(self._sink.before) + 1)}
             listed = (f"{one.sha256}  {one.place.rpartition('/')[2]}\n".encode() for one in self._sink.before)
             await self.add(VOLUMES, listed)
-        await self.add("bag-info.txt", [bag.info({**info, "Payload-Oxum": self._payload.oxum})])
-        await self.add(bag.MANIFEST, self._payload.lines())
-        tags = list(self._tags.lines())
-        await self.add(bag.TAG_MANIFEST, tags)
+        await self._sealed(info, self._payload, self._tags, signer, moment)
+        await self.end()
+
+    async def _sealed(
+        self, info: dict[str, str], payload: bag.Ledger, tags: bag.Ledger, signer: Signer | None, moment: datetime
+    ) -> None:
+        """Write *info* and the manifests, and sign the one that has the digest of the other."""
+        await self.add("bag-info.txt", [bag.info({**info, "Payload-Oxum": payload.oxum})])
+        await self.add(bag.MANIFEST, payload.lines())
+        lines = list(tags.lines())
+        await self.add(bag.TAG_MANIFEST, lines)
         if signer is not None:
-            signed = signer.sign(b"".join(tags), moment)
+            signed = signer.sign(b"".join(lines), moment)
             await self.add(SIGNATURE, [signed.sshsig])
             await self.add(SECOND_SIGNATURE, [signed.ecdsa])
-        await self._end()
 
     def close(self) -> None:
         """Let go of the thread, and of what waits on disk."""

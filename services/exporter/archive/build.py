@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing, closing
 from dataclasses import dataclass, field, replace
@@ -21,19 +20,20 @@ from shared.events.vocabulary import TableCount, iso
 from shared.objects import ObjectStore
 from shared.unfinished import Taken
 from shared.upload import Stored
-from shared.verify.archive import ALLOWED_SIGNERS, NOBODY, PUBLIC_PEM, SIGNED_BY
+from shared.verify.archive import ALLOWED_SIGNERS, NOBODY, PUBLIC_PEM, SIGNED_BY, Base
 
-from . import completeness, descriptor, page, readme, verifying
+from . import completeness, delta_page, delta_steps, descriptor, page, readme, verifying
 from . import links as links_file
 from .account import Account, account
 from .archive import Archive, File
 from .asked import EVERYTHING
 from .completeness import Complete, Expected, compared
+from .delta import Changes, DeltaArchive, Since
 from .descriptor import TableFile
 from .faults import NothingLeftError, RowsDisagreeError
 from .links import Links, links_resource
 from .media import INDEX, MediaIndex, Tally, add_media, index_resource
-from .names import SafeNames
+from .names import SafeNames, bag_name
 from .page import Contents, Language, Listed
 from .references import References
 from .referred import Referred
@@ -69,7 +69,8 @@ class Order:
     Tables with at most *compare_up_to* rows get a fingerprint, by which the archive is later compared with the source;
     the dump of at most *restore_up_to* rows in all is to be restored then. *signer* is who signs it; without one the
     archive says wherever it says anything that nobody did. *accounted*: an account of the snapshot is kept, by which it
-    can be told later whether anything changed. With *encryption* it is encrypted on its way, all of it.
+    can be told later whether anything changed. With *encryption* it is encrypted on its way, all of it. With *since*
+    only what that archive hasn't is written: a delta, which is complete only together with it.
     """
 
     customer: str
@@ -84,6 +85,7 @@ class Order:
     signer: Signer | None = None
     accounted: bool = False
     encryption: Encryption | None = None
+    since: Since | None = None
 
     @property
     def encrypted_to(self) -> tuple[str, ...]:
@@ -121,6 +123,14 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class Delta:
+    """That an archive is complete only together with its *base*, and in how many files it differs from that."""
+
+    base: Base
+    changes: Changes
+
+
+@dataclass(frozen=True, slots=True)
 class ArchiveReport:
     """The archive as it is: *size* in bytes and *sha256* of the whole ZIP, what it holds, and as of when.
 
@@ -129,7 +139,8 @@ class ArchiveReport:
     *account* is that of the snapshot, if it was ordered. *etag*, and *version* where the store keeps any, tell it from
     others at the same place; *taken* is what was taken over of an earlier attempt. Where it is *encrypted_to* somebody,
     size and digest are of what is encrypted. Where it is in *volumes*, *place* and *sha256* are those of the last,
-    which has the digests of all others, and *size* is of all.
+    which has the digests of all others, and *size* is of all. Of a *delta* size and digest are of what is written, and
+    all else is of the full archive that it makes together with its base.
     """
 
     place: str
@@ -149,6 +160,7 @@ class ArchiveReport:
     version: str | None = None
     encrypted_to: tuple[str, ...] = ()
     volumes: tuple[Stored, ...] = ()
+    delta: Delta | None = None
 
 
 def _silent(_: Progress) -> None:
@@ -183,6 +195,7 @@ async def build(
         *(complete.expected, building.dump, order.signed_by, building.account, stored.etag, sink.taken, stored.version),
         encrypted_to=order.encrypted_to,
         volumes=sink.volumes if isinstance(sink, Volumes) else (),
+        delta=building.delta,
     )
 
 
@@ -195,11 +208,6 @@ def _restorable(shown: Shown, counts: Mapping[str, int], fingerprints: Mapping[s
     return Restorable(name, columns, counts[name], fingerprints.get(name))
 
 
-def bag_name(export_id: str) -> str:
-    """Name the one folder in the ZIP."""
-    return re.sub(r"[^A-Za-z0-9._-]", "_", export_id)
-
-
 class _Build:
     """One archive on its way."""
 
@@ -209,7 +217,7 @@ class _Build:
         self._progress = progress
         self._sink = sink
         self._name = bag_name(order.export_id)
-        self._archive = Archive(sink, self._name)
+        self._archive = Archive(sink, self._name) if order.since is None else self._against(order.since)
         self._names = SafeNames()
         self._files: list[TableFile] = []
         self._listed: list[Listed] = []
@@ -217,6 +225,31 @@ class _Build:
         self._size = 0
         self.dump: Dump | None = None
         self.account: Account = ()
+
+    def _against(self, since: Since) -> DeltaArchive:
+        """Begin a delta."""
+        # Of what carries this bag: itself it is as readable as any.
+        own = {"Encrypted-To": ", ".join(self._order.encrypted_to)} if self._order.encrypted_to else {}
+        return DeltaArchive(self._sink, self._name, since, self._front, own)
+
+    def _front(self, changes: Changes, volumes: int | None) -> Mapping[str, bytes]:
+        """Write the page and the steps of a delta."""
+        order = self._order
+        if order.since is None:
+            return {}
+        parted = delta_page.Parted(order.customer, order.map.system, order.now, self._name, order.since, changes)
+        return {
+            page.PATH: delta_page.written(parted, order.language),
+            verifying.STEPS: delta_steps.steps(parted, order.signed_by, order.encrypted_to, volumes),
+        }
+
+    @property
+    def delta(self) -> Delta | None:
+        """Tell what it needs, if it isn't all by itself."""
+        since = self._order.since
+        if since is None or not isinstance(self._archive, DeltaArchive):
+            return None
+        return Delta(since.named, self._archive.changes)
 
     async def run(self) -> Complete:
         order = self._order
@@ -357,7 +390,7 @@ class _Build:
         await archive.add(page.PATH, [page.written(contents, order.language)])
         await archive.add(
             verifying.STEPS,
-            [verifying.steps(self._name, order.signed_by, order.now, order.encrypted_to, archive.volumes)],
+            [verifying.steps(self._name, order.signed_by, order.now, self._opens_for, archive.volumes)],
         )
         await archive.close_bag(self._info(), order.signer, order.now)
 
@@ -373,5 +406,10 @@ class _Build:
             "Scope": ", ".join(sorted(order.scope)),
             SIGNED_BY: order.signed_by or NOBODY,
             # Of what carries this bag: itself it is as readable as any.
-            **({"Encrypted-To": ", ".join(order.encrypted_to)} if order.encrypted_to else {}),
+            **({"Encrypted-To": ", ".join(self._opens_for)} if self._opens_for else {}),
         }
+
+    @property
+    def _opens_for(self) -> tuple[str, ...]:
+        """Name those who alone can open it; what a delta and its base give is not encrypted."""
+        return self._order.encrypted_to if self._order.since is None else ()

@@ -86,6 +86,12 @@ class UnusableRecipientError(ArchiveError):
     code = "unusable_recipient"
 
 
+class UnusableBaseError(ArchiveError):
+    """What a delta was to be made against isn't whole, isn't ours, or isn't the customer's."""
+
+    code = "unusable_base"
+
+
 class TooManyVolumesError(ArchiveError):
     """So many files nobody can handle."""
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, TypeAlias
 
 from shared.datamap.model import Bucket
@@ -95,7 +97,8 @@ async def add_media(
                 await pieces.aclose()
                 continue
             path = f"data/media/{index.names.path(bucket.name, found.key.removeprefix(prefix))}"
-            written = await add_one(archive, bucket.bucket, found, pieces, path)
+            again = partial(store.stream, bucket.bucket, found.key, etag=found.etag)
+            written = await add_one(archive, bucket.bucket, found, pieces, path, again)
             index.add(bucket.bucket, found, written)
             tally = tally.and_one(found.size)
             yield tally
@@ -142,23 +145,54 @@ async def _awaited(fetching: asyncio.Task[bytes]) -> Pieces:
 
 
 async def add_one(
-    archive: Archive, bucket: str, found: Listed, pieces: Pieces, path: str, digests: Collection[Digest] = ()
+    archive: Archive,
+    bucket: str,
+    found: Listed,
+    pieces: Pieces,
+    path: str,
+    again: Callable[[], Pieces],
+    digests: Collection[Digest] = (),
 ) -> Written:
-    """Write one object to *path*, and feed *digests*; raises MediaChangedError where it isn't as it was *found*."""
+    """Write one object to *path*, and feed *digests*; raises MediaChangedError where it isn't as it was *found*.
+
+    A large one that the base of a delta may have is only digested first, since all of it would have to wait on disk to
+    be compared; if it is another one of the same size it is read *again*.
+    """
     try:
-        packed = is_packed(path)
-        async with aclosing(pieces), archive.file(path, packed=packed, expected=found.size) as file:
-            async for piece in pieces:
-                await file.write(piece)
-                for digest in digests:
-                    digest.update(piece)
+        if found.size > SMALL and archive.may_have(path, found.size):
+            read = await _digested(pieces, path, digests)
+            written = read if archive.has(read) else await _written(archive, found, again(), path)
+        else:
+            written = await _written(archive, found, pieces, path, digests)
     except (ObjectMissingError, ObjectChangedError) as error:
         says = "the object vanished or changed after it was listed"
         raise MediaChangedError(f"s3://{bucket}/{found.key}", says, _AGAIN) from error
-    if file.size != found.size:
-        says = f"{file.size} bytes were read where the listing said {found.size}"
+    if written.size != found.size:
+        says = f"{written.size} bytes were read where the listing said {found.size}"
         raise MediaChangedError(f"s3://{bucket}/{found.key}", says, _AGAIN)
+    return written
+
+
+async def _written(
+    archive: Archive, found: Listed, pieces: Pieces, path: str, digests: Collection[Digest] = ()
+) -> Written:
+    packed = is_packed(path)
+    async with aclosing(pieces), archive.file(path, packed=packed, expected=found.size) as file:
+        async for piece in pieces:
+            await file.write(piece)
+            for digest in digests:
+                digest.update(piece)
     return file.done()
+
+
+async def _digested(pieces: Pieces, path: str, digests: Collection[Digest]) -> Written:
+    size, own = 0, hashlib.sha256()
+    async with aclosing(pieces):
+        async for piece in pieces:
+            size += len(piece)
+            for digest in (own, *digests):
+                digest.update(piece)
+    return Written(path, size, own.hexdigest(), 0)
 
 
 _AGAIN = "Export again when nothing changes the customer's media"

@@ -24,6 +24,11 @@ def is_packed(key: str) -> bool:
     return _PACKED.search(key) is not None
 
 
+def bag_name(export_id: str) -> str:
+    """Name the one folder in the ZIP of an archive."""
+    return re.sub(r"[^A-Za-z0-9._-]", "_", export_id)
+
+
 class SafeNames:
     """Gives each key a path of its own: the key itself where that is safe, else a tame one with a digest in it.
 

@@ -76,7 +76,7 @@ def _head(contents: Contents, words: Words, language: Language) -> Iterator[str]
     moment = f'<time datetime="{iso(contents.moment)}">{contents.moment:%Y-%m-%d %H:%M} UTC</time>'
     yield f"<p>{words.what.format(system=escape(contents.map.system), moment=moment)}</p>"
     counts = len(contents.rows), sum(contents.rows.values()), contents.media.objects
-    yield f"<p>{words.counts.format(*map(_number, counts))}</p>"
+    yield f"<p>{words.counts.format(*map(number, counts))}</p>"
 
 
 def _tables(contents: Contents, words: Words) -> Iterator[str]:
@@ -93,8 +93,8 @@ def _tables(contents: Contents, words: Words) -> Iterator[str]:
 
 
 def _row(contents: Contents, table: str) -> str:
-    files = " · ".join(_link(one.path, one.format) for one in contents.files if one.table == table)
-    count = _number(contents.rows[table])
+    files = " · ".join(link(one.path, one.format) for one in contents.files if one.table == table)
+    count = number(contents.rows[table])
     return f'<tr><th scope="row">{escape(table)}</th><td class="number">{count}</td><td>{files}</td></tr>'
 
 
@@ -107,7 +107,7 @@ def _together(contents: Contents, words: Words) -> Iterator[str]:
     yield f'<h2 id="formats">{words.formats}</h2>'
     yield "<dl>"
     for name, paths in together.items():
-        links = ", ".join(_link(path, path.rpartition("/")[2]) for path in paths)
+        links = ", ".join(link(path, path.rpartition("/")[2]) for path in paths)
         yield f"<dt>{escape(name)}</dt><dd>{words.of_formats.get(name, '')} {links}</dd>"
     yield "</dl>"
 
@@ -115,15 +115,15 @@ def _together(contents: Contents, words: Words) -> Iterator[str]:
 def _media(contents: Contents, words: Words) -> Iterator[str]:
     yield f'<h2 id="media">{words.media}</h2>'
     size = f"{contents.media.size:,}".replace(",", "\u202f")
-    listed = _link("data/media.csv", "media.csv")
+    listed = link("data/media.csv", "media.csv")
     said = words.some_media if contents.media.objects else words.no_media
-    yield f"<p>{said.format(count=_number(contents.media.objects), size=size, listed=listed)}</p>"
+    yield f"<p>{said.format(count=number(contents.media.objects), size=size, listed=listed)}</p>"
     if referring(contents.map):
-        yield f"<p>{words.referred.format(listed=_link('data/media_references.csv', 'media_references.csv'))}</p>"
+        yield f"<p>{words.referred.format(listed=link('data/media_references.csv', 'media_references.csv'))}</p>"
     if contents.lost:
         yield f"<p><strong>{words.lost}</strong></p><ul>"
         for one in contents.lost:
-            said = words.losses[one.outcome].format(count=_number(one.objects))
+            said = words.losses[one.outcome].format(count=number(one.objects))
             yield f"<li><code>{escape(one.place)}</code>: {said}: {escape(one.reason)}</li>"
         yield "</ul>"
 
@@ -155,7 +155,7 @@ def _check(contents: Contents, words: Words) -> Iterator[str]:
     yield f"<pre><code>cd {escape(contents.name)}\nsha256sum -c manifest-sha256.txt</code></pre>"
     yield f"<p>{words.check_elsewhere}</p>"
     yield "<pre><code>shasum -a 256 -c manifest-sha256.txt</code></pre>"
-    more = {"readme": _link("data/README.txt", "data/README.txt"), "verify": _link("VERIFY.txt", "VERIFY.txt")}
+    more = {"readme": link("data/README.txt", "data/README.txt"), "verify": link("VERIFY.txt", "VERIFY.txt")}
     yield f"<p>{words.check_more.format(**more)}</p>"
     if contents.signed_by is None:
         yield f"<p><strong>{words.not_signed}</strong></p>"
@@ -163,11 +163,13 @@ def _check(contents: Contents, words: Words) -> Iterator[str]:
         yield f"<p>{words.signed.format(key=f'<code>{escape(contents.signed_by)}</code>', **more)}</p>"
 
 
-def _link(path: str, text: str) -> str:
+def link(path: str, text: str) -> str:
+    """Link to the file at *path* below the page."""
     return f'<a href="{escape(quote(path))}">{escape(text)}</a>'
 
 
-def _number(count: int) -> str:
+def number(count: int) -> str:
+    """Write a number for people."""
     return f"{count:,}".replace(",", "\u202f")
 
 

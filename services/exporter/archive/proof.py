@@ -17,7 +17,7 @@ from shared.objects import ObjectStore
 from shared.ranged import opened
 from shared.store_faults import StoreError
 from shared.upload import Stored
-from shared.verify.archive import Volume, verify_volumes
+from shared.verify.archive import Checked, Files, Joined, Volume, Zips, verify_volumes
 from shared.verify.by_library import by_library
 
 from . import links
@@ -111,15 +111,20 @@ class Scratch:
 
 
 async def prove(
-    report: ArchiveReport, kept: Kept | KeptVolumes, scratch: Scratch | None, encryption: Encryption | None = None
+    report: ArchiveReport,
+    kept: Kept | KeptVolumes,
+    scratch: Scratch | None,
+    encryption: Encryption | None = None,
+    base: Checked | None = None,
 ) -> Proven:
     """Read the archive of *report* back: its digest, every file, every row, its signatures; then compare tables.
 
     Tables with a fingerprint are restored one after the other into a temporary table at *scratch*, if there is one, and
     the dump into tables that are never committed. Raises NotReadBackError where anything is other than it was written.
+    Then, and when the reading fails or is cancelled, the archive is withdrawn: what isn't ready must not lie there.
+
     What is encrypted is decrypted by *encryption*'s own reader, as its recipients will; its digest is that of what
-    lies there. Then, and when the reading fails or is cancelled, the archive is withdrawn: what isn't ready must not
-    lie there.
+    lies there. Of a delta the full archive is proven that it and its *base* are, as that was read before.
     """
     volumes = kept.of(report) if isinstance(kept, KeptVolumes) else (kept,)
     try:
@@ -129,9 +134,10 @@ async def prove(
                 await asyncio.to_thread(_check_digest, report.place, digest, file)
         plain = volumes if encryption is None else tuple(map(encryption.kept, volumes))
         if scratch is None:
-            await _check_files(report, plain)
+            await _check_files(report, plain, base)
             return Proven(report, ())
-        beside = _check_files(report, plain), _compare(report, plain, scratch), _restore_dump(report, plain, scratch)
+        against = plain, scratch, base
+        beside = _check_files(report, plain, base), _compare(report, *against), _restore_dump(report, *against)
         _, compared, restored = await _all(*beside)
         return Proven(report, compared, restored)
     except BaseException as cause:
@@ -182,14 +188,16 @@ async def _all_open(report: ArchiveReport, volumes: Volumes) -> AsyncIterator[li
         yield [stack.enter_context(await one.open(what)) for one, what in each]
 
 
-async def _check_files(report: ArchiveReport, volumes: Volumes) -> None:
+async def _check_files(report: ArchiveReport, volumes: Volumes, base: Checked | None) -> None:
     async with _all_open(report, volumes) as files:
         named = [one.place.rpartition("/")[2] for one in report.volumes] or [report.place]
         opened = [Volume(*one) for one in zip(named, files, _digests(report), strict=True)]
-        verdict = await asyncio.to_thread(verify_volumes, opened, checker=by_library)
-        nowhere = None if verdict.findings else await asyncio.to_thread(first_dangling, files)
+        verdict = await asyncio.to_thread(verify_volumes, opened, checker=by_library, base=base)
+        nowhere = None if verdict.findings else await asyncio.to_thread(_dangling, files, base)
     for found in verdict.findings:
         raise _fault(f"{report.place}: {found.path}", f"{found.kind}: {found.says}")
+    if verdict.needs is not None:
+        raise _fault(report.place, f"read back it is a delta, and its base {verdict.needs.export_id} was not looked at")
     if (verdict.signature.key_id or None) != report.signed_by:
         said = f"{verdict.signature.state} {verdict.signature.key_id}".strip()
         raise _fault(report.place, f"read back it is {said}, but it was to be signed by {report.signed_by}")
@@ -197,9 +205,19 @@ async def _check_files(report: ArchiveReport, volumes: Volumes) -> None:
         raise _fault(f"{report.place}: {links.PATH}", nowhere)
 
 
-async def _compare(report: ArchiveReport, volumes: Volumes, scratch: Scratch) -> tuple[str, ...]:
+def _dangling(volumes: Sequence[IO[bytes]], base: Checked | None) -> str | None:
+    return first_dangling(_files(volumes, base))
+
+
+def _files(volumes: Sequence[IO[bytes]], base: Checked | None) -> Files:
+    """Give the files of an archive; of a delta those of the full one. To be read in a thread: one waits for stores."""
+    found = Zips([(Volume("", one, ""), ZipFile(one)) for one in volumes])
+    return found if base is None else Joined(found, base.files)
+
+
+async def _compare(report: ArchiveReport, volumes: Volumes, scratch: Scratch, base: Checked | None) -> tuple[str, ...]:
     async with _all_open(report, volumes) as files:
-        archive = await asyncio.to_thread(_Opened, files)
+        archive = await asyncio.to_thread(_files, files, base)
         async with scratch.connect() as connection:
             for one in report.compared:
                 with await asyncio.to_thread(archive.open, one.path) as csv:
@@ -207,26 +225,15 @@ async def _compare(report: ArchiveReport, volumes: Volumes, scratch: Scratch) ->
     return tuple(one.table for one in report.compared)
 
 
-async def _restore_dump(report: ArchiveReport, volumes: Volumes, scratch: Scratch) -> tuple[str, ...]:
+async def _restore_dump(
+    report: ArchiveReport, volumes: Volumes, scratch: Scratch, base: Checked | None
+) -> tuple[str, ...]:
     if report.dump is None:
         return ()
     async with _all_open(report, volumes) as files:
-        archive = await asyncio.to_thread(_Opened, files)
+        archive = await asyncio.to_thread(_files, files, base)
         with await asyncio.to_thread(archive.open, report.dump.path) as sql:
             return await restore(report.dump, sql, scratch.dsn)
-
-
-class _Opened:
-    """The files of an archive by their paths below the bag; read in a thread, where one may wait for the store."""
-
-    def __init__(self, files: Sequence[IO[bytes]]) -> None:
-        zips = list(map(ZipFile, files))
-        self._in = {name: one for one in zips for name in one.namelist()}
-        self._bag = zips[-1].namelist()[0].partition("/")[0]
-
-    def open(self, path: str) -> IO[bytes]:
-        name = f"{self._bag}/{path}"
-        return self._in[name].open(name)
 
 
 async def _restore(connection: Connection, one: Expected, csv: IO[bytes]) -> None:

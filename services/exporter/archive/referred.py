@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import blake2b
 from typing import TypeAlias
 
@@ -130,10 +131,11 @@ class Referred:
             self._missing(group)
             return None
         listed, body = found
-        pieces = self._store.stream(first.bucket, key, etag=listed.etag) if body is None else fetched(body)
+        again = partial(self._store.stream, first.bucket, key, etag=listed.etag)
+        pieces = again() if body is None else fetched(body)
         digests = {name: hashlib.new(name) for name in self._algorithms(group)}
         path = f"data/media/{self._name(group, key)}"
-        written = await add_one(self._archive, first.bucket, listed, pieces, path, digests.values())
+        written = await add_one(self._archive, first.bucket, listed, pieces, path, again, digests.values())
         self._index.add(first.bucket, listed, written)
         if self._references.under_own_prefix(first.bucket, key):
             self._under_prefix.add(_mark(first.bucket, key))

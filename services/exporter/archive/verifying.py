@@ -29,7 +29,7 @@ def steps(
     signed = NOT_SIGNED if signed_by is None else SIGNED
     named = {"name": name, "key_id": signed_by, "time": ssh_time(moment), "keys": ", ".join(encrypted_to)}
     named |= {"last": last_of(name, volumes), "unzip": unzip(name, several=volumes is not None)}
-    named |= {"decrypt": _decrypt(name, several=volumes is not None), "age": ".age" if encrypted_to else ""}
+    named |= {"decrypt": decrypt(name, several=volumes is not None), "age": ".age" if encrypted_to else ""}
     several = SEVERAL if volumes is not None and volumes > 1 else ""
     begins = ENCRYPTED if encrypted_to else PLAIN
     return f"{BEGINS}{begins}{UNPACK}{several}{TEXT}{signed}{AT_ONCE}".format(**named).encode()
@@ -45,7 +45,8 @@ def unzip(name: str, *, several: bool) -> str:
     return f'for one in {name}.vol*.zip; do unzip -q "$one" || exit; done' if several else f"unzip -q {name}.zip"
 
 
-def _decrypt(name: str, *, several: bool) -> str:
+def decrypt(name: str, *, several: bool) -> str:
+    """Give the command that decrypts the archive."""
     if several:
         return f'for one in {name}.vol*.zip.age; do age --decrypt -i KEY -o "${{one%.age}}" "$one" || exit; done'
     return f"age --decrypt -i KEY -o {name}.zip {name}.zip.age"

@@ -1,0 +1,99 @@
+"""Opens the archive that a delta is to be made against, and refuses what isn't whole, ours, and the customer's."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import re
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+
+from shared.objects import ObjectStore
+from shared.ranged import opened
+from shared.store_faults import ObjectMissingError
+from shared.verify.archive import Checked, PublicKeys, Verdict, Volume, checked_volumes, is_encrypted, volumes_of
+from shared.verify.by_library import by_library
+
+from .delta import Since
+from .faults import UnusableBaseError
+from .names import bag_name
+
+_S3 = "s3://"
+_OF_SEVERAL = re.compile(r".+[.]vol[0-9]{3}[.]zip")
+
+
+@asynccontextmanager
+async def opened_base(
+    place: str, store: ObjectStore, keys: PublicKeys, customer: str, export_id: str, now: datetime
+) -> AsyncIterator[Since]:
+    """Check the archive at *place*, a path or ``s3://bucket/key``, and keep it open for a delta of *customer*'s data.
+
+    *keys* are our own published ones; *export_id* and *now* (UTC) are those of the delta. Raises UnusableBaseError,
+    which says why, or StoreError.
+    """
+    with ExitStack() as stack:
+        files = await _in_store(place, store, stack) if place.startswith(_S3) else _in_folder(place, stack)
+        if await asyncio.to_thread(is_encrypted, files[-1][1]):
+            raise _refused(place, "it is encrypted", "Decrypt it first (age --decrypt), and name what comes of it")
+        volumes = [Volume(name, file, await asyncio.to_thread(_digest, file)) for name, file in files]
+        checking = checked_volumes(volumes, published=keys, checker=by_library)
+        checked = await asyncio.to_thread(stack.enter_context, checking)
+        _judge(place, checked, customer, export_id, now)
+        yield Since(checked, several=_OF_SEVERAL.fullmatch(files[-1][0]) is not None)
+
+
+def _in_folder(place: str, stack: ExitStack) -> list[tuple[str, io.BufferedReader]]:
+    try:
+        # Opened here, so that closing them ends a thread that still reads.
+        return [(path.name, stack.enter_context(path.open("rb"))) for path in volumes_of(Path(place))]
+    except OSError as error:
+        raise _refused(place, f"it can't be read: {error.strerror}", "Name the ZIP of an archive") from error
+
+
+async def _in_store(place: str, store: ObjectStore, stack: ExitStack) -> list[tuple[str, io.BufferedReader]]:
+    bucket, _, key = place.removeprefix(_S3).partition("/")
+    if not bucket or not key:
+        raise _refused(place, "it is no place of an object", "It is s3://bucket/key")
+    if _OF_SEVERAL.fullmatch(key):
+        raise _refused(place, "it is one of several volumes in a store", "Fetch all of them into a folder first")
+    try:
+        found = await store.head(bucket, key)
+    except ObjectMissingError as error:
+        raise _refused(place, "nothing lies there", "Name an archive that is there") from error
+    return [(key.rpartition("/")[2], stack.enter_context(opened(store, bucket, found)))]
+
+
+def _digest(file: io.BufferedReader) -> str:
+    file.seek(0)
+    return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _judge(place: str, checked: Checked, customer: str, export_id: str, now: datetime) -> None:
+    verdict = checked.verdict
+    if verdict.needs is not None:
+        says = f"it is a delta itself, of {verdict.needs.export_id}"
+        raise _refused(place, says, "Join the two first: offramp export join BASE DELTA --to FULL.zip")
+    # Before what is wrong with its signature, which says the same in other words.
+    if verdict.signature.state == "unsigned":
+        raise _refused(place, "nobody signed it", "A delta is made only against an archive that is signed")
+    if verdict.findings:
+        raise _refused(place, _broken(verdict), "offramp verify tells all; make a full export instead")
+    if verdict.customer != customer:
+        raise _refused(place, f"it is of {verdict.customer}, not of {customer}", "Name an archive of the same customer")
+    if bag_name(verdict.export_id) == bag_name(export_id):
+        raise _refused(place, f"the delta would have its name, {export_id}", "Let --to name another one")
+    if datetime.fromisoformat(verdict.snapshot_at) > now:
+        raise _refused(place, f"it is of {verdict.snapshot_at}, which is later than now", "Look at the clock")
+
+
+def _broken(verdict: Verdict) -> str:
+    first, more = verdict.findings[0], len(verdict.findings) - 1
+    others = f", and {more} things more" if more else ""
+    return f"it is not whole: {first.kind}: {first.path}: {first.says}{others}"
+
+
+def _refused(place: str, says: str, remedy: str) -> UnusableBaseError:
+    return UnusableBaseError(f"--since {place}", says, remedy)
