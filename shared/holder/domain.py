@@ -106,6 +106,9 @@ def deletion_requested(
         if known.command == command:
             answer = _answers.validate_json(known.answer)
             return Decided(state, (_acknowledged(event.customer_id, command, answer, known.answered_at),))
+    if event.respond_by <= now:
+        # The customer may have come back and left again since. Whoever still may have it deleted commands it anew.
+        return Ignored("it was to be answered before now")
     return _begin(state, event, command, now)
 
 

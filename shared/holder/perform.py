@@ -92,6 +92,7 @@ class Eraser:
             elsewhere=elsewhere,
             # Whoever names none has counted by none.
             map_sha256=task.map_sha256 or "",
+            respond_by=task.respond_by,
         )
 
     async def _objects(self, known: Knowledge, holder: S3Holder, task: Erase, clock: Clock) -> Answer:

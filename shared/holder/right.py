@@ -33,6 +33,7 @@ class Right:
     *still_held* is asked right before the commit, since a hold may have come while the rows were deleted.
     With *deletion_id* the deletion is noted under it in the database. With *moved_clock* the database's clock isn't
     compared, since a demo or a test has moved ours. With *map_sha256* only the data map of that digest is deleted by.
+    Nothing is deleted any more from *respond_by* on, if there is one: whoever commanded would say it anew by then.
     """
 
     window_closed_at: datetime
@@ -43,6 +44,7 @@ class Right:
     keep: tuple[Keep, ...] = ()
     elsewhere: tuple[Keep, ...] = ()
     map_sha256: str | None = None
+    respond_by: datetime | None = None
 
 
 class RefusedError(Exception):
@@ -74,7 +76,15 @@ class RefusedError(Exception):
 
 
 def check_command(right: Right, now: datetime) -> None:
-    """Refuse while the window is open or a hold is known."""
+    """Refuse while the window is open or a hold is known, and a command that is out of date.
+
+    That one may be of a window before the customer came back: who has left again since has another 90 days (P4), and
+    no guard object of the system tells the one end from the other.
+    """
+    if right.respond_by is not None and right.respond_by <= now:
+        raise RefusedError(
+            "failed", f"it was to be answered by {right.respond_by.isoformat()}; it will be commanded anew"
+        )
     if right.window_closed_at > now:
         raise RefusedError("window_open", f"the window closes at {right.window_closed_at.isoformat()}")
     if right.held:

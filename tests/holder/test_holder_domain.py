@@ -123,6 +123,28 @@ def test_a_later_command_of_the_same_deletion_is_carried_out_anew() -> None:
     assert len(work.ordered) == 1
 
 
+def test_a_command_that_is_out_of_date_is_not_carried_out() -> None:
+    """It lay in its topic while the customer came back and left again: the window that it speaks of is another one."""
+    work = casework()
+    work.tell(command(days=0))
+    assert (work.published, work.ordered) == ([], [])
+    work.tell(command(days=1))
+
+    assert len(work.ordered) == 1
+
+
+def test_what_was_carried_out_is_told_however_late_it_is_asked() -> None:
+    """Nothing is deleted for it any more."""
+    work = casework()
+    work.tell(command())
+    work.perform(ended)
+    work.until(NOW + timedelta(days=400))
+    work.tell(command())
+
+    first, again = work.all(DeletionAcknowledged)
+    assert first == again
+
+
 def test_under_a_hold_nothing_is_begun() -> None:
     """A hold that this holder knows of stops it, whoever commands (P8)."""
     work = casework()

@@ -105,6 +105,19 @@ async def test_nothing_goes_by_another_map_than_the_command_names(
     assert await everything(database) == before
 
 
+@pytest.mark.parametrize("holder", ["database", "media"])
+async def test_an_order_that_is_out_of_date_deletes_nothing(eraser: Eraser, database: Database, holder: str) -> None:
+    """It was given in time, and taken up after an outage in which the customer may have come back and left again."""
+    before = await everything(database)
+    order = task(holder).model_copy(update={"respond_by": system_clock()})
+
+    ended = await eraser(order, Attempt(uuid4(), 2, system_clock))
+
+    assert ended.answer == NotErased(reason="failed")
+    assert await everything(database) == before
+    assert isinstance((await eraser(task(holder), Attempt(uuid4(), 1, system_clock))).answer, Erased)
+
+
 async def test_what_went_by_the_former_map_is_told_with_the_refusal(eraser: Eraser, database: Database) -> None:
     """The map changed between two tries of one command: what the first deleted is gone, and has to be counted."""
     order = task("database")

@@ -72,9 +72,10 @@ async def test_the_example_spares_a_part_by_sparing_all(topics: Topics, tmp_path
 
 
 async def test_the_example_follows_the_protocol(topics: Topics, tmp_path: Path) -> None:
-    """Held, then erased, then the same answer again; another holder's command is none of its business."""
+    """Held, then erased, then the same answer again; another's command, or one out of date, is none of its business."""
     await topics.tell(hold())
     await known(tmp_path, "placed")
+    await topics.tell(command("billing", -1))
     await topics.tell(command("billing"))
     held = await topics.answer()
     files = sorted(str(file.relative_to(tmp_path / "data")) for file in tmp_path.glob("data/**/*.txt"))

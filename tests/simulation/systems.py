@@ -187,7 +187,7 @@ async def _erased(worker: Worker, task: Erase, attempt: Attempt) -> Erased | Era
     world, now = worker.world, attempt.clock()
     if abs(world.now() - now) > MOST_DRIFT:
         raise RefusedError("clock", "the clocks disagree")
-    check_command(Right(task.window_closed_at, held=_refuses(worker, task, now)), now)
+    check_command(Right(task.window_closed_at, held=_refuses(worker, task, now), respond_by=task.respond_by), now)
     await work(worker)
     if world.unlucky(0.1):
         await asyncio.sleep(world.rng.uniform(0, 4) * 86400)

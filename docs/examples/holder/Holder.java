@@ -106,6 +106,8 @@ public class Holder {
         if (!event.get("holder").asText().equals(name)) return;
         var command = event.get("deletion_id").asText() + "|" + event.get("respond_by").asText();
         var kept = answers.resolve(digest(command) + ".json");
+        // Out of date: the customer may have come back and left again since. It is commanded anew if that is still right.
+        if (!Files.exists(kept) && !Instant.parse(event.get("respond_by").asText()).isAfter(Instant.now())) return;
         // The same command is answered as it was; only what was carried out is an answer for good.
         var answer = Files.exists(kept) ? (ObjectNode) JSON.readTree(kept.toFile()) : answer(event);
         if (answer.get("outcome").get("kind").asText().equals("erased")) Files.writeString(kept, answer.toString());
