@@ -334,9 +334,14 @@ class ObjectStore:
             raise StoreRefusalError(f"delete s3://{bucket}/{key}: {one.code}")
         return len(found)
 
-    async def withdraw(self, bucket: str, key: str, etag: str, version: str | None = None) -> None:
-        """Delete the versions of *key* that have *etag*, or just that *version*; harmless when there is none."""
-        await withdraw(self._client, bucket, key, etag, version)
+    async def withdraw(
+        self, bucket: str, key: str, etag: str, version: str | None = None, may: May = nobody_else
+    ) -> None:
+        """Delete the versions of *key* that have *etag*, or just that *version*; harmless when there is none.
+
+        *may* is asked between looking and deleting.
+        """
+        await withdraw(self._client, bucket, key, etag, version, may)
 
     async def count_left(self, bucket: str, prefix: str) -> int:
         """Count what is left under *prefix*: versions, delete markers and unfinished uploads."""

@@ -82,15 +82,16 @@ async def withdraw(
 ) -> None:
     """Delete the versions of *key* that have *etag*, and no other: one that somebody else made stays.
 
-    Where the *version* is known it is that one alone. *may* is asked between looking and deleting.
+    Where the *version* is known it is that one alone. *may* is asked between looking and deleting: an upload that was
+    taken over by somebody else may be answered as completed though they did it, and have told of it. While we may, no
+    later try's version is among them.
     """
     with judged(f"take back s3://{bucket}/{key}"):
         found = []
         async for page in client.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=key):
             ours = (one for one in page.get("Versions", ()) if one["Key"] == key and one["ETag"].strip('"') == etag)
             found += [one["VersionId"] for one in ours if version in {None, one["VersionId"]}]
-        if found and version is None:
-            # The same bytes made twice can't be told apart; while we may, no later try's are among them.
+        if found:
             await may()
         for one in found:
             await client.delete_object(Bucket=bucket, Key=key, VersionId=one)

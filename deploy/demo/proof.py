@@ -66,9 +66,10 @@ async def _digest(connection: Connection, data_map: DataMap, name: str, customer
 
 
 async def fetch_archive(ground: Ground, ready: ExportReady) -> Path:
-    """Fetch the archive as its customer would, into the run's folder."""
+    """Fetch the archive as its customer would, into the run's folder; in volumes it wasn't asked for."""
     target = ground.folder / "archive.zip"
-    bucket, key = _parts(ready.place)
+    (one,) = ready.volumes
+    bucket, key = _parts(one.place)
     async with ObjectStore(ground.settings.s3) as store:
         with target.open("wb") as file:
             async for piece in store.stream(bucket, key):

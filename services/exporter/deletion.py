@@ -9,12 +9,13 @@ from msgspec.structs import replace
 
 from shared.decision import Decided
 from shared.events.event import Event
-from shared.events.exporter import ExportDeleted
+from shared.events.exporter import ConfirmationRejected, ExportDeleted
 from shared.events.platform import DeletionAcknowledged, NotErased
 from shared.events.platform import Erased as ErasedAnswer
 from shared.holds import Hold, in_force
 
 from .confirming import unproven
+from .copies import places_before
 from .counting import window_under
 from .policy import ExporterPolicy
 from .states import Deleting, Erased, Keeping, Known, State
@@ -63,7 +64,10 @@ def go_on(state: Deleting, now: datetime, policy: ExporterPolicy) -> Decision:
         customer_id=known.customer_id,
         deletion_id=state.deletion_id,
         attempt=known.attempts,
-        archives=tuple(ArchiveCopy(export_id=copy.export_id, place=copy.place) for copy in known.archives),
+        archives=tuple(
+            ArchiveCopy(export_id=copy.export_id, place=copy.place, before=places_before(copy))
+            for copy in known.archives
+        ),
     )
     return Decided(replace(state, known=known), (), (task,))
 
@@ -117,8 +121,24 @@ def erased(state: Deleting, event: ArchivesDeleted, now: datetime, policy: Expor
     if any(count.rows for count in event.remaining):
         return Decided(Keeping(known), (answer,))
     gone = tuple(
-        ExportDeleted(customer_id=known.customer_id, export_id=copy.export_id, place=copy.place, deleted_at=now)
+        ExportDeleted(
+            customer_id=known.customer_id,
+            export_id=copy.export_id,
+            place=copy.place,
+            deleted_at=now,
+            before=places_before(copy),
+        )
         for copy in known.archives
     )
-    nothing = replace(known, archives=())
-    return Decided(Erased(nothing, state.deletion_id, state.window_closed_at), (*gone, answer))
+    # What is still being compared can't be any more: whoever confirmed it hears so, and waits for nothing.
+    late = tuple(
+        ConfirmationRejected(
+            customer_id=known.customer_id,
+            export_id=one.export_id,
+            confirmed_by=one.confirmed_by,
+            reason="window_closed",
+        )
+        for one in known.confirming
+    )
+    nothing = replace(known, archives=(), confirming=())
+    return Decided(Erased(nothing, state.deletion_id, state.window_closed_at), (*gone, *late, answer))

@@ -17,15 +17,14 @@ from shared.sending import (
     FarEndRefusalError,
     FarPlace,
     Left,
-    Sending,
     SourceDiffersError,
-    drop_unfinished,
 )
 from shared.settings import Settings
 from shared.store_faults import ObjectChangedError, ObjectMissingError, StoreRefusalError
 
 from .case import case_of
 from .confirming import copy_of
+from .convoy import Convoy
 from .delivering import objection
 from .destinations import (
     Destination,
@@ -36,7 +35,7 @@ from .destinations import (
 )
 from .policy import ExporterPolicy
 from .states import Copy, State
-from .tasks import Delivered, DeliverExport, NotDelivered
+from .tasks import Delivered, DeliverExport, NotDelivered, VolumeCopy
 
 _log = structlog.get_logger()
 # With the performer's pauses between them more than an hour; then somebody has to look at it.
@@ -76,7 +75,8 @@ class Delivering:
         """Tell whether it takes long; where that can't be told, the delivery says why."""
         try:
             async with ObjectStore(self.settings.s3) as ours:
-                return (await ours.head(*_bucket_and_key(task.place))).size > _HEAVY_BYTES
+                found = [await ours.head(*_bucket_and_key(one.place)) for one in _volumes(task)]
+                return sum(one.size for one in found) > _HEAVY_BYTES
         except StoreRefusalError:
             return False
 
@@ -94,41 +94,44 @@ class Delivering:
         if self._is_ours(destination):
             return self._failed(task, named, "destination_is_ours", "nothing")
         async with ObjectStore(self.settings.s3) as ours, ObjectStore(destination.address) as theirs:
-            far = FarPlace(theirs, destination.bucket, destination.key_of(task.export_id, task.place))
+            far = tuple(
+                FarPlace(theirs, destination.bucket, destination.key_of(task.export_id, one.place))
+                for one in _volumes(task)
+            )
+            convoy, again = Convoy(far, right.insist), attempt.number > 1
             reason = await right.missing()
             if reason is not None:
-                return self._failed(task, named, reason, await _dropped(far))
-            return await self._send(task, attempt, named, ours, far, right)
+                return self._failed(task, named, reason, await convoy.give_up(tried_before=again))
+            return await self._send(task, attempt, named, ours, convoy, right)
 
     async def _send(
-        self, task: DeliverExport, attempt: Attempt, named: dict[str, object], ours: ObjectStore, far: FarPlace,
+        self, task: DeliverExport, attempt: Attempt, named: dict[str, object], ours: ObjectStore, convoy: Convoy,
         right: _Right,
     ) -> Delivered | NotDelivered:  # fmt: skip
-        sending: Sending | None = None
+        again = attempt.number > 1
         try:
-            cargo = await _cargo(ours, task, await right.version())
-            total = cargo.size
-
-            def tell(stage: str, done: int) -> None:
-                attempt.report(stage, done, total)
-
-            sending = Sending(far, cargo, may=right.insist, tell=tell)
-            how = await sending.send()
+            cargos = await _cargos(ours, task, await right.versions())
+            how = await convoy.send(cargos, attempt.report)
         except FarEndAwayError as error:
             if attempt.number < TRIES:
                 raise
-            return self._failed(task, named, "unreachable", await _dropped(far), error)
+            return self._failed(task, named, "unreachable", await convoy.give_up(tried_before=again), error)
         except (ObjectChangedError, ObjectMissingError) as error:
             # Its links are being taken back, which gives it another version; the next try reads that one.
             if isinstance(error, ObjectChangedError) or await right.replaced():
                 raise
-            return self._failed(task, named, "missing", await _dropped(far), error)
+            return self._failed(task, named, "missing", await convoy.give_up(tried_before=again), error)
         except (FarEndRefusalError, NoLongerError, SourceDiffersError, StoreRefusalError) as error:
-            return self._failed(task, named, _reason(error), sending.left_behind if sending else "nothing", error)
-        if sending.taken.parts:
-            parts, size = sending.taken.parts, sending.taken.size
+            # The one that failed is dropped; of others an earlier try may have left parts.
+            others = again and task.before
+            left = await convoy.give_up(tried_before=True) if others else convoy.left_behind
+            return self._failed(task, named, _reason(error), left, error)
+        if convoy.taken.parts:
+            parts, size = convoy.taken.parts, convoy.taken.size
             _log.info("parts were taken over", export=task.export_id, parts=parts, bytes=size)
-        return Delivered(**named, size_bytes=cargo.size, sha256=task.sha256, sent=how, delivered_at=attempt.clock())
+        size = sum(one.size for one in cargos)
+        sent = {"size_bytes": size, "sha256": task.sha256, "sent": how, "volumes": len(cargos)}
+        return Delivered(**named, **sent, delivered_at=attempt.clock())
 
     def _is_ours(self, destination: Destination) -> bool:
         """Tell whether it is a bucket of ours: an archive there would be a copy that no deletion looks for."""
@@ -158,7 +161,7 @@ class _Right:
         self._delivering, self._task, self._attempt = delivering, task, attempt
         self._state: State | None = None
         self._read_at = float("-inf")
-        self._version: str | None = None
+        self._versions: tuple[str | None, ...] = ()
 
     async def insist(self) -> None:
         """Raise NoLongerError if nothing more may be sent."""
@@ -166,21 +169,24 @@ class _Right:
         if reason is not None:
             raise NoLongerError(reason)
 
-    async def version(self) -> str | None:
-        """Tell in which version the archive lies; None if that isn't known, so that the newest has to do."""
-        copy = self._copy(await self._look())
-        self._version = copy.version if copy is not None and copy.version else None
-        return self._version
+    async def versions(self) -> tuple[str | None, ...]:
+        """Tell in which version each volume lies; None where that isn't known, so that the newest has to do."""
+        self._versions = self._versions_of(self._copy(await self._look()))
+        return self._versions
+
+    def _versions_of(self, copy: Copy | None) -> tuple[str | None, ...]:
+        there = {} if copy is None else {one.place: one.version or None for one in copy.volumes}
+        return tuple(there.get(one.place) for one in _volumes(self._task))
 
     async def replaced(self) -> bool:
-        """Tell whether that version is gone because another one is, or is about to be, in its place."""
+        """Tell whether those versions are gone because others are, or are about to be, in their place."""
         self._read_at = float("-inf")
         state = await self._look()
         copy = self._copy(state)
         if state is None or copy is None:
             return False
         under_way = any(one.export_id == self._task.export_id for one in state.known.revoking)
-        return under_way or (copy.version or None) != self._version
+        return under_way or self._versions_of(copy) != self._versions
 
     def _copy(self, state: State | None) -> Copy | None:
         return None if state is None else copy_of(state.known, self._task.export_id)
@@ -201,20 +207,20 @@ class _Right:
         return objection(state, self._attempt.clock(), self._delivering.policy)
 
 
-async def _cargo(ours: ObjectStore, task: DeliverExport, version: str | None) -> Cargo:
-    bucket, key = _bucket_and_key(task.place)
+def _volumes(task: DeliverExport) -> tuple[VolumeCopy, ...]:
+    """Give all files of the archive, the last of them last."""
+    return (*task.before, VolumeCopy(place=task.place, sha256=task.sha256))
+
+
+async def _cargos(ours: ObjectStore, task: DeliverExport, versions: tuple[str | None, ...]) -> tuple[Cargo, ...]:
+    found = zip(_volumes(task), versions, strict=True)
+    return tuple([await _cargo(ours, one, version) for one, version in found])
+
+
+async def _cargo(ours: ObjectStore, volume: VolumeCopy, version: str | None) -> Cargo:
+    bucket, key = _bucket_and_key(volume.place)
     found = await ours.head(bucket, key, version)
-    return Cargo(found.size, task.sha256, lambda: ours.stream(bucket, key, etag=found.etag, version=version))
-
-
-async def _dropped(far: FarPlace) -> Left:
-    """Drop what earlier tries left there to be gone on with; they may have been interrupted before they counted."""
-    try:
-        await drop_unfinished(far)
-    except (FarEndAwayError, FarEndRefusalError):
-        # A deletion waits for this answer: it can't wait for a store that isn't ours.
-        return "parts"
-    return "nothing"
+    return Cargo(found.size, volume.sha256, lambda: ours.stream(bucket, key, etag=found.etag, version=version))
 
 
 def _reason(error: OperatorError) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated
 from uuid import uuid4
@@ -35,12 +35,17 @@ class NotDeliverableError(OperatorError):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What would be sent where: *size* in bytes; *there* is what lies at that key now, in bytes, None if nothing."""
+    """What would be sent where: *size* of all in bytes; *there* is what lies at each key now, None if nothing."""
 
     archive: Copy
     size: int
     destination: Destination
-    there: int | None
+    there: tuple[int | None, ...]
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Give the key of each volume there."""
+        return tuple(self.destination.key_of(self.archive.export_id, one.place) for one in self.archive.volumes)
 
     def as_dict(self) -> dict[str, object]:
         """Show it, with none of the keys."""
@@ -51,7 +56,7 @@ class Plan:
             "destination": self.destination.name,
             "endpoint": self.destination.address.endpoint,
             "bucket": self.destination.bucket,
-            "key": self.destination.key_of(self.archive.export_id, self.archive.place),
+            "keys": self.keys,
             "there_bytes": self.there,
         }
 
@@ -78,14 +83,15 @@ async def _planned(customer: str, export_id: str, to: str) -> Plan:
     settings = read_settings()
     archive = await _archive(settings, customer, export_id)
     destination = destination_of(destinations_file(), to, customer)
-    bucket, _, key = archive.place.removeprefix("s3://").partition("/")
+    plan = Plan(archive, 0, destination, ())
     async with ObjectStore(settings.s3) as ours, ObjectStore(destination.address) as theirs:
-        size = (await ours.head(bucket, key)).size
+        places = [one.place.removeprefix("s3://").partition("/")[::2] for one in archive.volumes]
+        size = sum([(await ours.head(*place)).size for place in places])
         try:
-            there = await look(FarPlace(theirs, destination.bucket, destination.key_of(export_id, archive.place)))
+            there = [await look(FarPlace(theirs, destination.bucket, key)) for key in plan.keys]
         except (FarEndAwayError, FarEndRefusalError) as error:
             raise NotDeliverableError(f"{error}. See destinations.{to} in {destinations_file()}.") from error
-    return Plan(archive, size, destination, None if there is None else there.size)
+    return replace(plan, size=size, there=tuple(None if one is None else one.size for one in there))
 
 
 async def _ask(customer: str, export_id: str, to: str, by: str) -> DeliveryRequested:
@@ -120,10 +126,11 @@ def deliverable(state: State, export_id: str, now: datetime, policy: ExporterPol
 
 
 def _shown(plan: Plan) -> str:
-    at, key = plan.destination, plan.destination.key_of(plan.archive.export_id, plan.archive.place)
-    place = f"{at.address.endpoint}/{at.bucket}/{key}"
-    there = "nothing lies there" if plan.there is None else f"there lies an object of {plan.there} bytes already"
-    return f"would be sent: {decimal(plan.size)}, sha256 {plan.archive.sha256}\nto {place}\n{there}"
+    at, lines = plan.destination, [f"would be sent: {decimal(plan.size)}, sha256 {plan.archive.sha256}"]
+    for key, there in zip(plan.keys, plan.there, strict=True):
+        found = "nothing lies there" if there is None else f"there lies an object of {there} bytes already"
+        lines += f"to {at.address.endpoint}/{at.bucket}/{key}", found
+    return "\n".join(lines)
 
 
 ASKED = (

@@ -16,6 +16,7 @@ from shared.events.exporter import DeliveryFailed, ExportDelivered
 from shared.events.platform import DeliveryRequested, TransferAgreed, TransferWithdrawn
 
 from .confirming import copy_of
+from .copies import volumes_before
 from .counting import expired, window_under
 from .deletion import ended
 from .policy import ExporterPolicy
@@ -25,6 +26,7 @@ from .tasks import Delivered, DeliverExport, NotDelivered
 # Another topic may hold what is missing, and lag; all others are said at once.
 Early: TypeAlias = Literal["unknown_customer", "window_not_open", "not_agreed", "agreement_withdrawn"]
 Closed: TypeAlias = Literal["window_closed", "already_erased"]
+Left: TypeAlias = Literal["nothing", "parts", "object"]
 Unready: TypeAlias = Literal["unknown_export", "not_ready", "checksum_unknown"]
 _EARLY: dict[str, str] = {
     "unknown_customer": "no contract of the customer is known yet",
@@ -129,6 +131,7 @@ def _order(state: State, event: DeliveryRequested, copy: Copy) -> Decided[State]
         place=copy.place,
         sha256=copy.sha256,
         destination=event.destination,
+        before=volumes_before(copy),
     )
     news = Delivering(copy.export_id, event.request_id, event.destination, number)
     known = replace(known, delivering=(*known.delivering, news), deliveries=number)
@@ -155,6 +158,10 @@ def delivered(state: State, event: Delivered, now: datetime, policy: ExporterPol
     found = _awaited(state.known, event.attempt)
     if found is None:
         return Ignored("no such delivery is awaited")
+    copy = copy_of(state.known, found.export_id)
+    if copy is not None and event.volumes != len(copy.volumes):
+        # A worker of a release that knows no volumes has sent the last, and that isn't the archive.
+        return _not_delivered(state, found, "not_all", "object", now, policy)
     said = ExportDelivered(
         customer_id=event.customer_id,
         request_id=found.request_id,
@@ -165,6 +172,7 @@ def delivered(state: State, event: Delivered, now: datetime, policy: ExporterPol
         delivered_at=event.delivered_at,
         sent=event.sent,
         checked="read_back",
+        volumes=event.volumes,
     )
     return ended(state, _over(state.known, found), (said,), now, policy)
 
@@ -174,13 +182,19 @@ def deliver_failed(state: State, event: NotDelivered, now: datetime, policy: Exp
     found = _awaited(state.known, event.attempt)
     if found is None:
         return Ignored("no such delivery is awaited")
+    return _not_delivered(state, found, event.reason, event.left_behind, now, policy)
+
+
+def _not_delivered(
+    state: State, found: Delivering, reason: str, left: Left, now: datetime, policy: ExporterPolicy
+) -> Decision[State]:
     said = DeliveryFailed(
-        customer_id=event.customer_id,
+        customer_id=state.known.customer_id,
         request_id=found.request_id,
         export_id=found.export_id,
         destination=found.destination,
-        reason=event.reason,
-        left_behind=event.left_behind,
+        reason=reason,
+        left_behind=left,
     )
     return ended(state, _over(state.known, found), (said,), now, policy)
 

@@ -23,6 +23,7 @@ from shared.errors import OperatorError
 from shared.events.vocabulary import Code, CustomerId
 from shared.settings import S3
 
+from .archive.numbering import number_of
 from .archive.suffix import suffix_of
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -103,8 +104,8 @@ class Destination:
     prefix: str
 
     def key_of(self, export_id: str, place: str) -> str:
-        """Give the key under which an export, which lies at *place* here, lies there."""
-        return f"{self.prefix}{export_id}{suffix_of(place)}"
+        """Give the key under which an export, or a volume of it, which lies at *place* here, lies there."""
+        return f"{self.prefix}{export_id}{number_of(place)}{suffix_of(place)}"
 
 
 def check_destinations(path: Path) -> tuple[str, ...]:

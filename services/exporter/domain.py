@@ -26,10 +26,12 @@ from shared.events.platform import (
     WindowChanged,
 )
 from shared.events.retention import DeletionRequested, EarlyDeletionAccepted, EarlyDeletionWithdrawn, RetentionExpired
+from shared.events.vocabulary import ArchiveVolume
 from shared.identity import derived
 from shared.window import Window
 from shared.windowchanges import Changes, change_of, early_of, taken, withdrawn_of
 
+from .archive.faults import TooManyVolumesError, UnknownError, UnusableRecipientError
 from .confirming import compare_failed, export_compared, export_confirmed, upheld, uphold_at
 from .counting import expired, expired_at, under_contracts, window_under
 from .deletion import erased, failed, go_on, objection, refused
@@ -44,7 +46,7 @@ from .delivering import overdue as delivery_overdue
 from .policy import ExporterPolicy
 from .revoking import link_revocation_requested, links_cut, revoke_failed, versions_replaced
 from .revoking import overdue as revocation_overdue
-from .states import Accounted, Building, Copy, Deleting, Erased, Keeping, Known, State
+from .states import Accounted, Building, Copy, Deleting, Erased, Keeping, Known, State, Volume
 from .tasks import (
     ArchiveBuilt,
     ArchivesDeleted,
@@ -65,6 +67,8 @@ from .tasks import (
 
 # Any: each reaction takes the one type of event that it stands under in the table.
 Reaction: TypeAlias = Callable[[State, Any, datetime, ExporterPolicy], Decision[State]]
+# What was asked for can't be had, whoever tries it and when.
+FOR_GOOD = frozenset(one.code for one in (UnknownError, UnusableRecipientError, TooManyVolumesError))
 Refusal: TypeAlias = Literal["window_closed", "window_not_open", "unknown_customer", "already_erased"]
 
 
@@ -229,8 +233,8 @@ def archive_built(state: State, event: ArchiveBuilt, now: datetime, policy: Expo
         return Ignored("the archive is known")
     building = next((one for one in known.building if one.export_id == event.export_id), None)
     late = building is not None and event.snapshot_at >= _until(known, building, policy)
-    legible = building is not None and bool(building.encrypt_to) and not event.encrypted_to
-    announced = isinstance(state, Keeping) and building is not None and not (late or legible)
+    unencrypted = building is not None and bool(building.encrypt_to) and not event.encrypted_to
+    announced = isinstance(state, Keeping) and building is not None and not (late or unencrypted)
     copy = replace(_copy(event, building), announced=announced)
     known = replace(_without(known, event), archives=(*known.archives, copy))
     if not isinstance(state, Keeping):
@@ -242,7 +246,7 @@ def archive_built(state: State, event: ArchiveBuilt, now: datetime, policy: Expo
         # What it shows may be what a deletion had left over, and that must not pass for all there was. Whether one
         # has begun is not asked: another service's event may be on its way.
         return Decided(Keeping(known), (_failed(building, event.customer_id, "window_closed"),))
-    if legible:
+    if unencrypted:
         # A worker of a release that encrypts nothing has built it; nobody is given it, and it goes with the others.
         return Decided(Keeping(known), (_failed(building, event.customer_id, "not_encrypted"),))
     return Decided(Keeping(known), (_ready(building, event),))
@@ -252,7 +256,8 @@ def _copy(event: ArchiveBuilt, building: Building | None) -> Copy:
     account = tuple(Accounted(one.place, one.rows, one.fingerprint) for one in event.account)
     scope = () if building is None else building.scope
     of = event.sha256, event.snapshot_at, event.map_sha256
-    return Copy(event.export_id, event.place, *of, scope, account, version=event.object_version or "")
+    before = tuple(Volume(one.place, one.sha256, one.object_version or "") for one in event.before)
+    return Copy(event.export_id, event.place, *of, scope, account, version=event.object_version or "", before=before)
 
 
 def _under_way(state: Deleting | Erased, known: Known) -> Deleting:
@@ -263,7 +268,7 @@ def _under_way(state: Deleting | Erased, known: Known) -> Deleting:
 
 
 def build_failed(state: State, event: BuildFailed, now: datetime, policy: ExporterPolicy) -> Decision[State]:
-    """Try again, as often as the policy says, or answer that there is no archive."""
+    """Try again, as often as the policy says, or answer that there is no archive; at once where that can't help."""
     building = next((one for one in state.known.building if one.export_id == event.export_id), None)
     if building is None or building.attempt != event.attempt:
         return Ignored("no such attempt is awaited")
@@ -271,7 +276,8 @@ def build_failed(state: State, event: BuildFailed, now: datetime, policy: Export
     if not isinstance(state, Keeping):
         failed = (_failed(building, event.customer_id, "deletion_requested"),)
         return _also(go_on(_under_way(state, known), now, policy), failed)
-    if building.attempt >= policy.attempts or expired_at(known, building.until):
+    for_good = event.reason in FOR_GOOD or building.attempt >= policy.attempts
+    if for_good or expired_at(known, building.until):
         return Decided(Keeping(known), (_failed(building, event.customer_id, event.reason),))
     return _build(known, replace(building, attempt=building.attempt + 1))
 
@@ -352,7 +358,7 @@ def _changes(state: State, news: Changes | None) -> Decision[State]:
 def _serve(state: State, event: ExportRequested, window: Window) -> Decision[State]:
     known = replace(state.known, asked=(*state.known.asked, event.request_id))
     export_id = str(derived("export", event.customer_id, event.request_id))
-    asked = event.scope, event.formats, event.language, event.encrypt_to
+    asked = event.scope, event.formats, event.language, event.encrypt_to, event.volume_size
     return _build(known, Building(event.request_id, export_id, 1, window.closes_at, *asked))
 
 
@@ -366,6 +372,7 @@ def _build(known: Known, building: Building) -> Decision[State]:
         formats=building.formats,
         language=building.language,
         encrypt_to=building.encrypt_to,
+        volume_size=building.volume_size,
     )
     return Decided(Keeping(replace(known, building=(*known.building, building))), (), (task,))
 
@@ -381,13 +388,14 @@ def _refuse(state: State, event: ExportRequested, reason: Refusal, window: Windo
 
 
 def _ready(building: Building, event: ArchiveBuilt) -> ExportReady:
+    last = ArchiveVolume(
+        place=event.place, size_bytes=event.size_bytes, sha256=event.sha256, object_version=event.object_version
+    )
     return ExportReady(
         customer_id=event.customer_id,
         request_id=building.request_id,
         export_id=event.export_id,
-        place=event.place,
-        size_bytes=event.size_bytes,
-        sha256=event.sha256,
+        volumes=(*event.before, last),
         tables=event.tables,
         media=event.media,
         map_sha256=event.map_sha256,
@@ -395,7 +403,6 @@ def _ready(building: Building, event: ArchiveBuilt) -> ExportReady:
         available_until=building.until,
         signed_by=event.signed_by,
         encrypted_to=event.encrypted_to,
-        object_version=event.object_version,
     )
 
 

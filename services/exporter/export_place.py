@@ -10,15 +10,16 @@ import typer
 
 from shared.errors import OperatorError
 from shared.objects import ObjectStore
-from shared.upload import Stored
+from shared.upload import nobody_else
 
 from .archive.abandoned import clear
 from .archive.build import ArchiveReport, Order
-from .archive.going_on import begun
+from .archive.in_store import InStore
 from .archive.names import bag_name
-from .archive.proof import Kept, KeptFile, KeptObject, KeptVolumes
+from .archive.numbering import before_number, numbered, volume_of
+from .archive.proof import Kept, KeptFile, KeptVolumes
 from .archive.sink import FileSink
-from .archive.suffix import file_suffix, suffix_of
+from .archive.suffix import file_suffix
 from .archive.volumes import Volume, Volumes
 
 S3 = "s3://"
@@ -58,20 +59,12 @@ async def placed(asked: Asked, store: ObjectStore) -> tuple[Volume | Volumes, Ke
     bucket, _, key = asked.to.removeprefix(S3).partition("/")
     if not bucket or not key:
         raise OperatorError(f"--to {asked.to}: an object's place is s3://bucket/key.")
-    encryption = asked.order.encryption
-    if asked.volume_size is None:
-        return begun(store, bucket, key, encryption, _told), KeptObject(store, bucket, key)
-    if not key.endswith((".zip", ".zip.age")):
-        raise OperatorError(f"--to {asked.to}: with --volume-size it ends with .zip, before which numbers are put.")
-    await _nothing_there(asked, store)
-
-    def volume(number: int) -> Volume:
-        return begun(store, bucket, numbered(key, number), encryption, _told)
-
-    def kept(stored: Stored) -> Kept:
-        return KeptObject(store, bucket, stored.place.removeprefix(f"{S3}{bucket}/"))
-
-    return Volumes(volume, asked.volume_size), KeptVolumes(kept)
+    if asked.volume_size is not None:
+        if not key.endswith((".zip", ".zip.age")):
+            raise OperatorError(f"--to {asked.to}: with --volume-size it ends with .zip, before which numbers are put.")
+        await _nothing_there(asked, store)
+    place = InStore(store, bucket, key, asked.volume_size, nobody_else)
+    return place.sink(asked.order.encryption, _told), place.kept
 
 
 def _in_folder(asked: Asked) -> tuple[Volume | Volumes, Kept | KeptVolumes]:
@@ -85,17 +78,11 @@ def _in_folder(asked: Asked) -> tuple[Volume | Volumes, Kept | KeptVolumes]:
     return volumes, KeptVolumes(lambda stored: KeptFile(Path(stored.place)))
 
 
-def numbered(place: str, number: int) -> str:
-    """Name a volume of the archive that would be at *place*."""
-    suffix = suffix_of(place)
-    return f"{place.removesuffix(suffix)}.vol{number:03}{suffix}"
-
-
 async def _nothing_there(asked: Asked, store: ObjectStore) -> None:
     """Raise OperatorError where volumes lie: one of another archive would be beside those of this one."""
     bucket, _, key = asked.to.removeprefix(S3).partition("/")
-    volume = _volume_of(key)
-    async for found, _ in store.versions(bucket, _before_number(key)):
+    volume = volume_of(key)
+    async for found, _ in store.versions(bucket, before_number(key)):
         if volume.fullmatch(found):
             raise OperatorError(f"s3://{bucket}/{found} lies there, and belongs to another archive. Name another --to.")
 
@@ -105,19 +92,7 @@ async def swept(asked: Asked, store: ObjectStore, report: ArchiveReport) -> None
     if not report.volumes or not asked.to.startswith(S3):
         return
     bucket, _, key = asked.to.removeprefix(S3).partition("/")
-    volume = _volume_of(key)
-    for found in {found async for found, _ in store.unfinished(bucket, _before_number(key))}:
-        if volume.fullmatch(found):
-            await store.abort_uploads_of(bucket, found)
-
-
-def _before_number(key: str) -> str:
-    return f"{key.removesuffix(suffix_of(key))}.vol"
-
-
-def _volume_of(key: str) -> re.Pattern[str]:
-    """Match the volumes of the archive at *key*, and nothing that is only called like them."""
-    return re.compile(re.escape(_before_number(key)) + "[0-9]{3}" + re.escape(suffix_of(key)))
+    await InStore(store, bucket, key, asked.volume_size, nobody_else).abort()
 
 
 def _others_of(customer: str) -> re.Pattern[str]:

@@ -34,31 +34,35 @@ def link(
     by: Annotated[str, typer.Option(help="Who takes them back, as an opaque reference.")] = "support",
     as_json: Annotated[bool, typer.Option("--json", help="Print the link as JSON.")] = False,
 ) -> None:
-    """Give a link to a ready archive: valid to the window's end, for a week at most; any number can be had."""
+    """Give a link to each volume of a ready archive: to the window's end, for a week at most; any number can be had."""
     if revoke:
         asked_for = uvloop.run(_revoke(customer, export_id, by))
         typer.echo(asked_for.model_dump_json(indent=2) if as_json else REVOKING.format(**asked_for.model_dump()))
         return
-    given, url = uvloop.run(_link(customer, export_id))
+    given, urls = uvloop.run(_link(customer, export_id))
     until = f"{given.expires_at:%Y-%m-%dT%H:%M:%SZ}"
-    named = {"export_id": given.archive.export_id, "url": url, "expires_at": until}
-    typer.echo(json.dumps(named, indent=2) if as_json else f"{url}\nuntil {until}")
+    named = {"export_id": given.archive.export_id, "urls": urls, "expires_at": until}
+    several = f"\nall {len(urls)} of them together are the archive" if len(urls) > 1 else ""
+    typer.echo(json.dumps(named, indent=2) if as_json else "\n".join(urls) + f"\nuntil {until}{several}")
 
 
-async def _link(customer: str, export_id: str | None) -> tuple[Grant, str]:
+async def _link(customer: str, export_id: str | None) -> tuple[Grant, list[str]]:
     settings, now = read_settings(), choose_clock()()
     policy, dsn = load_policy(policy_file(), "exporter", ExporterPolicy), settings.dsn("exporter")
     wanted = grant(await state_of(dsn, customer), export_id, now, policy)
-    bucket, _, key = wanted.archive.place.removeprefix("s3://").partition("/")
+    places = [one.place.removeprefix("s3://").partition("/")[::2] for one in wanted.archive.volumes]
     async with ObjectStore(settings.s3) as store:
         # A link to what is gone would look as good as any other.
-        found = await store.head(bucket, key, wanted.archive.version or None)
+        found = [
+            await store.head(*place, one.version or None)
+            for place, one in zip(places, wanted.archive.volumes, strict=True)
+        ]
         # After the version: had links been taken back since, this would be the one to which they no longer lead.
         given = grant(await state_of(dsn, customer), wanted.archive.export_id, now, policy)
-        if given.archive.version != wanted.archive.version:
+        if given.archive.volumes != wanted.archive.volumes:
             raise NoLinkError("Links to this archive were taken back just now. Ask again.")
         seconds = int((given.expires_at - now).total_seconds())
-        return given, await store.link(bucket, key, seconds, found.version)
+        return given, [await store.link(*place, seconds, one.version) for place, one in zip(places, found, strict=True)]
 
 
 async def _revoke(customer: str, export_id: str | None, by: str) -> LinkRevocationRequested:

@@ -16,7 +16,7 @@ from shared.datamap.model import load
 from shared.declared import reading_dsn
 from shared.errors import OperatorError
 from shared.events.platform import NotErased
-from shared.events.vocabulary import TableCount
+from shared.events.vocabulary import ArchiveVolume, TableCount
 from shared.holder.declaration import PostgresHolder, S3Holder
 from shared.holder.heard import Heard, Published, with_news
 from shared.holder.objects import erase_objects
@@ -34,8 +34,8 @@ from .archive.asked import language_of, named_formats, scope_of
 from .archive.build import Order, Progress, Sources, build
 from .archive.encryption import Encryption
 from .archive.faults import ArchiveError
-from .archive.going_on import begun
-from .archive.proof import KeptObject, Proven, Scratch, prove
+from .archive.in_store import InStore
+from .archive.proof import Proven, Scratch, prove
 from .archive.suffix import file_suffix
 from .case import case_of
 from .deletion import held_here
@@ -54,6 +54,7 @@ from .tasks import (
     RevokeFailed,
     RevokeLinks,
     VersionsReplaced,
+    VolumeCopy,
 )
 from .weight import is_heavy
 
@@ -135,8 +136,9 @@ class Exporting:
             attempt.report(at.stage, at.done, at.total)
 
         async with ObjectStore(self.settings.s3) as store:
-            # A crash after the upload leaves an archive that nobody was told of: a copy too many.
-            if await store.delete_versions_of(bucket, key, may=attempt.insist):
+            place = InStore(store, bucket, key, task.volume_size, attempt.insist)
+            # A crash after the upload, or between two volumes', leaves what nobody was told of: a copy too many.
+            if await place.clear():
                 _log.warning("an archive that nobody was told of was deleted; begun again", export=task.export_id)
             sources = Sources(self._connected, store)
             named = task.customer_id, task.export_id, map, attempt.clock()
@@ -153,26 +155,13 @@ class Exporting:
             )
             # A snapshot ends with its session, so all is read again from a new one; only sending it is spared.
             told = _log.bind(export=task.export_id).info
-            sink = begun(store, bucket, key, encryption, told, attempt.insist)
-            report = await build(sources, order, sink, tell)
+            report = await build(sources, order, place.sink(encryption, told), tell)
             attempt.report("read back", 0, None)
-            proven = await prove(
-                report, KeptObject(store, bucket, key), Scratch(self._scratch, self._scratch_dsn), encryption
-            )
-            if report.version is not None:
-                await self._leave_alone(store, bucket, key, report.version, attempt)
+            proven = await prove(report, place.kept, Scratch(self._scratch, self._scratch_dsn), encryption)
+            # One that was overtaken may have completed its upload beside it.
+            if await place.leave_alone(report):
+                _log.warning("an archive that another worker made beside this one was deleted", place=report.place)
             return proven
-
-    async def _leave_alone(self, store: ObjectStore, bucket: str, key: str, version: str, attempt: Attempt) -> None:
-        """Leave *version* alone at its key: one that was overtaken may have completed its upload beside it.
-
-        None can any more: whose upload was there before ours is over, and who comes after ours isn't the task's.
-        """
-        if await store.delete_versions_of(bucket, key, version, attempt.insist):
-            _log.warning(
-                "an archive that another worker made beside this one was deleted", place=f"s3://{bucket}/{key}"
-            )
-        await store.abort_uploads_of(bucket, key, attempt.insist)
 
     def _place_of(self, task: BuildArchive) -> tuple[str, str]:
         name = f"{task.export_id}{file_suffix(encrypted=bool(task.encrypt_to))}"
@@ -182,7 +171,7 @@ class Exporting:
         """Drop what earlier tries have sent: a failure for good may come before the upload that would drop it."""
         try:
             async with ObjectStore(self.settings.s3) as store:
-                await store.abort_uploads_of(*self._place_of(task), attempt.insist)
+                await InStore(store, *self._place_of(task), task.volume_size, attempt.insist).abort()
         except StoreRefusalError as error:
             # It is no object, and the sweep of the customer's prefix names it if it is still there then.
             _log.error("an unfinished upload stays", export=task.export_id, says=str(error))
@@ -209,16 +198,21 @@ class Exporting:
     async def revoke(self, task: RevokeLinks, attempt: Attempt) -> VersionsReplaced | RevokeFailed:
         """Put the archive in its own place as another version; cut off anywhere, it is there to read."""
         step = task.model_dump(include={"customer_id", "export_id", "attempt"})
-        bucket, _, key = task.place.removeprefix("s3://").partition("/")
         if task.sha256 is None:
             return RevokeFailed(**step, reason="checksum_unknown")
+        last = VolumeCopy(place=task.place, sha256=task.sha256, object_version=task.object_version)
+        versions = []
         try:
             async with ObjectStore(self.settings.s3) as store:
-                renewed = await renew(store, bucket, key, task.sha256, task.object_version, may=attempt.insist)
+                for one in (*task.before, last):
+                    bucket, _, key = one.place.removeprefix("s3://").partition("/")
+                    renewed = await renew(store, bucket, key, one.sha256, one.object_version, may=attempt.insist)
+                    versions.append(renewed.version)
         except StoreRefusalError as error:
             _log.error("links were not revoked", customer=task.customer_id, export=task.export_id, says=str(error))
             return RevokeFailed(**step, reason=_NOT_REVOKED.get(type(error), "refused"))
-        return VersionsReplaced(**step, replaced_at=attempt.clock(), object_version=renewed.version)
+        *before, new = versions
+        return VersionsReplaced(**step, replaced_at=attempt.clock(), object_version=new, before=tuple(before))
 
     async def delete(self, task: DeleteArchives, attempt: Attempt) -> ArchivesDeleted | DeleteFailed:
         """Delete all archives of the customer, if there is still the right to; what was deleted stays so.
@@ -287,12 +281,16 @@ class Exporting:
 
 def _built(task: BuildArchive, proven: Proven) -> ArchiveBuilt:
     report = proven.report
+    before = tuple(
+        ArchiveVolume(place=one.place, size_bytes=one.size, sha256=one.sha256, object_version=one.version)
+        for one in report.volumes[:-1]
+    )
     return ArchiveBuilt(
         customer_id=task.customer_id,
         request_id=task.request_id,
         export_id=task.export_id,
         place=report.place,
-        size_bytes=report.size,
+        size_bytes=report.volumes[-1].size if report.volumes else report.size,
         sha256=report.sha256,
         tables=report.tables,
         media=TableCount(table="media", rows=report.media_objects),
@@ -302,6 +300,7 @@ def _built(task: BuildArchive, proven: Proven) -> ArchiveBuilt:
         encrypted_to=report.encrypted_to,
         account=_accounted(report.account),
         object_version=report.version,
+        before=before,
     )
 
 

@@ -14,6 +14,7 @@ from shared.events.exporter import LinkRevocationFailed, LinksRevoked
 from shared.events.platform import LinkRevocationRequested
 
 from .confirming import copy_of
+from .copies import volumes_before
 from .counting import expired, window_under
 from .deletion import ended
 from .link import LONGEST
@@ -82,6 +83,7 @@ def _task(known: Known, copy: Copy) -> RevokeLinks:
         place=copy.place,
         sha256=copy.sha256 or None,
         object_version=copy.version or None,
+        before=volumes_before(copy),
     )
 
 
@@ -90,6 +92,14 @@ def versions_replaced(state: State, event: VersionsReplaced, now: datetime, poli
     found = _awaited(state.known, event.attempt)
     if not found:
         return Ignored("no such revocation is awaited")
+    archives = tuple(
+        _renewed(copy, event) if copy.export_id == found[0].export_id else copy for copy in state.known.archives
+    )
+    known = _over(replace(state.known, archives=archives), found)
+    if any(len(one.before) != len(event.before) for one in archives if one.export_id == found[0].export_id):
+        # A worker of a release that knows no volumes has done it: links to those before the last lead there still.
+        failed = tuple(_failed(event.customer_id, one.export_id, one.request_id, "not_all") for one in found)
+        return ended(state, known, failed, now, policy)
     said = tuple(
         LinksRevoked(
             customer_id=event.customer_id,
@@ -97,14 +107,16 @@ def versions_replaced(state: State, event: VersionsReplaced, now: datetime, poli
             request_id=one.request_id,
             revoked_at=event.replaced_at,
             object_version=event.object_version,
+            before=event.before,
         )
         for one in found
     )
-    archives = tuple(
-        replace(copy, version=event.object_version or "") if copy.export_id == found[0].export_id else copy
-        for copy in state.known.archives
-    )
-    return ended(state, _over(replace(state.known, archives=archives), found), said, now, policy)
+    return ended(state, known, said, now, policy)
+
+
+def _renewed(copy: Copy, event: VersionsReplaced) -> Copy:
+    before = tuple(replace(one, version=version) for one, version in zip(copy.before, event.before, strict=False))
+    return replace(copy, version=event.object_version or "", before=(*before, *copy.before[len(before) :]))
 
 
 def revoke_failed(state: State, event: RevokeFailed, now: datetime, policy: ExporterPolicy) -> Decision[State]:

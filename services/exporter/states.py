@@ -15,7 +15,7 @@ from shared.windowchanges import Changes
 class Building(Struct, frozen=True):
     """An archive in the making; *until* is the end of the window in which it was asked for.
 
-    *scope*, *formats*, *language* and *encrypt_to* are those of the request.
+    *scope*, *formats*, *language*, *encrypt_to* and *volume_size* are those of the request.
     """
 
     request_id: str
@@ -26,6 +26,7 @@ class Building(Struct, frozen=True):
     formats: tuple[str, ...] = ()
     language: str = "en"
     encrypt_to: tuple[str, ...] = ()
+    volume_size: int | None = None
 
 
 class Accounted(Struct, frozen=True, array_like=True):
@@ -36,9 +37,18 @@ class Accounted(Struct, frozen=True, array_like=True):
     fingerprint: str
 
 
+class Volume(Struct, frozen=True):
+    """A file of an archive, in the *version* that was read back."""
+
+    place: str
+    sha256: str = ""
+    version: str = ""
+
+
 class Copy(Struct, frozen=True):
     """An archive that lies at *place*, in the *version* that was read back; none of what was built before it was kept.
 
+    Of one in several volumes these are the last one's, whose *sha256* is so that of all; *before* are the others.
     *account* is that of its snapshot, by the data map *map_sha256* and of the *scope* that it holds; none of an archive
     that was built before accounts were kept. Nobody gets one that wasn't *announced* as ready: it came too late.
     """
@@ -52,6 +62,12 @@ class Copy(Struct, frozen=True):
     account: tuple[Accounted, ...] = ()
     announced: bool = True
     version: str = ""
+    before: tuple[Volume, ...] = ()
+
+    @property
+    def volumes(self) -> tuple[Volume, ...]:
+        """Give all files of the archive, in order."""
+        return (*self.before, Volume(self.place, self.sha256, self.version))
 
 
 class Confirming(Struct, frozen=True):

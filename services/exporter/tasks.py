@@ -6,6 +6,7 @@ from typing import Literal
 
 from shared.decision import Outcome, Task
 from shared.events.vocabulary import (
+    ArchiveVolume,
     Code,
     Count,
     Fingerprint,
@@ -22,14 +23,24 @@ from shared.events.vocabulary import (
     TableName,
     Value,
     Version,
+    VolumeSize,
 )
 
 
 class ArchiveCopy(Value):
-    """An archive that lies at *place*."""
+    """An archive that lies at *place*, and its volumes *before* that one elsewhere."""
 
     export_id: Ref
     place: Place
+    before: tuple[Place, ...] = ()
+
+
+class VolumeCopy(Value):
+    """A file of an archive, as it lies at *place*; *object_version* is None where that isn't known."""
+
+    place: Place
+    sha256: Sha256
+    object_version: Version | None = None
 
 
 class Accounted(Value):
@@ -41,7 +52,10 @@ class Accounted(Value):
 
 
 class BuildArchive(Task):
-    """Build the archive of what was asked for (P5, P6), all of it where nothing was named; *attempt* counts from 1."""
+    """Build the archive of what was asked for (P5, P6), all of it where nothing was named; *attempt* counts from 1.
+
+    With a *volume_size*, in bytes, it is to be in several files.
+    """
 
     request_id: Ref
     export_id: Ref
@@ -50,10 +64,14 @@ class BuildArchive(Task):
     formats: tuple[Code, ...] = ()
     language: Code = "en"
     encrypt_to: tuple[PublicKey, ...] = ()
+    volume_size: VolumeSize | None = None
 
 
 class ArchiveBuilt(Outcome):
-    """The archive is complete, and lies at *place* as *object_version*, where the store keeps any."""
+    """The archive is complete, and lies at *place* as *object_version*, where the store keeps any.
+
+    Of one in several volumes *place*, size, digest and version are the last one's; *before* are the others, in order.
+    """
 
     request_id: Ref
     export_id: Ref
@@ -68,6 +86,7 @@ class ArchiveBuilt(Outcome):
     encrypted_to: tuple[RecipientId, ...] = ()
     account: tuple[Accounted, ...] = ()
     object_version: Version | None = None
+    before: tuple[ArchiveVolume, ...] = ()
 
 
 class BuildFailed(Outcome):
@@ -142,22 +161,30 @@ class CompareFailed(Outcome):
 
 
 class RevokeLinks(Task):
-    """Put the archive at *place* in its own place as another version, so that links to the former one end."""
+    """Put the archive at *place* in its own place as another version, so that links to the former one end.
+
+    Its volumes *before* that one too.
+    """
 
     export_id: Ref
     attempt: Positive
     place: Place
     sha256: Sha256 | None = None
     object_version: Version | None = None
+    before: tuple[VolumeCopy, ...] = ()
 
 
 class VersionsReplaced(Outcome):
-    """Since *replaced_at* no version but this one is there: none that a link may have been given to before."""
+    """Since *replaced_at* no version but this one is there: none that a link may have been given to before.
+
+    *before* are the versions of the volumes before the last, in order.
+    """
 
     export_id: Ref
     attempt: Positive
     replaced_at: Moment
     object_version: Version | None = None
+    before: tuple[Version, ...] = ()
 
 
 class RevokeFailed(Outcome):
@@ -169,17 +196,18 @@ class RevokeFailed(Outcome):
 
 
 class DeliverExport(Task):
-    """Send the archive at *place* to *destination*, a name, and read it back there (P9)."""
+    """Send the archive at *place* to *destination*, a name, and read it back there (P9); its volumes *before* first."""
 
     export_id: Ref
     attempt: Positive
     place: Place
     sha256: Sha256
     destination: Code
+    before: tuple[VolumeCopy, ...] = ()
 
 
 class Delivered(Outcome):
-    """All of the archive lies at the destination, read back there; *sent* for this order or *found* there."""
+    """All *volumes* of the archive lie at the destination, read back there; *sent* for this order or *found* there."""
 
     export_id: Ref
     attempt: Positive
@@ -187,6 +215,7 @@ class Delivered(Outcome):
     sha256: Sha256
     sent: Literal["copied", "found"]
     delivered_at: Moment
+    volumes: Positive = 1
 
 
 class NotDelivered(Outcome):

@@ -6,12 +6,14 @@ from typing import ClassVar, Literal
 
 from .event import Event
 from .vocabulary import (
+    ArchiveVolumes,
     Code,
     Count,
     Day,
     KeyId,
     Moment,
     Place,
+    Positive,
     RecipientId,
     Ref,
     Sha256,
@@ -22,28 +24,38 @@ from .vocabulary import (
 
 
 class ExportReady(Event):
-    """The archive at *place* is complete: every declared table was read to its end at *snapshot_at*.
+    """The archive in *volumes* is complete: every declared table was read to its end at *snapshot_at*.
 
-    *signed_by* names the key that signed the archive, as ``ssh-keygen -l`` does. *sha256* is that of the object at
-    *place* in its version *object_version*, until links to it are revoked: ``LinksRevoked`` names the next one.
-    Where it is *encrypted_to* somebody with age, *size_bytes* and *sha256* are those of the encrypted file.
+    All of them together are the archive; most have one. The last has the digests of all before it, under the signature,
+    so its SHA-256 is that of the archive: a confirmation (P10) names that one.
+    *signed_by* names the key that signed the archive, as ``ssh-keygen -l`` does. Each volume's *sha256* is that of the
+    object at its *place* in its version, until links to it are revoked: ``LinksRevoked`` names the next versions.
+    Where it is *encrypted_to* somebody with age, sizes and digests are those of the encrypted files.
     """
 
     owner: ClassVar[str] = "exporter"
+    version: ClassVar[int] = 2
 
     request_id: Ref
     export_id: Ref
-    place: Place
-    size_bytes: Count
-    sha256: Sha256
+    volumes: ArchiveVolumes
     tables: tuple[TableCount, ...]
     media: TableCount
     map_sha256: Sha256
     snapshot_at: Moment
     available_until: Moment
     signed_by: KeyId | None = None
-    object_version: Version | None = None
     encrypted_to: tuple[RecipientId, ...] = ()
+
+    @property
+    def sha256(self) -> str:
+        """Give the digest of the archive: that of its last volume."""
+        return self.volumes[-1].sha256
+
+    @property
+    def size_bytes(self) -> int:
+        """Give the size of all volumes together."""
+        return sum(one.size_bytes for one in self.volumes)
 
 
 class ExportRefused(Event):
@@ -68,13 +80,17 @@ class ExportFailed(Event):
 
 
 class ExportDeleted(Event):
-    """One archive, a copy like any other, is gone in all its versions."""
+    """One archive, a copy like any other, is gone in all its versions.
+
+    Where it was in several volumes, *place* is that of the last, and *before* are those of the others.
+    """
 
     owner: ClassVar[str] = "exporter"
 
     export_id: Ref
     place: Place
     deleted_at: Moment
+    before: tuple[Place, ...] = ()
 
 
 class ConfirmationAccepted(Event):
@@ -125,7 +141,8 @@ class LinksRevoked(Event):
     """No link to the archive that was given before *revoked_at* leads to it any more.
 
     Without a *request_id* it was because the window became shorter than links live. The archive lies where it lay, the
-    same byte for byte, as *object_version* from now on.
+    same byte for byte, as *object_version* from now on; of several volumes that is the last one's, and *before* are
+    those of the others, in order.
     """
 
     owner: ClassVar[str] = "exporter"
@@ -134,6 +151,7 @@ class LinksRevoked(Event):
     revoked_at: Moment
     request_id: Ref | None = None
     object_version: Version | None = None
+    before: tuple[Version, ...] = ()
 
 
 class LinkRevocationFailed(Event):
@@ -149,7 +167,9 @@ class LinkRevocationFailed(Event):
 class ExportDelivered(Event):
     """The archive lies at *destination*, byte for byte: there it was read again and had this *sha256* (P9).
 
-    *sent* tells whether it was copied for this request or was found there, the same, from an earlier one.
+    *sent* tells whether it was copied for this request or was found there, the same, from an earlier one. Of an archive
+    in several *volumes* all lie there, each read again; *size_bytes* is that of all, *sha256* is the archive's: that of
+    the last, which has the digests of all others.
     """
 
     owner: ClassVar[str] = "exporter"
@@ -162,13 +182,15 @@ class ExportDelivered(Event):
     delivered_at: Moment
     sent: Literal["copied", "found"]
     checked: Literal["read_back"]
+    volumes: Positive = 1
 
 
 class DeliveryFailed(Event):
     """Nothing was delivered for this request, and why (P9).
 
     *left_behind* is what may still lie at the destination, since the store there didn't let it be removed: ``parts`` of
-    an unfinished upload, which nobody can read as an object, or an ``object`` that is not the archive.
+    an unfinished upload, which nobody can read as an object, or an ``object`` that is not the archive: of several
+    volumes some may have arrived.
     """
 
     owner: ClassVar[str] = "exporter"

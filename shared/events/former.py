@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 from pydantic import Field
 
 from .event import Event
+from .exporter import ExportReady
 from .notice import ContractTerminated, DeadlineApproaching, NoticeRejected
 from .platform import (
     CalendarDays,
@@ -20,7 +21,24 @@ from .platform import (
     Vouched,
 )
 from .retention import DeletionStalled, HolderOutcome
-from .vocabulary import Code, ContractId, Count, Day, Moment, Positive, Ref, Value, Zone
+from .vocabulary import (
+    ArchiveVolume,
+    Code,
+    ContractId,
+    Count,
+    Day,
+    KeyId,
+    Moment,
+    Place,
+    Positive,
+    RecipientId,
+    Ref,
+    Sha256,
+    TableCount,
+    Value,
+    Version,
+    Zone,
+)
 
 
 class AutomaticRenewal(Value):
@@ -230,3 +248,39 @@ class DeletionAcknowledgedV1(Event):
 def deletion_acknowledged(old: DeletionAcknowledgedV1) -> DeletionAcknowledged:
     """Say the same: nobody kept a part then."""
     return DeletionAcknowledged(**old.model_dump())
+
+
+class ExportReadyV1(Event):
+    """The archive at *place* is complete: every declared table was read to its end at *snapshot_at*.
+
+    *signed_by* names the key that signed the archive, as ``ssh-keygen -l`` does. *sha256* is that of the object at
+    *place* in its version *object_version*, until links to it are revoked: ``LinksRevoked`` names the next one.
+    Where it is *encrypted_to* somebody with age, *size_bytes* and *sha256* are those of the encrypted file.
+    """
+
+    owner: ClassVar[str] = "exporter"
+
+    request_id: Ref
+    export_id: Ref
+    place: Place
+    size_bytes: Count
+    sha256: Sha256
+    tables: tuple[TableCount, ...]
+    media: TableCount
+    map_sha256: Sha256
+    snapshot_at: Moment
+    available_until: Moment
+    signed_by: KeyId | None = None
+    object_version: Version | None = None
+    encrypted_to: tuple[RecipientId, ...] = ()
+
+    @classmethod
+    def type(cls) -> str:
+        """Name the event as its topic does."""
+        return ExportReady.type()
+
+
+def export_ready(old: ExportReadyV1) -> ExportReady:
+    """Say the same: an archive was one file then."""
+    of_file = {"place", "size_bytes", "sha256", "object_version"}
+    return ExportReady(**old.model_dump(exclude=of_file), volumes=(ArchiveVolume(**old.model_dump(include=of_file)),))

@@ -28,6 +28,7 @@ from .vocabulary import (
     TableFingerprint,
     TableName,
     Value,
+    VolumeSize,
     Zone,
 )
 
@@ -192,7 +193,8 @@ class ExportRequested(Event):
     *scope* names kinds of data (user, course, report), *formats* what the archive shall hold; all of them where none is
     named. One that there is not fails the export. *language* is that of the page for whoever opens the archive.
     With *encrypt_to* the archive is encrypted with age, and only who has a secret key to one of these can open it; one
-    that can't be used fails the export. ``ExportReady.encrypted_to`` says that it was done.
+    that can't be used fails the export. ``ExportReady.encrypted_to`` says that it was done. With a *volume_size*, in
+    bytes, another file is begun where one has so much, and ``ExportReady.volumes`` names all of them.
     """
 
     request_id: Ref
@@ -201,10 +203,14 @@ class ExportRequested(Event):
     formats: tuple[Code, ...] = ()
     language: Code = "en"
     encrypt_to: tuple[PublicKey, ...] = ()
+    volume_size: VolumeSize | None = None
 
 
 class ExportConfirmed(Event):
-    """A person confirmed that one export, named by its checksum, holds all that is needed (P10)."""
+    """A person confirmed that one export, named by its checksum, holds all that is needed (P10).
+
+    Of several volumes it is that of the last, which has the digests of all others.
+    """
 
     export_id: Ref
     sha256: Sha256

@@ -44,6 +44,8 @@ _LIMITS = {
     "literal_error": ("must be", "expected"),
     "greater_than_equal": ("must be at least", "ge"),
     "less_than_equal": ("must be at most", "le"),
+    "too_short": ("must be so many at least:", "min_length"),
+    "too_long": ("must be so many at most:", "max_length"),
 }
 
 

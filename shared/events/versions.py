@@ -39,6 +39,7 @@ FORMER: dict[tuple[str, int], Former] = {
     ("DeletionApproved", 1): Former(former.DeletionApprovedV1, former.deletion_approved),
     ("DeletionStalled", 1): Former(former.DeletionStalledV1, former.deletion_stalled),
     ("DeletionStalled", 2): Former(former.DeletionStalledV2, former.deletion_stalled_2),
+    ("ExportReady", 1): Former(former.ExportReadyV1, former.export_ready),
     ("NoticeRejected", 1): Former(former.NoticeRejectedV1, former.notice_rejected),
 }
 

@@ -109,6 +109,8 @@ Positive = Annotated[int, Field(strict=True, ge=1, le=_MOST)]
 # What a contract can sensibly ask for: ten years of days, a hundred years of months.
 Days = Annotated[int, Field(strict=True, ge=0, le=3660)]
 Months = Annotated[int, Field(strict=True, ge=1, le=1200)]
+# In bytes: below it the ends of ZIPs would be most of a volume; above it S3 has no object.
+VolumeSize = Annotated[int, Field(strict=True, ge=1 << 16, le=5 << 40)]
 
 
 class Value(BaseModel):
@@ -122,6 +124,19 @@ class TableCount(Value):
 
     table: TableName
     rows: Count
+
+
+class ArchiveVolume(Value):
+    """One file of an archive, at *place* in the version *object_version* where the store keeps any."""
+
+    place: Place
+    size_bytes: Count
+    sha256: Sha256
+    object_version: Version | None = None
+
+
+# All files of one archive, in order; the last has the digests of all before it.
+ArchiveVolumes = Annotated[tuple[ArchiveVolume, ...], Field(min_length=1, max_length=999)]
 
 
 class TableFingerprint(Value):

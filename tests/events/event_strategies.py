@@ -74,6 +74,9 @@ def _annotated(base: Any, marks: tuple[Any, ...]) -> st.SearchStrategy[Any]:
             least = next(one.ge for one in mark.metadata if hasattr(one, "ge"))
             most = min(one.le for one in mark.metadata if hasattr(one, "le"))
             return st.integers(least, most)
+        if isinstance(mark, FieldInfo) and get_origin(base) is tuple:
+            least = next(one.min_length for one in mark.metadata if hasattr(one, "min_length"))
+            return st.lists(values_of(get_args(base)[0]), min_size=least, max_size=least + 2).map(tuple)
         if isinstance(mark, AfterValidator) and mark.func is _known_country:
             return st.sampled_from(("SE", "DE", "US", "AX"))
     if base is str:

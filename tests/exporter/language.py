@@ -38,7 +38,7 @@ from shared.events.platform import (
     Vouched,
 )
 from shared.events.retention import DeletionRequested, RetentionExpired
-from shared.events.vocabulary import TableCount
+from shared.events.vocabulary import ArchiveVolume, TableCount
 from shared.policy import load_policy
 from tests.casework import Casework, at
 
@@ -133,7 +133,7 @@ def built(task: Task, snapshot_at: datetime = OVER) -> ArchiveBuilt:
         customer_id="acme",
         request_id=task.request_id,
         export_id=task.export_id,
-        place=f"s3://exports/acme/{task.export_id}.zip{'.age' * bool(task.encrypt_to)}",
+        place=place_of(task, 3),
         size_bytes=1000,
         sha256="0" * 64,
         tables=(TableCount(table="users", rows=10),),
@@ -144,7 +144,20 @@ def built(task: Task, snapshot_at: datetime = OVER) -> ArchiveBuilt:
         encrypted_to=task.encrypt_to,
         account=ACCOUNT,
         object_version="v1",
+        before=() if task.volume_size is None else tuple(volume(task, number) for number in (1, 2)),
     )
+
+
+def place_of(task: BuildArchive, number: int) -> str:
+    """Name the file, or the volume of this number."""
+    numbered = "" if task.volume_size is None else f".vol{number:03}"
+    return f"s3://exports/acme/{task.export_id}{numbered}.zip{'.age' * bool(task.encrypt_to)}"
+
+
+def volume(task: BuildArchive, number: int) -> ArchiveVolume:
+    """Give a volume before the last."""
+    named = {"place": place_of(task, number), "sha256": f"{number}" * 64, "object_version": f"v1-{number}"}
+    return ArchiveVolume(size_bytes=task.volume_size, **named)
 
 
 def confirmed(export_id: str, sha256: str = "0" * 64, confirmed_by: str = "head-1") -> ExportConfirmed:
@@ -203,6 +216,7 @@ def replaced(task: Task) -> VersionsReplaced:
         attempt=task.attempt,
         replaced_at=OVER,
         object_version=f"{task.object_version}.{task.attempt}",
+        before=tuple(f"{one.object_version}.{task.attempt}" for one in task.before),
     )
 
 
@@ -239,6 +253,7 @@ def arrived(task: Task, moment: datetime = OVER) -> Delivered:
         sha256=task.sha256,
         sent="copied",
         delivered_at=moment,
+        volumes=len(task.before) + 1,
     )
 
 

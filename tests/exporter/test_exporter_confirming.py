@@ -23,6 +23,7 @@ from tests.exporter.language import (
     compared,
     confirmed,
     contract,
+    expired,
     in_window,
     performed,
     request,
@@ -238,3 +239,22 @@ def test_at_the_end_of_the_whole_window_no_confirmation_is_needed() -> None:
     work.tell(command())
 
     assert isinstance(work.state, Deleting)
+
+
+def test_what_is_deleted_while_it_is_compared_is_answered() -> None:
+    """A comparison that isn't over when the archives are gone would come to nothing: the confirmation is answered."""
+    work = in_window()
+    work.tell(request(OVER))
+    work.perform(performed)
+    export_id = work.one(ExportReady).export_id
+    work.tell(confirmed(export_id))
+    late = work.ordered.pop()[1]
+    work.until(CLOSES)
+    work.tell(expired(), command())
+    work.perform(performed)
+
+    assert (work.one(ConfirmationRejected).export_id, work.one(ConfirmationRejected).reason) == (
+        export_id, "window_closed",
+    )  # fmt: skip
+    work.tell(compared(late, CLOSES))
+    assert work.all(ConfirmationAccepted) == []

@@ -30,7 +30,7 @@ def test_it_is_ordered_and_told() -> None:
 
     assert (first.encrypt_to, again.encrypt_to) == ((PUBLIC,), (PUBLIC,))
     ready = work.one(ExportReady)
-    assert (ready.encrypted_to, ready.place[-8:]) == ((PUBLIC,), ".zip.age")
+    assert (ready.encrypted_to, ready.volumes[-1].place[-8:]) == ((PUBLIC,), ".zip.age")
 
 
 def test_unasked_nothing_is_encrypted() -> None:

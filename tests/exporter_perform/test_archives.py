@@ -122,7 +122,7 @@ async def test_a_link_to_a_ready_archive(school: School, monkeypatch: pytest.Mon
     said = await asyncio.to_thread(CliRunner().invoke, offramp(), ["export", "link", "acme", "--json"])
     async with (
         aiohttp.ClientSession() as stranger,
-        stranger.get(URL(json.loads(said.stdout)["url"], encoded=True)) as got,
+        stranger.get(URL(json.loads(said.stdout)["urls"][0], encoded=True)) as got,
     ):
         assert await got.read() == await school.store.get(school.bucket, "acme/e-1.zip")
 
@@ -465,7 +465,7 @@ async def linked(school: School, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("OFFRAMP_EXPORTER_DSN", school.settings.dsn("exporter"))
     said = await asyncio.to_thread(CliRunner().invoke, offramp(), ["export", "link", "acme", "--json"])
     assert said.exit_code == 0, said.output
-    return str(json.loads(said.stdout)["url"])
+    return str(json.loads(said.stdout)["urls"][0])
 
 
 async def fetched(url: str) -> tuple[int, bytes]:

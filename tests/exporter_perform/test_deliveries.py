@@ -24,7 +24,7 @@ from aiohttp import web
 from msgspec.structs import replace as replace_state
 from typer.testing import CliRunner
 
-from services.exporter import deliver, deliver_command
+from services.exporter import convoy, deliver, deliver_command
 from services.exporter.deliver import TRIES, Delivering
 from services.exporter.deliver_command import NotDeliverableError
 from services.exporter.destinations import NotThisCustomersError
@@ -138,7 +138,7 @@ async def moving(
     monkeypatch.setenv("T_FAR_ACCESS", ACCESS)
     monkeypatch.setenv("T_FAR_SECRET", SECRET)
     monkeypatch.setattr(sending, "PART", 5 << 20)
-    monkeypatch.setattr(deliver, "Sending", lambda *given, **named: Sending(*given, **named, part_bytes=5 << 20))
+    monkeypatch.setattr(convoy, "Sending", lambda *given, **named: Sending(*given, **named, part_bytes=5 << 20))
     own = replace(settings, own_dsns=MappingProxyType({"exporter": postgres}), exports_bucket=ours, home=tmp_path)
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(ObjectStore(settings.s3))
@@ -564,8 +564,8 @@ async def test_the_command(moving: Moving, monkeypatch: pytest.MonkeyPatch) -> N
 
     dry = await run("acme", "e-1", "--to", "new-provider", "--dry-run", "--json")
     shown = json.loads(dry.stdout)  # type: ignore[attr-defined]
-    assert (shown["size_bytes"], shown["sha256"], shown["there_bytes"]) == (len(BODY), SHA, None)
-    assert (shown["bucket"], shown["key"]) == (moving.theirs, moving.key)
+    assert (shown["size_bytes"], shown["sha256"], shown["there_bytes"]) == (len(BODY), SHA, [None])
+    assert (shown["bucket"], shown["keys"]) == (moving.theirs, [moving.key])
     assert SECRET not in dry.stdout  # type: ignore[attr-defined]
     assert not said
     plain = await run("acme", "e-1", "--to", "new-provider", "--dry-run")

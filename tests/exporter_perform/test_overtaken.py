@@ -26,11 +26,18 @@ KEY = "acme/e-1.zip"
 
 
 class Gate:
-    """Where a worker stands still: just before it asks the store for *method*."""
+    """Where a worker stands still: just before it asks the store for *method*, the how manieth time."""
 
-    def __init__(self, method: str) -> None:
-        self.method = method
+    def __init__(self, method: str, nth: int = 1) -> None:
+        self.method, self.nth = method, nth
         self.reached, self.open = asyncio.Event(), asyncio.Event()
+
+    async def passed(self) -> None:
+        """Come by: it is the last time until it is open."""
+        self.nth -= 1
+        if self.nth <= 0:
+            self.reached.set()
+            await self.open.wait()
 
 
 class Held:
@@ -45,8 +52,7 @@ class Held:
             return real
 
         async def held(**named: Any) -> Any:
-            self._gate.reached.set()
-            await self._gate.open.wait()
+            await self._gate.passed()
             return await real(**named)
 
         return held
@@ -65,8 +71,7 @@ class HeldStore(ObjectStore):
     async def versions_of(self, bucket: str, key: str) -> tuple[str, ...]:
         gate = STALE.get()
         if gate is not None and gate.method == "versions_of":
-            gate.reached.set()
-            await gate.open.wait()
+            await gate.passed()
         return await super().versions_of(bucket, key)
 
 

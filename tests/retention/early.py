@@ -6,7 +6,7 @@ from datetime import datetime
 
 from shared.events.exporter import ConfirmationAccepted, ConfirmationVoided, ExportReady
 from shared.events.platform import EarlyDeletionRequested, ExportConfirmed
-from shared.events.vocabulary import TableCount
+from shared.events.vocabulary import ArchiveVolume, TableCount
 from tests.retention.language import CLOSES, DAY, OVER
 
 SUM = "1" * 64
@@ -18,9 +18,10 @@ def ready(sha256: str = SUM) -> ExportReady:
         customer_id="acme",
         request_id="r-1",
         export_id="e-1",
-        place="s3://exports/acme/e-1.zip",
-        size_bytes=1,
-        sha256=sha256,
+        volumes=(
+            ArchiveVolume(place="s3://exports/acme/e-1.vol001.zip", size_bytes=1, sha256="8" * 64),
+            ArchiveVolume(place="s3://exports/acme/e-1.vol002.zip", size_bytes=1, sha256=sha256),
+        ),
         tables=(TableCount(table="users", rows=10),),
         media=TableCount(table="media", rows=0),
         map_sha256="2" * 64,

@@ -114,7 +114,7 @@ def test_of_two_exports() -> None:
     """Each export is confirmed by its own checksum, the second one as well as the first."""
     work = in_the_window(casework())
     second = {"export_id": "e-2", "sha256": "3" * 64}
-    work.tell(ready(), ready().model_copy(update=second), confirmed().model_copy(update=second))
+    work.tell(ready(), ready("3" * 64).model_copy(update={"export_id": "e-2"}), confirmed().model_copy(update=second))
     work.tell(found().model_copy(update=second), asked("e-2"))
 
     assert work.one(EarlyDeletionAccepted).sha256 == "3" * 64

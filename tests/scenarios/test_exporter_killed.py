@@ -217,7 +217,7 @@ async def test_links_are_taken_back_by_command(made: Scene, watch: Watch) -> Non
     async with ObjectStore(made.ground.settings.s3) as real:
         versions = await real.versions_of(made.ground.settings.exports_bucket, key)
     assert versions == (revoked.object_version,)
-    assert revoked.object_version != ready.object_version
+    assert revoked.object_version != ready.volumes[0].object_version
 
 
 def _over(customer: str) -> ContractTerminated:
@@ -259,7 +259,7 @@ async def _announced_once(made: Scene, watch: Watch, customer: str) -> None:
     assert watch.all(ExportReady, customer) == [ready]
     bucket, key = _bucket_and_key(ready)
     async with ObjectStore(made.ground.settings.s3) as real:
-        assert await real.versions_of(bucket, key) == (ready.object_version,)
+        assert await real.versions_of(bucket, key) == (ready.volumes[0].object_version,)
         assert await real.count_left(bucket, f"{customer}/") == 1
         assert await _digest(real, bucket, key) == ready.sha256
 
@@ -281,5 +281,5 @@ async def _digest(real: ObjectStore, bucket: str, key: str) -> str:
 
 
 def _bucket_and_key(ready: ExportReady) -> tuple[str, str]:
-    bucket, _, key = ready.place.removeprefix("s3://").partition("/")
+    bucket, _, key = ready.volumes[0].place.removeprefix("s3://").partition("/")
     return bucket, key

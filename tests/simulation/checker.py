@@ -72,7 +72,6 @@ _UNDER_WAY = timedelta(hours=12)
 _NOTICE, _SWITCHING = 30, 60
 # What a revocation may fail of: nothing that the exporter itself has done to the archive.
 _NOT_REVOKED = ("unknown_export", "deletion_requested")
-BUCKET = "offramp-exports"
 
 
 class ViolationError(AssertionError):
@@ -99,7 +98,9 @@ class Checker:
     seen: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     answers: Counter[str] = field(default_factory=Counter)
     snapshots: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    # What was announced: by place its digest, by export its places.
     ready: dict[str, str] = field(default_factory=dict)
+    volumes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     closed: set[str] = field(default_factory=set)
     accepted: set[str] = field(default_factory=set)
     announced: set[tuple[str, str]] = field(default_factory=set)
@@ -301,13 +302,18 @@ class Checker:
 
     def _archive(self, event: ExportReady) -> None:
         platform = self.world.platform
-        there = platform.shelf.of(event.place)
-        self.must(there == {event.object_version: event.sha256}, f"{event.place}: {there} lies there")
+        for one in event.volumes:
+            there = platform.shelf.of(one.place)
+            self.must(there == {one.object_version: one.sha256}, f"{one.place}: {there} lies there")
+            self.ready[one.place] = one.sha256
+        stem, named = event.volumes[-1].place.partition(".")[0], {one.place for one in event.volumes}
+        lying = {one for one in platform.shelf.versions if one.startswith(f"{stem}.") and platform.shelf.of(one)}
+        self.must(lying == named, f"{stem}: {lying - named} lies beside it")
+        self.volumes[event.export_id] = tuple(one.place for one in event.volumes)
         contents = platform.contents[event.sha256]
-        self.must(sorted(contents) == sorted(self.snapshots[event.sha256]), f"{event.place}: not all the rows")
+        self.must(sorted(contents) == sorted(self.snapshots[event.sha256]), f"{stem}: not all the rows")
         counted = sum(one.rows for one in (*event.tables, event.media))
-        self.must(counted == len(contents), f"{event.place}: {counted} rows said, {len(contents)} there")
-        self.ready[event.place] = event.sha256
+        self.must(counted == len(contents), f"{stem}: {counted} rows said, {len(contents)} there")
         self.of_export[event.export_id] = tuple(self.snapshots[event.sha256])
 
     def _confirmed(self, event: ConfirmationAccepted | ConfirmationVoided | ConfirmationRejected) -> None:
@@ -327,18 +333,20 @@ class Checker:
         if isinstance(event, LinkRevocationFailed):
             self.must(event.reason in _NOT_REVOKED, f"{event.export_id}: links not revoked, {event.reason}")
             return
-        place = f"s3://{BUCKET}/{event.customer_id}/{event.export_id}.zip"
-        there = self.world.platform.shelf.of(place)
-        self.must(there == {event.object_version: self.ready[place]}, f"{place}: {there} lies there")
-        self.must(self.links[place].isdisjoint(there), f"{place}: a link given before leads to it still")
+        places = self.volumes[event.export_id]
+        for place, version in zip(places, (*event.before, event.object_version), strict=True):
+            there = self.world.platform.shelf.of(place)
+            self.must(there == {version: self.ready[place]}, f"{place}: {there} lies there")
+            self.must(self.links[place].isdisjoint(there), f"{place}: a link given before leads to it still")
 
     def _delivered(self, event: ExportDelivered | DeliveryFailed) -> None:
         if isinstance(event, DeliveryFailed):
             self.must(event.reason != "missing", f"{event.export_id}: not there to be sent")
             return
-        place = f"s3://{BUCKET}/{event.customer_id}/{event.export_id}.zip"
+        places = self.volumes[event.export_id]
         found = self.world.platform.sent.get((event.destination, event.export_id))
-        self.must(found == event.sha256 == self.ready[place], f"{event.export_id}: something else was delivered")
+        self.must(found == event.sha256 == self.ready[places[-1]], f"{event.export_id}: something else was delivered")
+        self.must(event.volumes == len(places), f"{event.export_id}: not all of its volumes were delivered")
 
     def _command(self, event: DeletionRequested, database: MemoryDatabase) -> None:
         who = event.customer_id

@@ -10,7 +10,7 @@ from services.exporter import tasks
 from services.exporter.confirming import copy_of
 from services.exporter.delivering import objection
 from services.exporter.states import Deleting, State
-from shared.events.vocabulary import TableCount, TableFingerprint
+from shared.events.vocabulary import ArchiveVolume, TableCount, TableFingerprint
 from shared.holds import held
 from shared.lease import LeaseLostError
 from shared.performer import Attempt, Performance
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from .worker import Worker
 
 _states: StateCodec[State] = StateCodec(State)
+# How often what an earlier try has sent is gone on with: not where it was encrypted.
+_TAKEN_OVER = 0.7
 
 
 async def build(worker: Worker, task: tasks.BuildArchive, attempt: Attempt) -> tasks.ArchiveBuilt | tasks.BuildFailed:
@@ -40,10 +42,18 @@ async def build(worker: Worker, task: tasks.BuildArchive, attempt: Attempt) -> t
     digest = sha256(f"{snapshot_at} {contents}".encode()).hexdigest()
     platform.contents[digest] = contents
     worker.world.checker.snapshots[digest] = worker.world.checker.rows_left_of(task.customer_id)
-    place = f"s3://{BUCKET}/{task.customer_id}/{task.export_id}.zip"
-    version = await _put(worker, attempt, place, lambda: digest)
+    places = _places(task, len(contents))
+    await _clear(worker, attempt, task)
+    # Those before the last are the same whenever the data is; the last has their digests, and its own is that of all.
+    digests = [sha256(f"{contents} {place}".encode()).hexdigest() for place in places[:-1]]
+    written = await _put(worker, attempt, tuple(zip(places, [*digests, digest], strict=True)))
+    await _leave_alone(worker, attempt, task, written)
+    *before, (place, version) = written.items()
     return tasks.ArchiveBuilt(
-        **named, account=account,
+        **named, account=account, before=tuple(
+            ArchiveVolume(place=one, size_bytes=1, sha256=sha, object_version=its)
+            for (one, its), sha in zip(before, digests, strict=True)
+        ),
         export_id=task.export_id, place=place, size_bytes=len(contents), sha256=digest,
         tables=tuple(TableCount(table=name, rows=counts[name]) for name in TABLES[DATABASE]),
         media=TableCount(table="media", rows=counts[TABLES[MEDIA][0]]), map_sha256="0" * 64, snapshot_at=snapshot_at,
@@ -51,8 +61,93 @@ async def build(worker: Worker, task: tasks.BuildArchive, attempt: Attempt) -> t
     )  # fmt: skip
 
 
-async def _put(worker: Worker, attempt: Attempt, place: str, written: Callable[[], str]) -> str:
-    """Put an archive there as the product does, so that whoever was overtaken neither leaves nor removes one."""
+def _places(task: tasks.BuildArchive, rows: int) -> list[str]:
+    """Name the volumes: as many as there are rows for, so that another try may have fewer or more."""
+    stem = f"s3://{BUCKET}/{task.customer_id}/{task.export_id}"
+    if task.volume_size is None:
+        return [f"{stem}.zip"]
+    return [f"{stem}.vol{number:03}.zip" for number in range(1, 2 + rows // 4)]
+
+
+def _lying(worker: Worker, task: tasks.BuildArchive) -> list[str]:
+    """Name what lies there, or is under way, of the export: the last volume first."""
+    shelf, stem = worker.world.platform.shelf, f"s3://{BUCKET}/{task.customer_id}/{task.export_id}."
+    return sorted((one for one in {*shelf.versions, *shelf.uploads} if one.startswith(stem)), reverse=True)
+
+
+async def _clear(worker: Worker, attempt: Attempt, task: tasks.BuildArchive) -> None:
+    """Remove what an earlier try has left."""
+    shelf = worker.world.platform.shelf
+    for place in _lying(worker, task):
+        found = shelf.of(place)
+        if found:
+            await attempt.insist()
+            shelf.remove(place, found)
+            await work(worker)
+
+
+async def _put(worker: Worker, attempt: Attempt, all_of: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    """Put all volumes there as the product does: each begun and full first, then completed, the last of them last.
+
+    If one can't be, those before it are taken back, unless they are by now what somebody else told of.
+    """
+    shelf, begun, done = worker.world.platform.shelf, list[tuple[str, str, str]](), dict[str, str]()
+    for place, digest in all_of:
+        begun.append((place, await _begun(worker, attempt, place), digest))
+        await work(worker)
+    try:
+        for place, upload, digest in begun:
+            await attempt.insist()
+            done[place] = shelf.complete(place, upload, digest)
+            await work(worker)
+    except (PassingError, LeaseLostError) as cause:
+        for place, version in reversed(done.items()):
+            try:
+                await attempt.insist()
+            except LeaseLostError:
+                raise cause from None
+            shelf.remove(place, [version])
+        raise
+    return done
+
+
+async def _begun(worker: Worker, attempt: Attempt, place: str) -> str:
+    """Begin an upload, or take over one that an earlier try left."""
+    shelf = worker.world.platform.shelf
+    uploads = [*shelf.uploads.get(place, [])]
+    await attempt.insist()
+    if uploads and worker.world.rng.random() < _TAKEN_OVER:
+        shelf.abort(place, uploads[:-1])
+        return uploads[-1]
+    shelf.abort(place, uploads)
+    upload = shelf.begin(place)
+    try:
+        await attempt.insist()
+    except LeaseLostError:
+        shelf.abort(place, [upload])
+        raise
+    return upload
+
+
+async def _leave_alone(
+    worker: Worker, attempt: Attempt, task: tasks.BuildArchive, written: dict[str, str]
+) -> None:  # fmt: skip
+    """Remove what others have laid beside it, when they can lay nothing any more."""
+    shelf = worker.world.platform.shelf
+    for place in _lying(worker, task):
+        uploads = [*shelf.uploads.get(place, [])]
+        await attempt.insist()
+        shelf.abort(place, uploads)
+    await work(worker)
+    for place in _lying(worker, task):
+        others = [one for one in shelf.of(place) if one != written.get(place)]
+        if others:
+            await attempt.insist()
+            shelf.remove(place, others)
+
+
+async def _renewed(worker: Worker, attempt: Attempt, place: str, written: Callable[[], str]) -> str:
+    """Put a file there anew as the product does, so that whoever was overtaken neither leaves nor removes one."""
     shelf = worker.world.platform.shelf
     uploads = [*shelf.uploads.get(place, [])]
     await attempt.insist()
@@ -87,23 +182,31 @@ async def compare(worker: Worker, task: tasks.CompareExport, attempt: Attempt) -
 async def revoke(
     worker: Worker, task: tasks.RevokeLinks, attempt: Attempt
 ) -> tasks.VersionsReplaced | tasks.RevokeFailed:
-    """Put the archive in its own place, from the version that was ordered, or the newest where that is gone."""
+    """Put each volume in its own place, from the version that was ordered, or the newest where that is gone."""
     await work(worker)
     named = {"customer_id": task.customer_id, "export_id": task.export_id, "attempt": task.attempt}
-    there = worker.world.platform.shelf.of(task.place)
-    source = task.object_version if task.object_version in there else next(reversed(there), None)
+    before = [(one.place, one.object_version) for one in task.before]
+    try:
+        versions = [await _copied(worker, attempt, *one) for one in (*before, (task.place, task.object_version))]
+    except MissingError:
+        return tasks.RevokeFailed(**named, reason="missing")
+    *others, last = versions
+    return tasks.VersionsReplaced(
+        **named, replaced_at=attempt.clock(), object_version=last, before=tuple(others)
+    )  # fmt: skip
+
+
+async def _copied(worker: Worker, attempt: Attempt, place: str, version: str | None) -> str:
+    there = worker.world.platform.shelf.of(place)
+    source = version if version in there else next(reversed(there), None)
 
     def copied() -> str:
-        found = worker.world.platform.shelf.of(task.place).get(source or "")
+        found = worker.world.platform.shelf.of(place).get(source or "")
         if found is None:
             raise MissingError
         return found
 
-    try:
-        version = await _put(worker, attempt, task.place, copied)
-    except MissingError:
-        return tasks.RevokeFailed(**named, reason="missing")
-    return tasks.VersionsReplaced(**named, replaced_at=attempt.clock(), object_version=version)
+    return await _renewed(worker, attempt, place, copied)
 
 
 class MissingError(Exception):
@@ -114,13 +217,17 @@ async def deliver(worker: Worker, task: tasks.DeliverExport, attempt: Attempt) -
     """Send the archive to whom it is promised, while there is the right to."""
     named = {"customer_id": task.customer_id, "export_id": task.export_id, "attempt": task.attempt}
     platform, key = worker.world.platform, (task.destination, task.export_id)
+    places = [*(one.place for one in task.before), task.place]
     state = _state(worker, task.customer_id)
     for _ in range(2):
         reason = objection(state, attempt.clock(), worker.service.domain.policy)
         if reason is not None:
             return tasks.NotDelivered(**named, reason=reason)
         copy = copy_of(state.known, task.export_id)
-        digest = None if copy is None else platform.shelf.of(task.place).get(copy.version)
+        lying = (
+            {} if copy is None else {one.place: platform.shelf.of(one.place).get(one.version) for one in copy.volumes}
+        )
+        digest = lying.get(task.place) if all(lying.get(one) for one in places) else None
         await work(worker)
         state = _state(worker, task.customer_id)
     found = platform.sent.get(key)
@@ -132,7 +239,8 @@ async def deliver(worker: Worker, task: tasks.DeliverExport, attempt: Attempt) -
     worker.world.checker.sent(task.customer_id)
     await work(worker)
     how = "copied" if found is None else "found"
-    return tasks.Delivered(**named, size_bytes=1, sha256=platform.sent[key], sent=how, delivered_at=attempt.clock())
+    what = {"size_bytes": 1, "sha256": platform.sent[key], "volumes": len(places)}
+    return tasks.Delivered(**named, **what, sent=how, delivered_at=attempt.clock())
 
 
 def _state(worker: Worker, customer_id: str) -> State:

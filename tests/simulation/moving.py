@@ -90,8 +90,9 @@ def _link_or_work_on(world: World, ready: ExportReady, given: Grant) -> None:
     if world.rng.random() < 0.5 and given.expires_at - world.now() >= LONGEST:
         world.work_on(ready.customer_id)
     # A link to what is no longer there is not given: the store is asked first.
-    elif given.archive.version in world.platform.shelf.of(ready.place):
-        world.checker.linked(ready.place, given.archive.version)
+    elif all(one.version in world.platform.shelf.of(one.place) for one in given.archive.volumes):
+        for one in given.archive.volumes:
+            world.checker.linked(one.place, one.version)
 
 
 async def _say(world: World, event: Event) -> None:

@@ -450,6 +450,7 @@ def _ask(rng: Random, story: Story, end: float) -> None:
         days += [begin + rng.random() * 0.003 for _ in range(8)]
     for request, day in enumerate(days):
         asked = ExportRequested(
-            customer_id=story.customer_id, request_id=f"{story.customer_id}-r{request}", requested_at=moment(day)
-        )
+            customer_id=story.customer_id, request_id=f"{story.customer_id}-r{request}", requested_at=moment(day),
+            volume_size=rng.choice([None, 1 << 16]),
+        )  # fmt: skip
         story.at(day, asked)

@@ -13,10 +13,12 @@ from zipfile import ZipFile
 
 import asyncpg
 
+from shared.database_fates import DATABASE_OUTAGES
+from shared.lease import LeaseLostError
 from shared.objects import ObjectStore
 from shared.ranged import opened
 from shared.store_faults import StoreError
-from shared.upload import Stored
+from shared.upload import May, Stored, nobody_else
 from shared.verify.archive import Checked, Files, Joined, Volume, Zips, verify_volumes
 from shared.verify.by_library import by_library
 
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from .encryption import Encryption
 
 _PIECE = 1 << 20
+# What keeps an archive that isn't proven from being taken away; whoever has the task by then sees to it.
+_TROUBLE: tuple[type[BaseException], ...] = (StoreError, LeaseLostError, *DATABASE_OUTAGES)
 Volumes: TypeAlias = "Sequence[Kept]"
 
 
@@ -63,11 +67,12 @@ class KeptFile:
 
 @dataclass(frozen=True, slots=True)
 class KeptObject:
-    """An archive in a store."""
+    """An archive in a store; *may* raises for whoever was overtaken, and must take nothing away."""
 
     store: ObjectStore
     bucket: str
     key: str
+    may: May = nobody_else
 
     async def open(self, report: ArchiveReport) -> AbstractContextManager[IO[bytes]]:
         """Open it, for reading in a thread: the version that was written, whatever lies over it."""
@@ -76,7 +81,7 @@ class KeptObject:
     async def withdraw(self, report: ArchiveReport) -> None:
         """Take away the versions that are what was written, and none that another worker made at the same place."""
         if report.etag is not None:
-            await self.store.withdraw(self.bucket, self.key, report.etag, report.version)
+            await self.store.withdraw(self.bucket, self.key, report.etag, report.version, self.may)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +146,8 @@ async def prove(
         _, compared, restored = await _all(*beside)
         return Proven(report, compared, restored)
     except BaseException as cause:
-        for one, what in zip(volumes, _reports(report), strict=True):
+        # The last one first: as long as it is there the others would have to be, too.
+        for one, what in reversed(tuple(zip(volumes, _reports(report), strict=True))):
             await _withdraw(one, what, cause)
         raise
 
@@ -158,7 +164,7 @@ def _reports(report: ArchiveReport) -> tuple[ArchiveReport, ...]:
 async def _withdraw(kept: Kept, report: ArchiveReport, cause: BaseException) -> None:
     try:
         await asyncio.shield(kept.withdraw(report))
-    except StoreError as trouble:
+    except _TROUBLE as trouble:
         cause.add_note(f"an archive that is not proven may still lie there: {trouble}")
 
 

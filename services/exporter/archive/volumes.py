@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol, Self
 
+from shared.database_fates import DATABASE_OUTAGES
+from shared.lease import LeaseLostError
 from shared.store_faults import StoreError
 from shared.unfinished import Taken
 from shared.upload import Stored
@@ -17,6 +19,8 @@ from .faults import TooManyVolumesError
 from .sink import Sink
 
 MOST = 999
+# What keeps one volume from being taken away; the others are, all the same.
+_TROUBLE: tuple[type[BaseException], ...] = (OSError, StoreError, LeaseLostError, *DATABASE_OUTAGES)
 
 
 class Volume(Sink, Protocol):
@@ -128,12 +132,12 @@ class Volumes:
         for volume in volumes:
             try:
                 await volume.__aexit__(type(cause), cause, None)
-            except (OSError, StoreError) as trouble:
+            except _TROUBLE as trouble:
                 cause.add_note(f"a volume may still take up space: {trouble}")
 
     async def _take_back(self, volumes: list[Volume], cause: BaseException) -> None:
         for volume in volumes:
             try:
                 await volume.withdraw()
-            except (OSError, StoreError) as trouble:
+            except _TROUBLE as trouble:
                 cause.add_note(f"a volume of no archive may still lie there: {trouble}")
