@@ -7,16 +7,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from shared.objects import ObjectStore
 from shared.upload import May, Stored, Told, Upload
 
 from .build import ArchiveReport
-from .encryption import Encryption
 from .going_on import begun
 from .numbering import before_number, numbered, volume_of
 from .proof import Kept, KeptObject, KeptVolumes
 from .volumes import Volumes
+
+if TYPE_CHECKING:
+    from .encryption import Encryption
 
 # What S3 calls the only version of an object in a bucket that keeps none.
 _ONLY = "null"
