@@ -62,7 +62,10 @@ async def watch(made: Scene) -> AsyncIterator[Watch]:
 
 
 async def test_silent_holder(made: Scene, watch: Watch) -> None:
-    """A holder that doesn't answer is told to an operator, and no account is closed; when it answers, it is."""
+    """A holder that doesn't answer is told to an operator, and no account is closed; when it answers, it is.
+
+    What it was commanded while it was away is out of date by then: it deletes nothing before it is commanded anew.
+    """
     customer, ended_at = made.ground.customers.leaves, datetime(2027, 6, 30, 22, tzinfo=UTC)
     await _end(made, customer, ended_at)
     await _warned(made, customer, ended_at + WINDOW)
@@ -75,8 +78,12 @@ async def test_silent_holder(made: Scene, watch: Watch) -> None:
     stalled = await watch.expect(DeletionStalled, customer)
     assert (stalled.reason, set(stalled.holders)) == ("unanswered", {"platform-database", "platform-media"})
     assert not watch.all(AccountClosed, customer)
-    assert (await proof.holdings(made.ground, MAP, customer)).rows > 0
+    before = await proof.holdings(made.ground, MAP, customer)
+    assert before.rows > 0
     await made.ready("holder")
+    await _quiet(made, ended_at + WINDOW + timedelta(days=2), "retention", "exporter", "holder")
+    assert await proof.holdings(made.ground, MAP, customer) == before
+    made.ground.move_to(ended_at + WINDOW + timedelta(days=4))
     closed = await watch.expect(AccountClosed, customer)
     assert closed.rows_deleted > 0
     left = await proof.holdings(made.ground, MAP, customer)
