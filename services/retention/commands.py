@@ -70,6 +70,7 @@ def _told(customer: str, state: Waiting) -> dict[str, Any]:
         "deletion": deletion.deletion_id if deletion is not None else deletion_id(state.known, window_of_state(state)),
         "missing": _missing(state),
         "holders": _holders(state),
+        "disputed": list(state.disputed) if isinstance(state, Stalled) else [],
         "holds": [hold.hold_id for hold in state.known.holds if hold.active],
         "until": _until(state),
         "customers_due": state.load.due if isinstance(state, Awaiting) else None,
@@ -118,7 +119,7 @@ def _missing(state: Waiting) -> list[str]:
 
 def _lines(one: dict[str, Any]) -> Iterator[str]:
     yield f"{one['customer']}: {one['deletion']} waits: {', '.join(one['missing'])}"
-    for name in ("holders", "holds"):
+    for name in ("holders", "disputed", "holds"):
         if one[name]:
             yield f"  {name}: {', '.join(one[name])}"
     if one["until"] is not None:

@@ -20,6 +20,7 @@ from .holders import (
     Trouble,
     again_at,
     all_again,
+    asked_anew,
     chased,
     in_trouble,
     is_due,
@@ -35,6 +36,7 @@ from .policy import RetentionPolicy
 from .proof import amend, certify, copies, readings
 from .right import Lack, NoRightToDeleteError, insist, lacking, promise_of, window_under
 from .states import (
+    Approval,
     Awaiting,
     Certifying,
     Checking,
@@ -343,16 +345,32 @@ def stall(
     holders: tuple[str, ...],
     now: datetime,
     policy: RetentionPolicy,
+    *,
+    disputed: bool = False,
 ) -> Decision:
-    """Wait at the step that failed, and tell an operator why."""
+    """Wait at the step that failed, and tell an operator why; it is *disputed* what the holders say that they keep."""
     known, step = state.known, _STEPS[type(state)]
     deletion = None if isinstance(state, Surveying) else state.deletion
     window = state.window if isinstance(state, Surveying) else state.deletion.window
     stalled = Stalled(known, window, step, reason, holders, deletion, again_at(known.attempts, now, policy))
     if isinstance(state, Certifying):
         stalled = replace(stalled, after=state.after, checked_at=state.checked_at)
+    if disputed:
+        stalled = replace(stalled, disputed=holders)
     trouble = Trouble(reason, holders)
     return Decided(stalled, (stalled_event(known, deletion_id(known, window), trouble, known.attempts, policy),))
+
+
+def ask_anew(state: Stalled, word: Approval, now: datetime) -> Decision:
+    """Have those commanded again, by a second person's *word*, of which the check found something else than they say.
+
+    It lets nothing pass: the right to delete is asked for before the command, and the new answer is checked as well.
+    """
+    if state.deletion is None:
+        raise ValueError("only the answers of a deletion can be disputed")
+    known = replace(state.known, asked_anew=(*state.known.asked_anew, word))
+    deletion = asked_anew(state.deletion, state.disputed, now)
+    return Decided(Stalled(known, state.window, "answers", "counts", state.disputed, deletion))
 
 
 def again(state: Stalled, now: datetime, policy: RetentionPolicy) -> Decision:

@@ -156,6 +156,8 @@ def deletion_acknowledged(
         return Ignored("not one of the holders that were commanded")
     if holder.status in DONE:
         return Ignored("the holder has answered")
+    if holder.disputed is not None and event.answered_at <= holder.disputed:
+        return Ignored("the answer that the check found otherwise, or one before it")
     news = answered(holder, event, now, policy, holds.in_force(state.known.holds, now))
     events: tuple[Event, ...] = ()
     if news.status == "refused":
@@ -170,9 +172,12 @@ def window_changed(state: State, event: WindowChanged, now: datetime, policy: Re
 
 
 def deletion_approved(state: State, event: DeletionApproved, now: datetime, policy: RetentionPolicy) -> Decision[State]:
-    """Go on in spite of what made the deletion wait, if a second person said so and knew how much it is about."""
+    """Go on in spite of what made the deletion wait, if a second person said so and knew how much it is about.
+
+    Where that is what holders say that they keep, they are commanded again, and nothing else follows from it.
+    """
     news = _approval(event)
-    if news in state.known.approvals:
+    if news in (*state.known.approvals, *state.known.asked_anew):
         return Ignored("known")
     if not isinstance(state, Awaiting | Stalled) or event.deletion_id != course.deletion_id(state.known, state.window):
         return Ignored("no such deletion waits for it")
@@ -180,6 +185,12 @@ def deletion_approved(state: State, event: DeletionApproved, now: datetime, poli
     if event.approved_by == event.requested_by or unlike or (not event.maps and event.rows < _rows(state)):
         trouble = Trouble("not_approved")
         return Decided(state, (stalled_event(state.known, event.deletion_id, trouble, 1, policy),))
+    return _gone_on(state, event, news, now)
+
+
+def _gone_on(state: Awaiting | Stalled, event: DeletionApproved, news: Approval, now: datetime) -> Decision[State]:
+    if isinstance(state, Stalled) and state.disputed and "counts" in event.in_spite_of:
+        return course.ask_anew(state, news, now)
     known = replace(state.known, approvals=(*state.known.approvals, news))
     if isinstance(state, Awaiting):
         return Decided(replace(state, known=known, wakes_at=now))
@@ -308,13 +319,13 @@ def checked(state: State, event: Checked, now: datetime, policy: RetentionPolicy
         after = tuple(row for row in after if row.holder in {one.name for one in deletion.holders})
     against = objection(state.known, deletion, after, policy)
     if against is not None:
-        return course.stall(state, *against, now, policy)
+        return course.stall(state, against.reason, against.holders, now, policy, disputed=against.disputed)
     by_another = read_otherwise(deletion, maps(event.readings))
     if by_another and not approved(state.known, deletion.deletion_id, "other_map", total(deletion.before)):
         return course.stall(state, "other_map", by_another, now, policy)
     other = unlike(deletion, ((one.holder, one.retained) for one in event.readings))
     if other:
-        return course.stall(state, "counts", other, now, policy)
+        return course.stall(state, "counts", other, now, policy, disputed=True)
     if holds.held(state.known.holds, now) or any(holder.status == "kept" for holder in deletion.holders):
         return Decided(Keeping(state.known, deletion, after, now))
     completed = DeletionCompleted(

@@ -154,6 +154,16 @@ def all_again(deletion: Deletion, now: datetime) -> Deletion:
     return with_holders(deletion, again)
 
 
+def asked_anew(deletion: Deletion, names: tuple[str, ...], now: datetime) -> Deletion:
+    """Have the holders *names* commanded again: the check found otherwise what they say, and that counts no more."""
+    again = {
+        holder.name: replace(holder, status="late", reason="counts", due=now, disputed=holder.answered_at)
+        for holder in deletion.holders
+        if holder.name in names
+    }
+    return with_holders(deletion, again)
+
+
 def with_holders(deletion: Deletion, news: dict[str, Holder]) -> Deletion:
     """Put *news* of some holders in their places."""
     return replace(deletion, holders=tuple(news.get(holder.name, holder) for holder in deletion.holders))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.contracts import language_of
@@ -80,25 +81,32 @@ def read_otherwise(deletion: Deletion, read: Iterable[tuple[str, str]]) -> tuple
     return tuple(name for name in names if name in known and by.get(name) != known[name])
 
 
-def objection(
-    known: Known, deletion: Deletion, after: tuple[Seen, ...], policy: RetentionPolicy
-) -> tuple[StallReason, tuple[str, ...]] | None:
-    """Tell what speaks against calling the deletion complete, and at which holders; None if nothing does."""
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """Why a deletion isn't complete, and at which holders; *disputed* if it is about what these say that they keep."""
+
+    reason: StallReason
+    holders: tuple[str, ...]
+    disputed: bool = False
+
+
+def objection(known: Known, deletion: Deletion, after: tuple[Seen, ...], policy: RetentionPolicy) -> Objection | None:
+    """Tell what speaks against calling the deletion complete; None if nothing does."""
     readable = (holder.name for holder in deletion.holders if holder.name not in policy.access_only)
     missing = unread(after, readable) or _not_read_again(deletion.before, after)
     if missing:
-        return "check_failed", missing
+        return Objection("check_failed", missing)
     left = _names(row for row in after if row.own)
     if left:
-        return "residue", left
+        return Objection("residue", left)
     unlike = _unlike(deletion, after)
     if unlike:
-        return "counts", unlike
+        return Objection("counts", unlike, disputed=True)
     short = _short(deletion)
     if short and not approved(known, deletion.deletion_id, "counts", total(deletion.before)):
-        return "counts", short
+        return Objection("counts", short)
     touched = _changed(deletion.before, after) if policy.bystanders == "strict" else ()
-    return ("bystanders", touched) if touched else None
+    return Objection("bystanders", touched) if touched else None
 
 
 def certify(

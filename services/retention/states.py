@@ -143,7 +143,8 @@ class Known(Struct, frozen=True):
     *unanswered*: the holds that are owed another answer.
     *reviewed*: the holds of whose review an operator was told.
     *retained*: what laws still keep, whatever becomes of the customer. *uncompared*: the requests for early deletion of
-    which an operator was told that the exporter's second comparison hasn't come.
+    which an operator was told that the exporter's second comparison hasn't come. *asked_anew*: the words of a second
+    person by which holders were commanded again; each counts for that alone, and once.
     """
 
     customer_id: str = ""
@@ -169,6 +170,7 @@ class Known(Struct, frozen=True):
     expiring: tuple[Expiring, ...] = ()
     retained: Retained | None = None
     uncompared: tuple[str, ...] = ()
+    asked_anew: tuple[Approval, ...] = ()
     journal: Journal = Journal()
 
 
@@ -234,6 +236,8 @@ class Holder(Struct, frozen=True):
     differed: tuple[Bystander, ...] = ()
     # The data map that it says it runs, where that wasn't the one which its command named.
     runs: str = ""
+    # When it gave the answer that the check found otherwise: of that, and of any before it, nothing counts any more.
+    disputed: datetime | None = None
 
 
 class Proposed(Struct, frozen=True):
@@ -386,6 +390,8 @@ class Stalled(Struct, frozen=True, tag_field="kind", tag="stalled"):
     # Of a case that had got as far as the certificate.
     after: tuple[Seen, ...] = ()
     checked_at: datetime | None = None
+    # Who says that it keeps other rows than the check found: it is commanded again when a second person says so.
+    disputed: tuple[str, ...] = ()
 
 
 State: TypeAlias = (

@@ -426,7 +426,8 @@ class DeletionApproved(Event):
 
     *rows*: how many the dry run showed in all. A deletion that has grown since is not what was approved.
     With *maps*, those by which the dry run was made, it goes on by other data maps than it began with. In spite of
-    ``counts`` rows needn't add up, in spite of ``other_map`` a check by another map than the case's counts.
+    ``counts`` rows needn't add up, or, where holders keep other rows than they named, these are asked again. In spite
+    of ``other_map`` a check by another map than the case's counts.
     """
 
     version: ClassVar[int] = 2

@@ -114,6 +114,14 @@ def said(state: State, now: datetime) -> Iterator[tuple[str, Any]]:
     """Give all that anybody may say in *state*, by a short word each."""
     yield from _around(state, now)
     deletion = _current(state)
+    for label, answer in _answers(deletion):
+        yield label, answer.model_copy(update={"answered_at": now})
+    maps = (HolderMap(holder=NAMES[0], map_sha256=MAP),)
+    yield "map approved", _approval(state, now, "staff-2").model_copy(update={"maps": maps})
+    yield from _performed(deletion, state.known.attempts, _told_kept(state), _told_laws(state))
+
+
+def _answers(deletion: str) -> Iterator[tuple[str, Any]]:
     for name in NAMES:
         yield "erased", erased(name, deletion_id=deletion)
         yield "residue", erased(name, left=1, deletion_id=deletion)
@@ -125,11 +133,8 @@ def said(state: State, now: datetime) -> Iterator[tuple[str, Any]]:
     outcome = NotErased(reason="not_declared", map_sha256=MAP)
     other_map: Any = not_erased(NAMES[0], deletion_id=deletion)
     yield "other map", other_map.model_copy(update={"outcome": outcome})
-    maps = (HolderMap(holder=NAMES[0], map_sha256=MAP),)
-    yield "map approved", _approval(state, now, "staff-2").model_copy(update={"maps": maps})
     yield "touched", erased(NAMES[0], touched=1, deletion_id=deletion)
     yield "too few", erased(NAMES[0], rows=1, deletion_id=deletion)
-    yield from _performed(deletion, state.known.attempts, _told_kept(state), _told_laws(state))
 
 
 def _around(state: State, now: datetime) -> Iterator[tuple[str, Any]]:
@@ -261,8 +266,16 @@ def _more(state: State) -> Any:
         holders = (
             (one.status, one.reason == "held", bool(one.runs), one.due is None) for one in state.deletion.holders
         )
-        return tuple(sorted(holders)), state.deletion.maps, state.deletion.proposed is None
+        return tuple(sorted(holders)), state.deletion.maps, state.deletion.proposed is None, _disputed(state)
     return None
+
+
+def _disputed(state: Deleting | Checking | Keeping | Stalled) -> Any:
+    """Tell apart what the check found otherwise; of who was asked again only how it goes on without more in the way."""
+    if isinstance(state, Stalled):
+        return bool(state.disputed)
+    free = not isinstance(state, Keeping) and not state.known.holds
+    return free and any(one.disputed for one in state.deletion.holders)
 
 
 def _told(state: State) -> bool:

@@ -100,6 +100,21 @@ def test_no_end_with_anything_open() -> None:
         assert sum(table.kept for table in tables) == lawful_rows
 
 
+def test_nothing_is_proven_by_an_answer_that_was_disputed() -> None:
+    """Who was asked again since the check found otherwise has answered since, before anything is called complete."""
+    asked = [step for step in explored().steps if isinstance(step.before, Stalled) and step.before.disputed]
+    assert asked
+    for step in asked:
+        assert not any(isinstance(one, DeletionCompleted | AccountClosed) for one in step.decided.events)
+    proven = [step.decided.state for step in explored().steps if isinstance(step.decided.state, Checking | Certifying)]
+    again = [one for state in proven for one in state.deletion.holders if one.disputed is not None]
+    assert again
+    for holder in again:
+        assert holder.disputed is not None
+        assert holder.answered_at is not None
+        assert holder.answered_at > holder.disputed
+
+
 def test_an_addendum_only_when_it_is_gone() -> None:
     """What laws kept is said to be gone only after its day, once all was asked, deleted and checked again."""
     assert steps_with(CertificateAmended)

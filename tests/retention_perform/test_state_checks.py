@@ -73,6 +73,28 @@ def _law_forgotten(state: dict[str, Any]) -> None:
     state["known"]["retained"] = {"rows": [["database", "users", "BFL 7:2", "2033-12-31", 3]]}
 
 
+def _unknown_when(state: dict[str, Any]) -> None:
+    state["deletion"]["holders"][0].update(disputed="2027-04-02T00:00:00Z", answered_at=None)
+
+
+def _disputed_early(state: dict[str, Any]) -> None:
+    state["disputed"] = ["database"]
+
+
+def _disputed(state: dict[str, Any], reason: str = "counts") -> None:
+    state.update(written("stalled", step="check"))
+    state.update(reason=reason, disputed=["database"])
+
+
+def _disputed_otherwise(state: dict[str, Any]) -> None:
+    _disputed(state, reason="residue")
+
+
+def _disputed_unanswered(state: dict[str, Any]) -> None:
+    _disputed(state)
+    state["deletion"]["holders"][0]["status"] = "late"
+
+
 SPOILT = {
     "no such state": ("window", _set("kind", to="gone"), "state_is_known"),
     "no window": ("held", _set("window", to=None), "ended_has_a_window"),
@@ -126,6 +148,15 @@ SPOILT = {
     "no certificate": ("closed", _set("certificate", to=""), "closed_has_a_certificate"),
     "no digest": ("closed", _set("certificate_sha256", to="?"), "closed_has_a_certificate"),
     "closed early": ("closed", _set("closed_at", to="2020-01-01T00:00:00Z"), "closed_has_a_certificate"),
+    "checked by an answer that was disputed": (
+        "checking",
+        _set("deletion", "holders", 0, "disputed", to="2099-01-01T00:00:00Z"),
+        "proven_only_by_new_answers",
+    ),
+    "certified by an answer without a moment": ("certifying", _unknown_when, "proven_only_by_new_answers"),
+    "disputed at another step": ("stalled", _disputed_early, "disputed_only_by_a_check"),
+    "disputed for another reason": ("stalled", _disputed_otherwise, "disputed_only_by_a_check"),
+    "disputed while an answer is out": ("stalled", _disputed_unanswered, "disputed_only_by_a_check"),
     "for no reason": ("stalled", _set("reason", to=""), "stalled_has_a_reason"),
     "at no step": ("stalled", _set("step", to="somewhere"), "stalled_has_a_reason"),
 }

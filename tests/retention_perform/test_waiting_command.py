@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from services.retention.app import app
-from services.retention.states import Awaiting, InWindow, Keeping, Retaining, State
+from services.retention.states import Awaiting, InWindow, Keeping, Retaining, Stalled, State
 from shared.clock import MovedClock, system_clock
 from shared.statecodec import StateCodec
 from tests.retention.exploration import explored
@@ -57,6 +57,17 @@ async def test_what_is_kept(own_database: str, monkeypatch: pytest.MonkeyPatch) 
     assert (shown["missing"], shown["holders"]) == (["held"], [row.holder for row in kept])
     assert [one["rows"] for one in shown["counts"]] == [3] * len(kept)
     assert shown["holds"]
+
+
+async def test_what_a_holder_says_and_the_check_does_not_find(
+    own_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who would be asked again by a second person's word is told apart from who said to have deleted less."""
+    states = [state for state, _ in explored().states.values()]
+    state = next(one for one in states if isinstance(one, Stalled) and one.disputed)
+    shown = await _shown(own_database, monkeypatch, state)
+
+    assert (shown["missing"], shown["disputed"]) == (["counts"], list(state.disputed))
 
 
 async def test_what_only_a_law_keeps(own_database: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,6 +60,8 @@ class Story:
     hurries: bool = False
     # From when until when there is another contract, after the account was closed, or nearly.
     again: tuple[float, float] | None = None
+    # Until when its holders are away that were so when they were commanded: after that other contract, too.
+    away_until: float | None = None
 
     def at(self, day: float, event: Event) -> None:
         """Let *event* be published on *day*."""
@@ -375,7 +377,10 @@ def keeps_books(rng: Random, story: Story, end: float) -> None:
 
 
 def leaves_twice(rng: Random, story: Story, end: float) -> None:
-    """Leave, come back when all is gone but what laws keep, or nearly so, and leave again by a breach."""
+    """Leave, come back when all is gone but what laws keep, or nearly so, and leave again by a breach.
+
+    Some have holders that are away all that time, with the commands of before lying there for them.
+    """
     end = 35 + (end - 35) / 15
     leaves(rng, story, end)
     _issue(rng, story, end)
@@ -392,6 +397,7 @@ def leaves_twice(rng: Random, story: Story, end: float) -> None:
     )
     story.at(out, over)
     story.works_until, story.again = end - 1, (back, out)
+    story.away_until = rng.choice([None, out + rng.uniform(1, 60)])
 
 
 def _issue(rng: Random, story: Story, end: float) -> None:

@@ -184,21 +184,26 @@ async def erase(worker: Worker, task: Erase, attempt: Attempt) -> EraseEnded:
 
 
 async def _erased(worker: Worker, task: Erase, attempt: Attempt) -> Erased | ErasedInPart | NotErased:
-    world, now = worker.world, attempt.clock()
-    if abs(world.now() - now) > MOST_DRIFT:
-        raise RefusedError("clock", "the clocks disagree")
-    check_command(Right(task.window_closed_at, held=_refuses(worker, task, now), respond_by=task.respond_by), now)
+    world = worker.world
+    _check(worker, task, attempt.clock())
     await work(worker)
     if world.unlucky(0.1):
         await asyncio.sleep(world.rng.uniform(0, 4) * 86400)
     if world.unlucky(0.05):
         return NotErased(reason="failed")
-    if _refuses(worker, task, attempt.clock()):
-        raise RefusedError("held", "a hold came meanwhile")
+    # Looked at in each transaction that deletes, as the product does.
+    _check(worker, task, attempt.clock())
     if world.goes_on(task.customer_id):
         raise RefusedError("contract_active", "the system's own guard objects")
     keep = (*task.keep, *kept_by(_holds(worker, task.customer_id, attempt.clock())))
     return _delete(world, task, keep if task.holder == DATABASE else ())
+
+
+def _check(worker: Worker, task: Erase, now: datetime) -> None:
+    """Refuse without the right to delete, or where the database's clock is another one."""
+    if abs(worker.world.now() - now) > MOST_DRIFT:
+        raise RefusedError("clock", "the clocks disagree")
+    check_command(Right(task.window_closed_at, held=_refuses(worker, task, now), respond_by=task.respond_by), now)
 
 
 def _delete(world: World, task: Erase, keep: tuple[Keep, ...]) -> Erased | ErasedInPart:

@@ -27,7 +27,7 @@ from shared.events.event import Event
 from shared.events.exporter import ExportReady
 from shared.events.notice import DeadlineApproaching
 from shared.events.platform import CustomerInformed, DeletionApproved
-from shared.events.retention import DeletionStalled
+from shared.events.retention import DeletionRequested, DeletionStalled
 from shared.holder.domain import HolderPolicy
 from shared.holder.domain import domain as holder_domain
 from shared.identity import derived
@@ -275,6 +275,8 @@ class World:
             self._begin(self._inform(record))
         if record.topic == DeletionStalled.type():
             self._begin(self._decide(record))
+        if record.topic == DeletionRequested.type():
+            self._go_away(json.loads(record.value)["data"]["customer_id"])
         if record.topic == ExportReady.type():
             # Once, though the relay may say it twice, or an operator again.
             ready = ExportReady.model_validate(json.loads(record.value)["data"])
@@ -312,6 +314,24 @@ class World:
         self._publish(Fact(name, "/support", self.now(), approved), int(self.now().timestamp() * 1000), plain=False)
 
     # -- what goes wrong
+
+    def _go_away(self, customer_id: str) -> None:
+        """Let the holders be away from the first command on until the customer has come back and left again."""
+        story = self.stories[customer_id]
+        if story.again is None or story.away_until is None or self.loop.time() >= story.again[0] * _DAY:
+            return
+        until, story.away_until = story.away_until * _DAY, None
+        if self.rng.random() < 0.5:
+            # The command lies in its topic.
+            self._slow_until["holder", DeletionRequested.type()] = until
+        else:
+            # It was taken on, perhaps, and isn't carried out.
+            self._begin(self._stand_still("holder", until))
+
+    async def _stand_still(self, name: str, until: float) -> None:
+        await asyncio.sleep(self.rng.random() * 2 * _HOUR)
+        for worker in self.services[name].workers:
+            worker.asleep_until = until
 
     async def _misfortune(self) -> None:
         rng = self.rng
