@@ -35,11 +35,12 @@ from shared.verify.archive import published
 
 from .archive.asked import named_formats, scope_of
 from .archive.base import opened_base
-from .archive.build import ArchiveReport, Order, Progress, Sources, build
+from .archive.build import Order, Progress, Sources, build
 from .archive.delta import Since
 from .archive.faults import SourceOutageError
 from .archive.page import Language
 from .archive.proof import Proven, Scratch, prove
+from .archive.report import ArchiveReport
 from .archive.suffix import stem_of
 from .export_place import Asked, bytes_of, placed, swept
 from .formats.registry import ALL

@@ -13,11 +13,12 @@ from shared.objects import ObjectStore
 from shared.upload import nobody_else
 
 from .archive.abandoned import clear
-from .archive.build import ArchiveReport, Order
+from .archive.build import Order
 from .archive.in_store import InStore
+from .archive.kept import Kept, KeptFile, KeptVolumes
 from .archive.names import bag_name
 from .archive.numbering import before_number, numbered, volume_of
-from .archive.proof import Kept, KeptFile, KeptVolumes
+from .archive.report import ArchiveReport
 from .archive.sink import FileSink
 from .archive.suffix import file_suffix
 from .archive.volumes import Volume, Volumes

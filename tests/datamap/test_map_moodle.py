@@ -20,7 +20,8 @@ import yaml
 from typer.testing import CliRunner
 
 from services.exporter.archive.build import Order, Sources, build
-from services.exporter.archive.proof import KeptFile, prove
+from services.exporter.archive.kept import KeptFile
+from services.exporter.archive.proof import prove
 from services.exporter.archive.sink import FileSink
 from services.exporter.commands import app as export_app
 from shared.clock import system_clock

@@ -15,7 +15,8 @@ from uuid import uuid4
 
 import asyncpg
 
-from services.exporter.archive.build import ArchiveReport, Order, Sources, build
+from services.exporter.archive.build import Order, Sources, build
+from services.exporter.archive.report import ArchiveReport
 from services.exporter.archive.sink import FileSink
 from services.exporter.formats.registry import FORMATS
 from shared.datamap.model import DataMap, parse

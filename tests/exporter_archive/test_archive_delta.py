@@ -26,7 +26,7 @@ from typer.testing import CliRunner, Result
 
 from services.exporter.archive.archive import Written
 from services.exporter.archive.base import opened_base
-from services.exporter.archive.build import ArchiveReport, Progress, build
+from services.exporter.archive.build import Progress, build
 from services.exporter.archive.delta import Since
 from services.exporter.archive.encryption import Encryption
 from services.exporter.archive.faults import (
@@ -36,8 +36,10 @@ from services.exporter.archive.faults import (
     UnwritableError,
 )
 from services.exporter.archive.going_on import begun
+from services.exporter.archive.kept import KeptFile, KeptVolumes
 from services.exporter.archive.media import SMALL, add_one
-from services.exporter.archive.proof import KeptFile, KeptVolumes, Scratch, prove
+from services.exporter.archive.proof import Scratch, prove
+from services.exporter.archive.report import ArchiveReport
 from services.exporter.archive.sink import FileSink
 from services.exporter.archive.volumes import Volumes
 from services.exporter.archive.withheld import Withheld

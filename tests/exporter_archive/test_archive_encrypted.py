@@ -23,11 +23,13 @@ from archive_school import MAP, School
 from test_archive_going_on import AFTER_ROWS, command, writers  # noqa: F401 - a fixture
 from typer.testing import CliRunner, Result
 
-from services.exporter.archive.build import ArchiveReport, build
+from services.exporter.archive.build import build
 from services.exporter.archive.encrypting import EncryptedSink
 from services.exporter.archive.encryption import Encryption, name_of
 from services.exporter.archive.faults import NotReadBackError, UnusableRecipientError
-from services.exporter.archive.proof import Kept, KeptFile, KeptObject, Scratch, prove
+from services.exporter.archive.kept import Kept, KeptFile, KeptObject
+from services.exporter.archive.proof import Scratch, prove
+from services.exporter.archive.report import ArchiveReport
 from services.exporter.archive.sink import FileSink, Sink
 from services.exporter.commands import app as export_app
 from shared.age.decrypted import NotForThisKeyError

@@ -15,9 +15,11 @@ import asyncpg
 import pytest
 from archive_school import School
 
-from services.exporter.archive.build import ArchiveReport, build
+from services.exporter.archive.build import build
 from services.exporter.archive.faults import NotReadBackError
-from services.exporter.archive.proof import Kept, KeptFile, KeptObject, Scratch, prove
+from services.exporter.archive.kept import Kept, KeptFile, KeptObject
+from services.exporter.archive.proof import Scratch, prove
+from services.exporter.archive.report import ArchiveReport
 from services.exporter.archive.sink import FileSink, Sink
 from services.exporter.formats.csv import Csv
 from shared.ranged import opened

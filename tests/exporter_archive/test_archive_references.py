@@ -16,7 +16,7 @@ from zipfile import ZipFile
 import pytest
 from archive_school import School, run
 
-from services.exporter.archive.build import ArchiveReport, build
+from services.exporter.archive.build import build
 from services.exporter.archive.faults import (
     ArchiveError,
     MediaDiffersError,
@@ -25,9 +25,11 @@ from services.exporter.archive.faults import (
     NotReadBackError,
     RowsDisagreeError,
 )
+from services.exporter.archive.kept import KeptFile
 from services.exporter.archive.links import Links
-from services.exporter.archive.proof import KeptFile, prove
+from services.exporter.archive.proof import prove
 from services.exporter.archive.references import References
+from services.exporter.archive.report import ArchiveReport
 from services.exporter.archive.sink import FileSink
 from shared.datamap.model import parse
 from shared.store_faults import StoreRefusalError

@@ -15,9 +15,11 @@ import asyncpg
 import pytest
 from archive_school import School, database_of_its_own
 
-from services.exporter.archive.build import ArchiveReport, build
+from services.exporter.archive.build import build
 from services.exporter.archive.faults import NotReadBackError
-from services.exporter.archive.proof import KeptFile, Proven, Scratch, prove
+from services.exporter.archive.kept import KeptFile
+from services.exporter.archive.proof import Proven, Scratch, prove
+from services.exporter.archive.report import ArchiveReport
 from services.exporter.archive.restoring import Dump, Restorable, ScratchAwayError, restore
 from services.exporter.archive.sink import FileSink
 from services.exporter.formats.registry import FORMATS, WHOLE

@@ -23,10 +23,12 @@ from archive_school import MAP, School
 from test_archive_going_on import command, writers  # noqa: F401 - a fixture
 from typer.testing import CliRunner, Result
 
-from services.exporter.archive.build import ArchiveReport, build
+from services.exporter.archive.build import build
 from services.exporter.archive.encryption import Encryption
 from services.exporter.archive.faults import NotReadBackError, TooManyVolumesError
-from services.exporter.archive.proof import KeptFile, KeptVolumes, Scratch, prove
+from services.exporter.archive.kept import KeptFile, KeptVolumes
+from services.exporter.archive.proof import Scratch, prove
+from services.exporter.archive.report import ArchiveReport
 from services.exporter.archive.sink import FileSink
 from services.exporter.archive.volumes import Volumes
 from services.exporter.commands import app as export_app

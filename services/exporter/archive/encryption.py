@@ -24,8 +24,8 @@ from .faults import UnusableRecipientError
 from .volumes import Volume
 
 if TYPE_CHECKING:
-    from .build import ArchiveReport
-    from .proof import Kept
+    from .kept import Kept
+    from .report import ArchiveReport
 
 SUFFIX = ".age"
 Recipient: TypeAlias = ssh.Recipient | x25519.Recipient

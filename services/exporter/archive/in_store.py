@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from shared.objects import ObjectStore
 from shared.upload import May, Stored, Told, Upload
 
-from .build import ArchiveReport
 from .going_on import begun
+from .kept import Kept, KeptObject, KeptVolumes
 from .numbering import before_number, numbered, volume_of
-from .proof import Kept, KeptObject, KeptVolumes
+from .report import ArchiveReport
 from .volumes import Volumes
 
 if TYPE_CHECKING:

@@ -4,30 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, TypeAlias
 from zipfile import ZipFile
 
 import asyncpg
 
 from shared.database_fates import DATABASE_OUTAGES
 from shared.lease import LeaseLostError
-from shared.objects import ObjectStore
-from shared.ranged import opened
 from shared.store_faults import StoreError
-from shared.upload import May, Stored, nobody_else
 from shared.verify.archive import Checked, Files, Joined, Volume, Zips, verify_volumes
 from shared.verify.by_library import by_library
 
 from . import links
-from .build import ArchiveReport
 from .completeness import Expected
 from .faults import NotReadBackError
 from .fingerprint import fingerprint
+from .kept import Kept, KeptVolumes
 from .linked import first_dangling
+from .report import ArchiveReport
 from .restoring import restore
 from .witness import Connect, Connection
 
@@ -38,61 +35,6 @@ _PIECE = 1 << 20
 # What keeps an archive that isn't proven from being taken away; whoever has the task by then sees to it.
 _TROUBLE: tuple[type[BaseException], ...] = (StoreError, LeaseLostError, *DATABASE_OUTAGES)
 Volumes: TypeAlias = "Sequence[Kept]"
-
-
-class Kept(Protocol):
-    """A complete archive where it lies."""
-
-    async def open(self, report: ArchiveReport) -> AbstractContextManager[IO[bytes]]:
-        """Open what *report* is of, for reading in a thread."""
-
-    async def withdraw(self, report: ArchiveReport) -> None:
-        """Take away again what *report* is of."""
-
-
-@dataclass(frozen=True, slots=True)
-class KeptFile:
-    """An archive in a file."""
-
-    path: Path
-
-    async def open(self, report: ArchiveReport) -> AbstractContextManager[IO[bytes]]:  # noqa: ARG002 - as below
-        """Open it, for reading in a thread."""
-        return self.path.open("rb")
-
-    async def withdraw(self, report: ArchiveReport) -> None:  # noqa: ARG002 - a file is nobody else's
-        """Take it away again."""
-        self.path.unlink(missing_ok=True)
-
-
-@dataclass(frozen=True, slots=True)
-class KeptObject:
-    """An archive in a store; *may* raises for whoever was overtaken, and must take nothing away."""
-
-    store: ObjectStore
-    bucket: str
-    key: str
-    may: May = nobody_else
-
-    async def open(self, report: ArchiveReport) -> AbstractContextManager[IO[bytes]]:
-        """Open it, for reading in a thread: the version that was written, whatever lies over it."""
-        return opened(self.store, self.bucket, await self.store.head(self.bucket, self.key, report.version))
-
-    async def withdraw(self, report: ArchiveReport) -> None:
-        """Take away the versions that are what was written, and none that another worker made at the same place."""
-        if report.etag is not None:
-            await self.store.withdraw(self.bucket, self.key, report.etag, report.version, self.may)
-
-
-@dataclass(frozen=True, slots=True)
-class KeptVolumes:
-    """An archive in several files, which *kept* gives by how each was stored, the last of them last."""
-
-    kept: Callable[[Stored], Kept]
-
-    def of(self, report: ArchiveReport) -> tuple[Kept, ...]:
-        """Give each volume of *report*."""
-        return tuple(map(self.kept, report.volumes))
 
 
 @dataclass(frozen=True, slots=True)
