@@ -252,7 +252,7 @@ async def _left(made: Scene, over: ContractTerminated, closes_at: datetime) -> N
 
 
 async def _in(made: Scene, customer: str, kind: str) -> None:
-    asked = "select state ->> 'kind' from cases where customer_id = $1"
+    asked = "select max(state ->> 'kind') from cases where customer_id = $1"
     await until(f"it is {kind}", lambda: made.ask("retention", asked, customer), lambda found: found == kind)
 
 
