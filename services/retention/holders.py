@@ -306,7 +306,7 @@ def _with_counts(holder: Holder, outcome: Erased | ErasedInPart, answered_at: da
         else (),
         needed=tuple((count.table, count.rows) for count in in_part.needed if count.rows) if in_part else (),
         minimised=tuple((count.table, count.rows) for count in in_part.minimised if count.rows) if in_part else (),
-        shared=tuple((count.table, count.rows) for count in outcome.shared) if isinstance(outcome, Erased) else (),
+        shared=tuple((count.table, count.rows) for count in outcome.shared),
         sampled=outcome.sampled,
         accounted=outcome.accounted,
     )
