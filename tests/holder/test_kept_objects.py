@@ -142,6 +142,14 @@ async def test_who_checks_finds_the_same_by_listing(world: Vouchers) -> None:
         await world.survey(None)
 
 
+async def test_who_checks_finds_half_an_upload_under_a_kept_key(world: Vouchers) -> None:
+    """No row can name it, so no law keeps it."""
+    await world.erase()
+    await world.store._client.create_multipart_upload(Bucket=world.bucket, Key="kept")
+
+    assert (await world.survey()).own == 1
+
+
 async def test_who_checks_finds_that_a_kept_object_is_gone(world: Vouchers) -> None:
     """Then it is no longer what the holder says that it keeps."""
     outcome = await world.erase()
