@@ -22,7 +22,8 @@ ABOUT = {
     "under sampled only so many of the others' were compared as are counted. Where accounted is not 0, so many batches "
     "had gone before it compared; of each of them the database's own counters showed that it wrote nothing else. What "
     "is under differed was not equal when the holder first answered: it was told to an operator, and the holder "
-    "answered again.",
+    "answered again. Under disputed is what earlier answers said to have deleted that the validation found otherwise; "
+    "of that only as much counts as deleted as the validation shows to be gone.",
     "validation": "Then the retention service looked for itself, with queries and listings other than those that "
     "deleted. What it found left is 0 everywhere, but for what is under kept: just the rows under retained and needed, "
     "or there would be no certificate. Everybody else's rows are shown as "
