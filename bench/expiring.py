@@ -26,7 +26,7 @@ from services.retention.declared import load_retention_policy
 from services.retention.domain import domain
 from services.retention.dues import Dues
 from services.retention.gathered import Gathered
-from services.retention.perform import survey
+from services.retention.perform import SURVEYS, survey
 from services.retention.policy import BlastRadius, HolderPolicy, RetentionPolicy
 from services.retention.reading import Reader, Reading, Seen
 from services.retention.tasks import Survey
@@ -133,7 +133,7 @@ async def reading(
 async def commanded(starting: Starting, reader: Any, dsn: str, prefix: str, count: int, now: str) -> dict[str, Any]:
     rules, moment = policy(), datetime.fromisoformat(now)
     dues = Dues(dsn, rules.blast_radius.customers)
-    surveys = Performance(Survey, lambda task, attempt: survey(reader, dues, task, attempt))
+    surveys = Performance(Survey, lambda task, attempt: survey(reader, dues, task, attempt), places=SURVEYS)
     service = Service(domain(rules), (surveys,), (MIGRATIONS,), kept=(dues,))
     place = Place(read_settings().kafka, dsn, prefix, lambda: moment)
     async with open_worker(service, place) as worker:

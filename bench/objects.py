@@ -106,7 +106,7 @@ async def deleted(name: str, bucket: str, count: int) -> tuple[float, float]:
     """Let contender *name* delete *count* versions that were just written; versions a second, and memory."""
     async with (
         database() as own,
-        topics(("LegalHoldPlaced", "LegalHoldReleased")) as prefix,
+        topics(("LegalHoldPlaced", "LegalHoldReleased", "ContractRegistered", "ContractTerminated")) as prefix,
         ObjectStore(read_settings().s3) as store,
     ):
         await write(store, bucket, "acme", count)

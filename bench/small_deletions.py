@@ -34,7 +34,7 @@ from .rows import Row
 
 CUSTOMERS = 500
 ROUNDS = 3
-HOLDS = ("LegalHoldPlaced", "LegalHoldReleased")
+HOLDS = ("LegalHoldPlaced", "LegalHoldReleased", "ContractRegistered", "ContractTerminated")
 DAY = timedelta(days=1)
 CONTENDERS = ("product", "anew", "deaf", "bare")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from typing import Literal
 
 from .days import first_moment
 from .events.notice import ContractTerminated
@@ -114,6 +115,18 @@ def terminated(contracts: Contracts, event: ContractTerminated) -> Contracts | N
     known = _find(contracts, event.contract_id, event.time_zone)
     ending = later(known.ending, ending_of(event))
     return None if ending == known.ending else _with(contracts, replace(known, ending=ending))
+
+
+def ended_since(contracts: Contracts, window_closed_at: datetime) -> Literal["contract_active", "window_open"] | None:
+    """Tell why a command of the window that closed at *window_closed_at* isn't right any more, by *contracts*.
+
+    A contract goes on, or one has ended since: then it has a window of its own (P4), though nothing of the customer's
+    says which end it was that the command is of. Of whom no contract is known nothing speaks against it.
+    """
+    if any(contract.active for contract in contracts):
+        return "contract_active"
+    ends = [one.ending.terminated_at for one in contracts if one.ending is not None]
+    return "window_open" if ends and max(ends) > window_closed_at else None
 
 
 def _find(contracts: Contracts, contract_id: str, zone: str) -> Contract:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import UUID, uuid4
@@ -20,6 +20,7 @@ from .lease import LeaseLostError
 from .loop import Loop
 from .process import Process
 from .progress import Progress
+from .settlement import Done
 
 if TYPE_CHECKING:
     from asyncpg import Pool, Record
@@ -29,6 +30,8 @@ LEASE_SECONDS = 30.0
 _LONGEST_BACKOFF = 300.0
 _REST = 0.5
 _REPORT_SECONDS = 1.0
+# Outcomes that are taken in by one transaction.
+_MOST_TOGETHER = 200
 
 
 async def _nobody_else() -> None:
@@ -59,11 +62,14 @@ class Performance:
     """How one kind of *task* is performed. Idempotent: a crash begins it again, under another lease.
 
     *weigh* tells, quickly, whether a task is heavy, so that heavy ones never take every place; None: none of them is.
+    *places*: so many of its own, side by side, for what is small and comes in great numbers; None: it shares those of
+    all others.
     """
 
     task: type[Task]
     perform: Perform
     weigh: Weigh | None = None
+    places: int | None = None
 
 
 class _TooHeavyNow(Exception):  # noqa: N818 - no error: it waits for a heavy one's place
@@ -79,10 +85,43 @@ class _Reached:
         self.text = json.dumps([stage, done, total])
 
 
+@dataclass(slots=True)
+class _Leased:
+    """A task that is being worked on under a lease, until that is *lost*."""
+
+    reached: _Reached
+    working: asyncio.Task[Outcome]
+    lost: bool = False
+
+
+@dataclass(slots=True)
+class _Ended:
+    """What became of a task, until whoever waits is *told*: taken in, or the *fate* that kept it from that."""
+
+    done: Done
+    told: bool = False
+    fate: Exception | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """So many places for tasks of these *kinds*; *alone*: they are not shared with what may be heavy."""
+
+    kinds: tuple[str, ...]
+    number: int
+    alone: bool
+    taken: set[UUID] = field(default_factory=set)
+
+    @property
+    def free(self) -> int:
+        return self.number - len(self.taken)
+
+
 class Performer:
     """Performs up to *at_once* tasks side by side; several workers share them by their leases.
 
-    Of several places one is never a heavy task's: what is small isn't stuck behind what is large.
+    Of several places one is never a heavy task's: what is small isn't stuck behind what is large. What becomes of
+    tasks that end together is taken in together, each decided by itself.
     """
 
     def __init__(
@@ -103,10 +142,15 @@ class Performer:
         self._performances = performances
         self._clock = clock
         self._ordered = ordered
-        self._at_once = at_once
         self._lease_seconds = lease_seconds
+        self._places = _places(performances, at_once)
         self._running: set[asyncio.Task[None]] = set()
         self._heavy: set[UUID] = set()
+        self._leased: dict[tuple[UUID, UUID], _Leased] = {}
+        # It prolongs all leases.
+        self._keeping: asyncio.Task[None] | None = None
+        self._waiting: list[_Ended] = []
+        self._bringing = asyncio.Lock()
         self._loop = Loop("performer", self.turn, progress, _REST, ordered)
 
     async def run(self) -> None:
@@ -117,6 +161,9 @@ class Performer:
             for running in self._running:
                 running.cancel()
             await asyncio.gather(*self._running, return_exceptions=True)
+            if self._keeping is not None:
+                self._keeping.cancel()
+                await asyncio.wait((self._keeping,))
 
     def stop(self) -> None:
         """Claim no more, give back what is under way, then end."""
@@ -124,28 +171,36 @@ class Performer:
 
     async def turn(self) -> bool:
         """Claim as many tasks as there is room for, and begin them."""
-        while len(self._running) < self._at_once:
-            async with self._pool.acquire(timeout=5) as connection:
-                asked = uuid4(), self._lease_seconds, 1, list(self._performances), self._has_room_for_heavy
-                rows = await connection.fetch(_CLAIM, *asked)
-            if not rows:
-                break
-            self._begin(rows[0])
+        for places in self._places:
+            while places.free > 0:
+                # One by one where each may turn out to be heavy.
+                most = places.free if places.alone else 1
+                async with self._pool.acquire(timeout=5) as connection:
+                    asked = uuid4(), self._lease_seconds, most, list(places.kinds), self._has_room_for_heavy
+                    rows = await connection.fetch(_CLAIM, *asked)
+                for row in rows:
+                    self._begin(row, places)
+                if len(rows) < most:
+                    break
         return False
 
     @property
     def _has_room_for_heavy(self) -> bool:
-        return len(self._heavy) < max(self._at_once - 1, 1)
+        shared = next((places.number for places in self._places if not places.alone), 1)
+        return len(self._heavy) < max(shared - 1, 1)
 
-    def _begin(self, row: Record) -> None:
+    def _begin(self, row: Record, places: _Places) -> None:
         if row["heavy"]:
             self._heavy.add(row["id"])
+        place = uuid4()
+        places.taken.add(place)
         running = asyncio.create_task(self._perform(row))
         self._running.add(running)
-        running.add_done_callback(partial(self._ended, row["id"]))
+        running.add_done_callback(partial(self._ended, row["id"], places, place))
 
-    def _ended(self, task_id: UUID, running: asyncio.Task[None]) -> None:
+    def _ended(self, task_id: UUID, places: _Places, place: UUID, running: asyncio.Task[None]) -> None:
         self._running.discard(running)
+        places.taken.discard(place)
         self._heavy.discard(task_id)
         # There is room again: look for the next one at once.
         self._ordered.set()
@@ -191,38 +246,68 @@ class Performer:
                 raise LeaseLostError(task_id)
 
     async def _conclude(self, row: Record, outcome: Outcome) -> None:
-        now = self._clock()
-        fact = Fact(derived("outcome", str(row["id"])), f"/offramp/{self._service}/performer", now, outcome)
-        await self._process.outcome(row["id"], row["lease"], fact, now)
+        """Bring what became of a task, with all others that have ended by then; raises what stood in its own way."""
+        fact = Fact(derived("outcome", str(row["id"])), f"/offramp/{self._service}/performer", self._clock(), outcome)
+        mine = _Ended(Done(row["id"], row["lease"], fact))
+        self._waiting.append(mine)
+        async with self._bringing:
+            if not mine.told:
+                await self._bring(mine)
+        if mine.fate is not None:
+            raise mine.fate
+
+    async def _bring(self, mine: _Ended) -> None:
+        """Take *mine* in, and what else has ended by now."""
+        others = [one for one in self._waiting if one is not mine]
+        batch, self._waiting = [mine, *others[: _MOST_TOGETHER - 1]], others[_MOST_TOGETHER - 1 :]
+        try:
+            fates = await self._process.outcomes([one.done for one in batch], self._clock())
+        except Exception as error:
+            # Whatever it is, it is told to all who wait, and they keep it with their tasks.
+            for one in batch:
+                one.told, one.fate = True, error
+            raise
+        except BaseException:
+            # This one is stopped, not the others. What was taken in all the same is found to have lost its lease.
+            self._waiting = [*batch[1:], *self._waiting]
+            raise
+        for one, fate in zip(batch, fates, strict=True):
+            one.told, one.fate = True, fate
 
     async def _while_leased(self, row: Record, reached: _Reached, work: Coroutine[Any, Any, Outcome]) -> Outcome:
-        """Do *work*, prolonging the lease; stop it and raise LeaseLostError when the lease is somebody else's."""
-        working = asyncio.create_task(work)
-        keeping = asyncio.create_task(self._keep_lease(row, reached))
+        """Do *work*, while the lease is prolonged; it is stopped, with LeaseLostError, when that is somebody else's."""
+        leased = _Leased(reached, asyncio.create_task(work))
+        self._leased[row["id"], row["lease"]] = leased
+        if self._keeping is None or self._keeping.done():
+            self._keeping = asyncio.create_task(self._keep_leases())
         try:
-            done, _ = await asyncio.wait((working, keeping), return_when=asyncio.FIRST_COMPLETED)
-            if working in done:
-                return working.result()
-            raise LeaseLostError(row["id"])
+            await asyncio.wait((leased.working,))
+            if leased.lost:
+                raise LeaseLostError(row["id"])
+            return leased.working.result()
         finally:
-            working.cancel()
-            keeping.cancel()
-            await asyncio.wait((working, keeping))
+            del self._leased[row["id"], row["lease"]]
+            leased.working.cancel()
+            await asyncio.wait((leased.working,))
 
-    async def _keep_lease(self, row: Record, reached: _Reached) -> None:
-        while True:
+    async def _keep_leases(self) -> None:
+        while self._leased:
             await asyncio.sleep(min(_REPORT_SECONDS, self._lease_seconds / 3))
+            asked = dict(self._leased)
+            ids, leases = [task_id for task_id, _ in asked], [lease for _, lease in asked]
+            reached = [one.reached.text for one in asked.values()]
             try:
                 async with self._pool.acquire(timeout=5) as connection:
-                    kept = await connection.fetchval(
-                        _PROLONG, row["id"], row["lease"], self._lease_seconds, reached.text
-                    )
+                    rows = await connection.fetch(_PROLONG, ids, leases, self._lease_seconds, reached)
             except DATABASE_OUTAGES as outage:
-                # The outcome's transaction asks for the lease again, so working on in doubt is safe.
-                _log.warning("lease not prolonged", outage=type(outage).__name__)
+                # The outcomes' transaction asks for the leases again, so working on in doubt is safe.
+                _log.warning("leases not prolonged", outage=type(outage).__name__)
                 continue
-            if kept is None:
-                return
+            kept = {(row["id"], row["lease"]) for row in rows}
+            for place, one in asked.items():
+                if place not in kept:
+                    one.lost = True
+                    one.working.cancel()
 
     async def _give_back(self, row: Record, failure: str | None, seconds: float, *, heavy: bool | None = None) -> None:
         try:
@@ -230,6 +315,12 @@ class Performer:
                 await connection.execute(_GIVE_BACK, row["id"], row["lease"], failure, seconds, heavy)
         except DATABASE_OUTAGES as outage:
             _log.warning("task not given back; its lease will run out", outage=type(outage).__name__)
+
+
+def _places(performances: Mapping[str, Performance], at_once: int) -> tuple[_Places, ...]:
+    own = [_Places((kind,), one.places, alone=True) for kind, one in performances.items() if one.places is not None]
+    shared = tuple(kind for kind, one in performances.items() if one.places is None)
+    return (*own, _Places(shared, at_once, alone=False)) if shared or not own else tuple(own)
 
 
 def _backoff(attempts: int) -> float:
@@ -245,9 +336,14 @@ update tasks set lease = $1, due_at = clock_timestamp() + make_interval(secs => 
 returning id, customer_id, kind, body::text as body, attempts, lease, heavy
 """
 _PROLONG = """
--- prolong: and say how far the work is
-update tasks set due_at = clock_timestamp() + make_interval(secs => $3), progress = $4::jsonb
- where id = $1 and lease = $2 returning id
+-- prolong: and say how far the work is; in order, as whoever takes outcomes in locks them
+with held as (
+    select t.id, d.progress from tasks as t join unnest($1::uuid[], $2::uuid[], $4::text[]) as d (id, lease, progress)
+           using (id, lease)
+     order by t.id for update of t
+)
+update tasks set due_at = clock_timestamp() + make_interval(secs => $3), progress = held.progress::jsonb
+  from held where tasks.id = held.id returning tasks.id, tasks.lease
 """
 _STILL_OURS = """
 -- still_ours: a lease that ran out is still ours while nobody else has claimed the task

@@ -14,11 +14,11 @@ import structlog
 from .advance import Case
 from .caserows import OUTBOX_COLUMNS, CaseRows, CaseUnreadableError, OutboxRow, dead_letter_row, key_hash, owed_row
 from .database_fates import POISONOUS
-from .decision import Domain, Fact
+from .decision import Domain
 from .identity import burial_key, inbox_key
 from .lease import LeaseLostError
 from .logs import tell
-from .settlement import Arrival, Buried, Settlement, settle, settle_wakes
+from .settlement import Arrival, Buried, Done, Settlement, settle, settle_wakes
 
 if TYPE_CHECKING:
     from asyncpg import Connection, Pool, Record
@@ -112,19 +112,42 @@ class PostgresProcess(Generic[S]):
         self._committed(settlement, lanes)
         return len(due)
 
-    async def outcome(self, task_id: UUID, lease: UUID, outcome: Fact, now: datetime) -> None:
-        """See ``Process``; if ``decide`` fails on the outcome the task stays, with the reason, for another try."""
+    async def outcomes(self, done: Sequence[Done], now: datetime) -> list[Exception | None]:
+        """See ``Process``; if ``decide`` fails on an outcome its task stays, with the reason, for another try.
+
+        Of outcomes that the database rejects the one to blame is found by halving.
+        """
+        try:
+            return await self._outcomes(done, now)
+        except _FailedOutcomesError as failed:
+            rest = iter(await self.outcomes([one for one in done if one.task_id not in failed.reasons], now))
+            return [
+                OutcomeFailedError(failed.reasons[one.task_id]) if one.task_id in failed.reasons else next(rest)
+                for one in done
+            ]
+        except POISONOUS as error:
+            if len(done) == 1:
+                return [error]
+        middle = len(done) // 2
+        return [*await self.outcomes(done[:middle], now), *await self.outcomes(done[middle:], now)]
+
+    async def _outcomes(self, done: Sequence[Done], now: datetime) -> list[Exception | None]:
+        if not done:
+            return []
         async with self._transaction() as connection:
-            cases, lost, hashes = await self._lock(connection, {outcome.event.customer_id})
-            if await connection.fetchval(_FORGET_TASK, task_id, lease) is None:
-                raise LeaseLostError(task_id)
-            settlement = settle(self._domain, cases, [Arrival(outcome)], now, lost)
-            for one in settlement.buried:
-                # What the outcome made possible may be poisonous, and is buried; that is not the outcome's fault.
-                if one.fact is outcome:
-                    raise OutcomeFailedError(one.reason)
+            cases, lost, hashes = await self._lock(connection, {one.outcome.event.customer_id for one in done})
+            leased = [one.task_id for one in done], [one.lease for one in done]
+            ours = {row["id"] for row in await connection.fetch(_FORGET_TASKS, *leased)}
+            held = {id(one.outcome): one.task_id for one in done if one.task_id in ours}
+            arrivals = [Arrival(one.outcome) for one in done if one.task_id in ours]
+            settlement = settle(self._domain, cases, arrivals, now, lost)
+            # What an outcome made possible may be poisonous, and is buried; that is not the outcome's fault.
+            failed = {held[id(one.fact)]: one.reason for one in settlement.buried if id(one.fact) in held}
+            if failed:
+                raise _FailedOutcomesError(failed)
             lanes = await self._write(connection, settlement, hashes, now)
         self._committed(settlement, lanes)
+        return [None if one.task_id in ours else LeaseLostError(one.task_id) for one in done]
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[AnyConnection]:
@@ -176,9 +199,11 @@ class PostgresProcess(Generic[S]):
             owed += await self._bury(connection, settlement.buried, now)
         if owed:
             await self._owe(connection, owed)
-        for one in settlement.tasks:
-            body = one.task.model_dump_json()
-            await connection.execute(_ORDER, one.id, one.task.customer_id, one.task.kind(), body)
+        if settlement.tasks:
+            ordered = [
+                (one.id, one.task.customer_id, one.task.kind(), one.task.model_dump_json()) for one in settlement.tasks
+            ]
+            await connection.execute(_ORDER, *map(list, zip(*ordered, strict=True)))
         return {row[0] for row in owed}
 
     async def _owe(self, connection: AnyConnection, owed: Sequence[OutboxRow]) -> None:
@@ -222,6 +247,14 @@ class PostgresProcess(Generic[S]):
 
 class OutcomeFailedError(Exception):
     """``decide`` failed on a task's outcome; nothing was written."""
+
+
+class _FailedOutcomesError(Exception):
+    """``decide`` failed on some of the outcomes, with *reasons* by their tasks: none of the batch was written."""
+
+    def __init__(self, reasons: Mapping[UUID, str]) -> None:
+        super().__init__(f"{len(reasons)} outcomes failed")
+        self.reasons = reasons
 
 
 def _hashes(rows: Iterable[Record]) -> dict[str, int]:
@@ -275,11 +308,18 @@ update cases set stuck = $2, wakes_at = $3 where customer_id = $1
 """
 _ORDER = """
 -- order: the id is derived, so an order that is repeated is the same order
-insert into tasks (id, customer_id, kind, body) values ($1, $2, $3, $4::jsonb) on conflict do nothing
+insert into tasks (id, customer_id, kind, body)
+select id, customer_id, kind, body::jsonb from unnest($1::uuid[], $2::text[], $3::text[], $4::text[])
+    as ordered (id, customer_id, kind, body)
+    on conflict do nothing
 """
-_FORGET_TASK = """
--- forget_task: only under the lease that the row still has
-delete from tasks where id = $1 and lease = $2 returning id
+_FORGET_TASKS = """
+-- forget_tasks: only under the lease that each row still has; in order, as whoever prolongs leases locks them
+with held as (
+    select t.id from tasks as t join unnest($1::uuid[], $2::uuid[]) as d (id, lease) using (id, lease)
+     order by t.id for update of t
+)
+delete from tasks using held where tasks.id = held.id returning tasks.id
 """
 _COUNT_BURIED = """
 -- count_buried

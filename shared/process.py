@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
-from uuid import UUID
 
-from .decision import Fact
-from .settlement import Arrival, Buried
+from .settlement import Arrival, Buried, Done
 
 
 class Process(Protocol):
@@ -28,5 +26,10 @@ class Process(Protocol):
     async def wakes(self, now: datetime, limit: int) -> int:
         """Wake up to *limit* cases that are due at *now*, skipping those that another worker has; give how many."""
 
-    async def outcome(self, task_id: UUID, lease: UUID, outcome: Fact, now: datetime) -> None:
-        """Take in what became of a task and forget the task, if *lease* still holds; else LeaseLostError."""
+    async def outcomes(self, done: Sequence[Done], now: datetime) -> Sequence[Exception | None]:
+        """Take in what became of tasks and forget these, in one transaction; give what stood in the way of each.
+
+        LeaseLostError where its lease doesn't hold any more, OutcomeFailedError where ``decide`` failed on it, the
+        database's own error where that rejects it: such a one changes nothing, and holds up none of the others.
+        Raises one of ``shared.fates.OUTAGES`` with nothing done.
+        """

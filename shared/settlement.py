@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 from typing import Generic, TypeVar
+from uuid import UUID
 
 from msgspec import Struct
 
@@ -23,6 +24,14 @@ class Arrival(Struct, frozen=True):
 
     fact: Fact
     record: Record | None = None
+
+
+class Done(Struct, frozen=True):
+    """What became of a task that was performed under *lease*."""
+
+    task_id: UUID
+    lease: UUID
+    outcome: Fact
 
 
 class Buried(Struct, frozen=True):

@@ -18,9 +18,9 @@ from shared.errors import OperatorError
 from shared.events.platform import NotErased
 from shared.events.vocabulary import ArchiveVolume, TableCount
 from shared.holder.declaration import PostgresHolder, S3Holder
-from shared.holder.heard import Heard, Published, with_news
+from shared.holder.heard import Heard, Published, with_contracts, with_news
 from shared.holder.objects import erase_objects
-from shared.holder.right import Right
+from shared.holder.right import RefusedError, Right, check_contracts
 from shared.objects import ObjectStore
 from shared.performer import Attempt, Performance
 from shared.renewing import NotTheSameError, NotVersionedError, renew
@@ -221,7 +221,10 @@ class Exporting:
         """
         step = task.model_dump(include={"customer_id", "deletion_id", "attempt"})
         async with self.published.opened() as heard:
-            right = await self._right(task, heard, attempt)
+            try:
+                right = await self._right(task, heard, attempt)
+            except RefusedError as refused:
+                return DeleteFailed(**step, reason=refused.reason)
             if right is None:
                 return DeleteFailed(**step, reason="not_asked")
             prefix = self.archives.prefix_of(task.customer_id)
@@ -248,13 +251,16 @@ class Exporting:
     async def _ordered(self, task: DeleteArchives, heard: Heard) -> Deleting | None:
         """Give the case with all holds that were published by the moment of asking; None if it no longer orders it.
 
-        The topics are looked at first: what the service commits to have read meanwhile is in its cases by then.
+        Raises ``RefusedError`` where another contract was published. The topics are looked at first: what the service
+        commits to have read meanwhile is in its cases by then.
         """
         news = await heard.since(task.customer_id)
         state = await case_of(self.settings.dsn("exporter"), task.customer_id)
         if not isinstance(state, Deleting) or state.deletion_id != task.deletion_id:
             return None
-        return replace(state, known=replace(state.known, holds=with_news(state.known.holds, news)))
+        holds, contracts = with_news(state.known.holds, news), with_contracts(state.known.contracts, news)
+        check_contracts(contracts, state.window_closed_at)
+        return replace(state, known=replace(state.known, holds=holds))
 
     @property
     def _scratch_dsn(self) -> str:

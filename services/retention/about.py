@@ -8,10 +8,10 @@ ABOUT = {
     "customer was deleted from every system under holders, but for objects under shared, and, where erased says "
     "all_but_retained, for rows under retained. This document shows what, when, by whom, and how it was checked. "
     "Moments are in UTC.",
-    "retained": "Rows that the law cited as basis keeps to the end of the day until; their columns under minimised "
-    "were emptied, since it doesn't need them. Rows under needed are those that they refer to, or are found by. When "
-    "the time of each has come it is deleted as well, and an addendum, which names this document by its digest, says "
-    "so.",
+    "retained": "Rows that the law cited as basis keeps to the end of the day until, and the objects that they "
+    "refer to, in all versions; their columns under minimised were emptied, since it doesn't need them. Rows under "
+    "needed are those that they refer to, or are found by. When the time of each has come it is deleted as well, and "
+    "an addendum, which names this document by its digest, says so.",
     "shared": "Objects that this customer's rows referred to and others' rows refer to as well, such as a file that "
     "equal files share. They are theirs too, and stay; the customer's rows that led to them are gone.",
     "method": "The term of NIST SP 800-88r2 that comes nearest is Clear, by logical deletion: rows were deleted by the "
@@ -22,7 +22,8 @@ ABOUT = {
     "under sampled only so many of the others' were compared as are counted. Where accounted is not 0, so many batches "
     "had gone before it compared; of each of them the database's own counters showed that it wrote nothing else. What "
     "is under differed was not equal when the holder first answered: it was told to an operator, and the holder "
-    "answered again.",
+    "answered again. Under disputed is what earlier answers said to have deleted that the validation found otherwise; "
+    "of that only as much counts as deleted as the validation shows to be gone.",
     "validation": "Then the retention service looked for itself, with queries and listings other than those that "
     "deleted. What it found left is 0 everywhere, but for what is under kept: just the rows under retained and needed, "
     "or there would be no certificate. Everybody else's rows are shown as "

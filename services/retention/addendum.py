@@ -14,8 +14,9 @@ from .tasks import Amend, ApprovalEvidence, HoldEvidence, JournalEntry, Retained
 
 WHAT = (
     "The certificate whose digest is first_sha256 said that laws kept rows of this customer, and until when. The time "
-    "of what is under gone has come, and it is there no longer; what is under retained still waits, and another "
-    "addendum follows. Everything was asked and checked again as it was then. Moments are in UTC."
+    "of what is under gone has come, and it is there no longer, but for objects under shared, to which others' rows "
+    "refer by now; what is under retained still waits, and another addendum follows. Everything was asked and checked "
+    "again as it was then. Moments are in UTC."
 )
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from shared.datamap.model import load
 from shared.declared import holders_file, policy_file
 from shared.errors import OperatorError
-from shared.holder.declaration import Holder, PostgresHolder, S3Holder, load_holders
+from shared.holder.declaration import Holder, S3Holder, load_holders
+from shared.holder.kept_buckets import maps_of
 from shared.run import group
 from shared.settings import Settings
 from shared.signing.keys import local_keys
@@ -57,11 +57,12 @@ def check_stamping(paper: PaperKeys, settings: Settings, keys: Path) -> None:
 
 
 def check_declared(holders: tuple[Holder, ...], settings: Settings) -> None:
-    """Refuse holders whose maps can't be read, or whose buckets are not those that the other services use."""
+    """Refuse holders whose maps can't be read, or whose buckets are not those that the other services use.
+
+    So it is with those of which one deletes objects that another one keeps for a law.
+    """
     buckets = [holder for holder in holders if isinstance(holder, S3Holder)]
-    for holder in holders:
-        if isinstance(holder, PostgresHolder):
-            load(holder.map)
+    maps_of(holders)
     if any(holder.bucket == settings.certificates_bucket for holder in buckets):
         raise MisdeclaredError(
             f"{holders_file()}: the bucket {settings.certificates_bucket} keeps the certificates, so it can't be "

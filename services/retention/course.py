@@ -33,7 +33,7 @@ from .holders import (
 )
 from .late import hold_answers
 from .policy import RetentionPolicy
-from .proof import amend, certify, copies, readings
+from .proof import amend, certify, copies, readings, with_shown
 from .right import Lack, NoRightToDeleteError, insist, lacking, promise_of, window_under
 from .states import (
     Approval,
@@ -44,6 +44,7 @@ from .states import (
     Deleting,
     Deletion,
     Held,
+    Holder,
     InWindow,
     Keeping,
     Known,
@@ -250,7 +251,7 @@ def closed(state: Certifying, event: Certified, now: datetime, policy: Retention
         deletion_id=deletion.deletion_id,
         certificate=event.certificate,
         certificate_sha256=event.certificate_sha256,
-        rows_deleted=sum(number for holder in deletion.holders for _, number in holder.deleted),
+        rows_deleted=sum(number for holder in _shown(state) for _, number in holder.deleted),
         closed_at=now,
         retained=told_retained(retained),
     )
@@ -269,12 +270,16 @@ def amended(state: Certifying, event: Certified, retained: Retained, now: dateti
         certificate=event.certificate,
         certificate_sha256=event.certificate_sha256,
         first_sha256=retained.certificate_sha256,
-        rows_deleted=sum(number for holder in deletion.holders for _, number in holder.deleted),
+        rows_deleted=sum(number for holder in _shown(state) for _, number in holder.deleted),
         retained=told_retained(left),
         amended_at=now,
     )
     known = replace(state.known, closed=(*state.known.closed, deletion.deletion_id))
     return Decided(_at_rest(known, state, event, left, now, retained), (said,))
+
+
+def _shown(state: Certifying) -> tuple[Holder, ...]:
+    return with_shown(state.deletion, state.after).holders
 
 
 def _at_rest(
@@ -287,7 +292,7 @@ def _at_rest(
 ) -> Retaining | Closed:
     """Come to the end, or, where laws keep *rows*, to where they wait; of the *first* certificate, if there was one."""
     deletion = state.deletion
-    deleted = tuple((holder.name, holder.deleted) for holder in deletion.holders)
+    deleted = tuple((holder.name, holder.deleted) for holder in _shown(state))
     place, sha256 = event.certificate, event.certificate_sha256
     if not rows:
         known = replace(known, retained=None)

@@ -35,7 +35,7 @@ from .holders import DONE, Trouble, answered, outcomes, stalled_event, told, wit
 from .holding import freed, hold_placed, hold_released
 from .journal import noted
 from .policy import RetentionPolicy
-from .proof import emptied, maps, objection, read_otherwise, seen, unread
+from .proof import emptied, maps, objection, read_otherwise, seen, unread, with_shown
 from .remapped import adopted, approved_by_name, awaits, not_surveyed, surveyed_anew
 from .right import approved, informed, total
 from .standing import as_before, awaits_answers, changed, commanded, cut_short, under, with_known
@@ -331,7 +331,7 @@ def checked(state: State, event: Checked, now: datetime, policy: RetentionPolicy
     completed = DeletionCompleted(
         customer_id=event.customer_id,
         deletion_id=deletion.deletion_id,
-        holders=outcomes(deletion),
+        holders=outcomes(with_shown(deletion, after)),
         checked_at=now,
         retained=told_retained(retained_by(deletion)),
     )

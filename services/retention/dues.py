@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 import asyncpg
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from uuid import UUID
 
     from shared.datamap.live import Connection
@@ -23,13 +23,15 @@ if TYPE_CHECKING:
 
 _DAY = timedelta(days=1)
 _CONNECT_SECONDS = 10.0
-# As many as surveys are made side by side.
+# One counts for all, and somebody asks who waits.
 _KEPT = 2
 _NAMED = {"application_name": "offramp retention dues"}
 # How many customers there are changes slowly, and counting them reads every case.
 _COUNTED_FOR = timedelta(minutes=1)
 # So many share one count of what is due.
 TOGETHER = 2_000
+# Of so many former deletions the usual size is taken, and of fewer than so many none.
+_FORMER, _FEWEST = 100, 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,19 @@ class Due:
     due: int
     customers: int
     usual_rows: int | None
+
+
+@dataclass(slots=True, eq=False)
+class _Asked:
+    """A deletion of so many *rows* that is to be noted as due, and what was *found*, or why nothing could be."""
+
+    deletion_id: str
+    customer_id: str
+    rows: int
+    now: datetime
+    order: UUID | None
+    found: Due | None = None
+    failed: Exception | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +78,7 @@ class Dues:
     most: int
     _counted: tuple[datetime, int] | None = field(default=None, init=False)
     _shared: _Shared | None = field(default=None, init=False)
+    _asked: list[_Asked] = field(default_factory=list, init=False)
     _alone: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
     _pool: asyncpg.Pool | None = field(default=None, init=False)
 
@@ -83,13 +99,33 @@ class Dues:
         """Note that *task*'s deletion of so many *rows* is due, and count; an outage of the database is raised.
 
         One that is surveyed anew, say when a hold has ended, is due anew: released together they go together. *order*
-        is the task's id, by which it shares a count; without one it has its own.
+        is the task's id, by which it shares a count; without one it has its own. Those that ask while another count is
+        under way are noted together, each as if it came after those before it.
         """
-        async with self._connected() as connection:
-            usual = await connection.fetchval(NOTE, task.deletion_id, task.customer_id, now, rows)
-            async with self._alone:
-                due = await self._due(connection, order, now)
-            return Due(due, await self._customers(connection, now), usual)
+        mine = _Asked(task.deletion_id, task.customer_id, rows, now, order)
+        self._asked.append(mine)
+        async with self._alone:
+            if mine.found is None and mine.failed is None:
+                await self._count_all(mine)
+        if mine.found is None:
+            raise mine.failed or RuntimeError("nobody has counted")
+        return mine.found
+
+    async def _count_all(self, mine: _Asked) -> None:
+        asked, self._asked = self._asked, []
+        try:
+            async with self._connected() as connection:
+                for one, usual in zip(asked, await _noted(connection, asked), strict=True):
+                    due = await self._due(connection, one.order, one.now)
+                    one.found = Due(due, await self._customers(connection, one.now), usual)
+        except Exception as error:
+            for one in asked:
+                one.failed = error
+            raise
+        except BaseException:
+            # Who asked first is stopped, not the others: the next of them counts.
+            self._asked = [one for one in asked if one is not mine] + self._asked
+            raise
 
     async def _due(self, connection: Connection, order: UUID | None, now: datetime) -> int:
         shared = self._shared
@@ -124,15 +160,37 @@ class Dues:
         return self._counted[1]
 
 
+async def _noted(connection: Connection, asked: list[_Asked]) -> list[int | None]:
+    """Note *asked*, each once, and give the usual size for each: of up to a hundred deletions that were due before it.
+
+    Those before it in the list are among them, so that a mistake with many is not its own measure.
+    """
+    last = {one.deletion_id: one for one in asked}
+    noted = sorted(last.values(), key=lambda one: one.deletion_id)
+    columns = [[getattr(one, name) for one in noted] for name in ("deletion_id", "customer_id", "now", "rows")]
+    former = [(row["deletion_id"], row["rows"]) for row in await connection.fetch(NOTE, *columns, _FORMER)]
+    found = []
+    for one in asked:
+        former = [(name, rows) for name, rows in former if name != one.deletion_id]
+        found.append(usual_rows([rows for _, rows in former]))
+        former = [(one.deletion_id, one.rows), *former][: _FORMER + 1]
+    return found
+
+
+def usual_rows(former: Sequence[int]) -> int | None:
+    """Give the median of up to a hundred deletions, the newest first; of fewer than ten nothing can be said."""
+    some = sorted(former[:_FORMER])
+    return some[(len(some) - 1) // 2] if len(some) >= _FEWEST else None
+
+
 NOTE = """
--- note: a deletion that is surveyed again is due again; and the usual size, the median of up to a hundred deletions
--- before: of fewer than ten nothing can be said
+-- note: deletions that are surveyed again are due again; and what others were due before them, the newest first
 with noted as (
-    insert into due_deletions (deletion_id, customer_id, due_at, rows) values ($1, $2, $3, $4)
+    insert into due_deletions (deletion_id, customer_id, due_at, rows)
+    select * from unnest($1::text[], $2::text[], $3::timestamptz[], $4::bigint[])
         on conflict (deletion_id) do update set due_at = excluded.due_at, rows = excluded.rows
 )
-select case when count(*) >= 10 then percentile_disc(0.5) within group (order by rows) end
-  from (select rows from due_deletions where deletion_id <> $1 order by due_at desc limit 100) as former
+select deletion_id, rows from due_deletions where deletion_id <> all($1::text[]) order by due_at desc limit $5
 """
 
 DUE = """

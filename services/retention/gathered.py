@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _log = structlog.get_logger()
 # So many are read at once, and so their readings kept: a few MB.
 TOGETHER = 2_000
+# Where each has to be read by itself, each connects to all systems.
+_SIDE_BY_SIDE = 2
 # Seconds for which a reading is as good as a new one. Nothing is deleted by it: it is the count that is looked at, and
 # what the end is compared with; whoever waits for an approval goes on by an older one.
 KEPT_FOR = 60.0
@@ -63,6 +65,7 @@ class Gathered:
     _read: dict[UUID, tuple[Reading, ...]] = field(default_factory=dict, init=False)
     _until: float = field(default=0.0, init=False)
     _one_by_one_until: float = field(default=0.0, init=False)
+    _one_by_one: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_SIDE_BY_SIDE), init=False)
     _alone: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     async def before(self, task: Survey, attempt: Attempt) -> tuple[Reading, ...]:
@@ -73,7 +76,10 @@ class Gathered:
             found = self._read.pop(attempt.id, None)
             if found is None and monotonic() >= self._one_by_one_until:
                 found = await self._with_others(task, attempt.id)
-        return await self.reader.before(task.customer_id) if found is None else found
+        if found is not None:
+            return found
+        async with self._one_by_one:
+            return await self.reader.before(task.customer_id)
 
     async def _with_others(self, task: Survey, order: UUID) -> tuple[Reading, ...] | None:
         """Read for all who wait; None if nobody does, or if one of them can't be read."""

@@ -15,6 +15,7 @@ from shared.events.vocabulary import TableCount, TableFingerprint
 from shared.holds import Hold, Holds, in_force, scope_of
 
 from .policy import RetentionPolicy
+from .right import window_under
 from .states import Bystander, Deletion, Holder, Known, Load, RetainedRows, Rows, Seen
 from .statutory import over_at, sums_up
 
@@ -87,6 +88,7 @@ def chased(
 ) -> tuple[Deletion, tuple[DeletionRequested | DeletionStalled, ...]]:
     """Go after the holders that are due: who hasn't answered is late, who was late or refused is commanded again."""
     due = [holder for holder in deletion.holders if is_due(holder, now) and not remapped(holder)]
+    by = _by_the_last_end(known, deletion) if due else deletion
     news: dict[str, Holder] = {}
     events: list[DeletionRequested | DeletionStalled] = []
     for holder in due:
@@ -94,7 +96,7 @@ def chased(
             again = again_at(holder.sent, now, policy)
             news[holder.name] = replace(holder, status="late", reason="unanswered", due=again)
         else:
-            command = _command(known, deletion, holder.name, now, policy)
+            command = _command(known, by, holder.name, now, policy)
             events.append(command)
             news[holder.name] = _commanded(holder, command, now)
     late = [holder for holder in news.values() if holder.status == "late"]
@@ -157,7 +159,15 @@ def all_again(deletion: Deletion, now: datetime) -> Deletion:
 def asked_anew(deletion: Deletion, names: tuple[str, ...], now: datetime) -> Deletion:
     """Have the holders *names* commanded again: the check found otherwise what they say, and that counts no more."""
     again = {
-        holder.name: replace(holder, status="late", reason="counts", due=now, disputed=holder.answered_at)
+        holder.name: replace(
+            holder,
+            status="late",
+            reason="counts",
+            due=now,
+            disputed=holder.answered_at,
+            deleted=(),
+            doubted=summed(holder.doubted, holder.deleted),
+        )
         for holder in deletion.holders
         if holder.name in names
     }
@@ -240,6 +250,14 @@ def counts(rows: tuple[Rows, ...]) -> tuple[TableCount, ...]:
     return tuple(TableCount(table=table, rows=number) for table, number in rows)
 
 
+def _by_the_last_end(known: Known, deletion: Deletion) -> Deletion:
+    """Name the window of the last end that was heard of, if it is over as well: holders refuse what is of before it."""
+    window = window_under(known)
+    if window is None or window.closes_at <= deletion.window.closes_at:
+        return deletion
+    return replace(deletion, window=window)
+
+
 def _command(known: Known, deletion: Deletion, name: str, now: datetime, policy: RetentionPolicy) -> DeletionRequested:
     within = {holder.name: holder.respond_within for holder in policy.holders}
     # A holder that the policy doesn't name any more was commanded once and still owes an answer.
@@ -306,17 +324,27 @@ def _with_counts(holder: Holder, outcome: Erased | ErasedInPart, answered_at: da
         else (),
         needed=tuple((count.table, count.rows) for count in in_part.needed if count.rows) if in_part else (),
         minimised=tuple((count.table, count.rows) for count in in_part.minimised if count.rows) if in_part else (),
-        shared=tuple((count.table, count.rows) for count in outcome.shared) if isinstance(outcome, Erased) else (),
+        shared=tuple((count.table, count.rows) for count in outcome.shared),
         sampled=outcome.sampled,
         accounted=outcome.accounted,
     )
 
 
 def _sum(holder: Holder, more: Iterable[TableCount]) -> tuple[Rows, ...]:
-    deleted = dict(holder.deleted)
-    for count in more:
-        deleted[count.table] = deleted.get(count.table, 0) + count.rows
-    return tuple(sorted(deleted.items()))
+    return summed(holder.deleted, ((count.table, count.rows) for count in more))
+
+
+def summed(rows: Iterable[Rows], more: Iterable[Rows]) -> tuple[Rows, ...]:
+    """Add up counts by table."""
+    found: dict[str, int] = {}
+    for table, number in (*rows, *more):
+        found[table] = found.get(table, 0) + number
+    return tuple(sorted(found.items()))
+
+
+def claimed(holder: Holder) -> tuple[Rows, ...]:
+    """Give what all answers of *holder* say to have deleted, whether or not they stand."""
+    return summed(holder.deleted, holder.doubted) if holder.doubted else holder.deleted
 
 
 def _residue(outcome: Erased | ErasedInPart) -> bool:

@@ -11,21 +11,22 @@ from msgspec.structs import replace
 from shared.events.platform import Everything, LegalHoldPlaced, OfTables
 from shared.events.retention import HolderKept, HolderOutcome, LegalHoldAnswered
 
-from .holders import DONE, counts
+from .holders import DONE, claimed, counts
 from .states import Closed, Deletion, Holder, Known, RetainedRows, Retaining, Rows
 
 
 def hold_answered(hold_id: str, customer_id: str, deletion: Deletion, now: datetime) -> LegalHoldAnswered:
     """Say how far *deletion* was; of a holder that was commanded and hasn't answered it can't be said yet."""
     silent = tuple(one.name for one in deletion.holders if one.sent and one.status in ("asked", "late"))
-    gone = [one for one in deletion.holders if one.status in DONE or any(rows for _, rows in one.deleted)]
+    # For whoever has a hold it counts what may be gone, even by an answer that is disputed.
+    gone = [one for one in deletion.holders if one.status in DONE or any(rows for _, rows in claimed(one))]
     names = {one.name for one in gone} | set(silent)
     return LegalHoldAnswered(
         customer_id=customer_id,
         hold_id=hold_id,
         deletion_id=deletion.deletion_id,
         saved=tuple(one.name for one in deletion.holders if one.name not in names),
-        too_late=tuple(HolderOutcome(holder=one.name, deleted=counts(one.deleted)) for one in gone),
+        too_late=tuple(HolderOutcome(holder=one.name, deleted=counts(claimed(one))) for one in gone),
         unanswered=silent,
         answered_at=now,
         kept=tuple(_kept(hold_id, one) for one in deletion.holders if any(by == hold_id for by, _, _ in one.held)),

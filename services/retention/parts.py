@@ -37,7 +37,11 @@ class VerificationPart(Value):
 
 
 class HolderPart(Value):
-    """What one holder answered: *deleted* per table or bucket; *shared* stays, since others' rows refer to it too."""
+    """What one holder answered: *deleted* per table or bucket; *shared* stays, since others' rows refer to it too.
+
+    *disputed* is what earlier answers said to have deleted that the check found otherwise: of that only as much is
+    among the *deleted* as the check shows to be gone.
+    """
 
     holder: Code
     commanded_at: Moment
@@ -45,6 +49,7 @@ class HolderPart(Value):
     method: Literal["clear"]
     deleted: tuple[TableCount, ...]
     shared: tuple[TableCount, ...] = ()
+    disputed: tuple[TableCount, ...] = ()
     verification: VerificationPart
 
 
@@ -81,7 +86,7 @@ def answered(answer: HolderAnswer) -> HolderPart:
     """Write one holder's answer."""
     compared = answer.model_dump(include={*VerificationPart.model_fields})
     verification = VerificationPart.model_validate(compared)
-    told = answer.model_dump(include={"holder", "commanded_at", "answered_at", "deleted", "shared"})
+    told = answer.model_dump(include={"holder", "commanded_at", "answered_at", "deleted", "shared", "disputed"})
     return HolderPart(**told, method="clear", verification=verification)
 
 

@@ -52,6 +52,8 @@ from .verifying import ADDENDUM_NAME, SECOND_NAME, Asked, verify_text
 from .words import Tongue, tongue
 
 _log = structlog.get_logger()
+# Side by side: what each reads was read for all of them, and what it writes is written with the others'.
+SURVEYS = 100
 _TYPES = {"json": "application/json", "pdf": "application/pdf"}
 
 
@@ -80,7 +82,7 @@ class UnreadableError(Exception):
 def performances(reader: Reader, dues: Dues, shelf: Shelf) -> tuple[Performance, ...]:
     """Tell how each task of the service is performed."""
     return (
-        Performance(Survey, partial(survey, Gathered(reader, dues), dues)),
+        Performance(Survey, partial(survey, Gathered(reader, dues), dues), places=SURVEYS),
         Performance(Check, partial(check, reader)),
         Performance(Certify, partial(certify, shelf)),
         Performance(Amend, partial(amend, shelf)),

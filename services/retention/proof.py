@@ -7,12 +7,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from msgspec.structs import replace
+
 from shared.contracts import language_of
 from shared.events.platform import CustomerInformed, ExportConfirmed, HolderMap
 from shared.events.retention import StallReason
 from shared.events.vocabulary import TableFingerprint
 
-from .holders import counts
+from .holders import claimed, counts, summed, with_holders
 from .journal import Entry
 from .policy import RetentionPolicy
 from .right import approved, total
@@ -121,7 +123,9 @@ def certify(
         window_days=known.window_days,
         window_closed_at=deletion.window.closes_at,
         policy_version=known.policy_version,
-        answers=tuple(_answer(holder) for holder in deletion.holders if holder.name not in policy.access_only),
+        answers=tuple(
+            _answer(holder) for holder in with_shown(deletion, after).holders if holder.name not in policy.access_only
+        ),
         before=readings(deletion.before),
         after=readings(after),
         checked_at=checked_at,
@@ -129,7 +133,7 @@ def certify(
         informed=_informed(known),
         confirmed=_confirmed(known),
         access_ended=tuple(_access(holder) for holder in deletion.holders if holder.name in policy.access_only),
-        approvals=tuple(_approval(one) for one in known.approvals if one.deletion_id == deletion.deletion_id),
+        approvals=_approvals(known, deletion),
         exported=_exported(known),
         copies=copies(checked_at, policy),
         sub_processors=policy.sub_processors,
@@ -149,12 +153,12 @@ def amend(known: Known, deletion: Deletion, after: tuple[Seen, ...], checked_at:
         attempt=known.attempts,
         number=retained.addenda + 1,
         first=_first(retained),
-        answers=tuple(_answer(holder) for holder in deletion.holders),
+        answers=tuple(_answer(holder) for holder in with_shown(deletion, after).holders),
         before=readings(deletion.before),
         after=readings(after),
         checked_at=checked_at,
         holds=_holds(known, checked_at),
-        approvals=tuple(_approval(one) for one in known.approvals if one.deletion_id == deletion.deletion_id),
+        approvals=_approvals(known, deletion),
         gone=_retained(deletion, gone(retained.rows, left)),
         retained=_retained(deletion, left),
         journal=tuple(_entry(entry) for entry in known.journal.entries),
@@ -218,7 +222,7 @@ def _short(deletion: Deletion) -> tuple[str, ...]:
     """
     told: Counter[tuple[str, str]] = Counter()
     for holder in deletion.holders:
-        told.update({(holder.name, table): rows for table, rows in holder.deleted})
+        told.update({(holder.name, table): rows for table, rows in claimed(holder)})
         told.update({(holder.name, table): rows for table, rows in holder.kept})
     return _names(row for row in deletion.before if told[row.holder, row.table] < row.own)
 
@@ -236,6 +240,25 @@ def _changed(before: tuple[Seen, ...], after: tuple[Seen, ...]) -> tuple[str, ..
     return _names(row for row in after if then.get((row.holder, row.table)) != (row.others, row.fingerprint))
 
 
+def with_shown(deletion: Deletion, after: tuple[Seen, ...]) -> Deletion:
+    """Count of what disputed answers said to have deleted only what the check shows to be gone.
+
+    That is no more than there was before, less what is there after it, and what other answers account for.
+    """
+    left = {(row.holder, row.table): row.own + row.kept for row in after}
+    there = {(row.holder, row.table): row.own for row in deletion.before}
+    news = {}
+    for holder in (one for one in deletion.holders if one.doubted):
+        counted = dict(holder.deleted)
+        shown = tuple(
+            (table, min(rows, max(0, there.get(at, 0) - left.get(at, 0) - counted.get(table, 0))))
+            for table, rows in holder.doubted
+            for at in [(holder.name, table)]
+        )
+        news[holder.name] = replace(holder, deleted=summed(holder.deleted, shown))
+    return with_holders(deletion, news)
+
+
 def _answer(holder: Holder) -> HolderAnswer:
     return HolderAnswer(
         holder=holder.name,
@@ -251,6 +274,7 @@ def _answer(holder: Holder) -> HolderAnswer:
         kept=counts(holder.kept),
         needed=counts(holder.needed),
         minimised=counts(holder.minimised),
+        disputed=counts(holder.doubted),
     )
 
 
@@ -278,7 +302,14 @@ def _access(holder: Holder) -> AccessEnded:
     return AccessEnded(holder=holder.name, commanded_at=holder.commanded_at, answered_at=answered_at)
 
 
-def _approval(one: Approval) -> ApprovalEvidence:
+def _approvals(known: Known, deletion: Deletion) -> tuple[ApprovalEvidence, ...]:
+    """Give the words of a second person, those that let something pass and those that had holders asked anew."""
+    said = [(one, False) for one in known.approvals] + [(one, True) for one in known.asked_anew]
+    mine = [one for one in said if one[0].deletion_id == deletion.deletion_id]
+    return tuple(_approval(one, asked_anew) for one, asked_anew in sorted(mine, key=lambda one: one[0].approved_at))
+
+
+def _approval(one: Approval, asked_anew: bool) -> ApprovalEvidence:  # noqa: FBT001 - which of two lists it is of
     return ApprovalEvidence(
         in_spite_of=one.in_spite_of,
         rows=one.rows,
@@ -286,6 +317,7 @@ def _approval(one: Approval) -> ApprovalEvidence:
         approved_by=one.approved_by,
         approved_at=one.approved_at,
         maps=tuple(HolderMap(holder=name, map_sha256=sha256) for name, sha256 in one.maps),
+        asked_anew=asked_anew,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import blake2b, sha256
 from types import MappingProxyType
@@ -16,6 +17,7 @@ from shared.datamap.model import load
 from shared.datamap.names import reported
 from shared.declared import reading_dsn
 from shared.holder.declaration import Holder, PostgresHolder, S3Holder
+from shared.holder.kept_buckets import maps_of
 from shared.holder.referred_keys import refers
 from shared.holder.referred_survey import ObjectSurvey
 from shared.holder.scope import bucket_covers
@@ -75,15 +77,20 @@ class Reader:
     settings: Settings
 
     async def before(self, customer: str) -> tuple[Reading, ...]:
-        """Count and fingerprint what is *customer*'s and what is not, by the predicate that deletes."""
-        return tuple([await self._before(holder, customer) for holder in self.holders])
+        """Count and fingerprint what is *customer*'s and what is not, by the predicate that deletes.
+
+        Raises ``HoldersError`` where a law may keep an object that another holder deletes without knowing it.
+        """
+        maps = maps_of(self.holders)
+        return tuple([await self._before(holder, maps.get(holder.name), customer) for holder in self.holders])
 
     async def before_all(self, customers: Sequence[str]) -> dict[str, tuple[Reading, ...]]:
         """Give what ``before`` gives of each of *customers*, with one scan for all of them wherever the map allows it.
 
         Whatever fails of one of them fails for all.
         """
-        read = [await self._before_all(holder, customers) for holder in self.holders]
+        maps = maps_of(self.holders)
+        read = [await self._before_all(holder, maps.get(holder.name), customers) for holder in self.holders]
         return {customer: tuple(one[customer] for one in read) for customer in customers}
 
     async def after(
@@ -95,10 +102,14 @@ class Reader:
         """
         return tuple([await self._after(holder, customer, now, held.get(holder.name, ())) for holder in self.holders])
 
-    async def _before_all(self, holder: Holder, customers: Sequence[str]) -> dict[str, Reading]:
-        map = None if isinstance(holder, S3Holder) else load(holder.map)  # noqa: A001 - the domain's word
+    async def _before_all(
+        self,
+        holder: Holder,
+        map: DataMap | None,  # noqa: A002 - the domain's word
+        customers: Sequence[str],
+    ) -> dict[str, Reading]:
         if isinstance(holder, S3Holder) or map is None or map.of(customers[0]) is not map or refers(map):
-            return {customer: await self._before(holder, customer) for customer in customers}
+            return {customer: await self._before(holder, map, customer) for customer in customers}
         connection = await self._connect(holder)
         try:
             undeclared = await _undeclared(connection, map)
@@ -107,13 +118,19 @@ class Reader:
         finally:
             await connection.close()
 
-    async def _before(self, holder: Holder, customer: str) -> Reading:
+    async def _before(
+        self,
+        holder: Holder,
+        map: DataMap | None,  # noqa: A002 - the domain's word
+        customer: str,
+    ) -> Reading:
         if isinstance(holder, S3Holder):
             return await self._bucket(holder, customer, ())
-        map, connection = load(holder.map).of(customer), await self._connect(holder)  # noqa: A001 - the domain's word
+        map = (map or load(holder.map)).of(customer)  # noqa: A001 - the domain's word
+        connection = await self._connect(holder)
         try:
             seen = await _rows_before(connection, map, customer)
-            seen += await self._referred(connection, map, customer, deleted=False)
+            seen += await self._referred_before(connection, map, customer)
             return Reading(holder.name, seen, await _undeclared(connection, map), map.sha256)
         finally:
             await connection.close()
@@ -125,7 +142,7 @@ class Reader:
         try:
             undeclared = await _undeclared(connection, map)
             survey = await survey_rows(connection, map, customer, keep, now)
-            referred = await self._referred(connection, map, customer, deleted=True)
+            referred, lawful = await self._referred_after(connection, map, customer, now)
         finally:
             await connection.close()
         # Where nothing is kept "others" are all rows that stand: nothing of the customer may be among them.
@@ -148,7 +165,7 @@ class Reader:
             for table in map.tables
             if table.minimise and not keep
         )
-        return Reading(holder.name, tuple(seen), strange, map.sha256, survey.retained, emptied)
+        return Reading(holder.name, tuple(seen), strange, map.sha256, (*survey.retained, *lawful), emptied)
 
     async def _connect(self, holder: PostgresHolder) -> asyncpg.Connection[asyncpg.Record]:
         dsn = reading_dsn(self.settings, holder)
@@ -156,22 +173,43 @@ class Reader:
         read_only = {"default_transaction_read_only": "on", "application_name": "offramp retention check"}
         return await asyncpg.connect(dsn, timeout=_CONNECT_SECONDS, server_settings=read_only)
 
-    async def _referred(
+    async def _referred_before(
         self,
         connection: Connection,
         map: DataMap,  # noqa: A002 - the domain's word
         customer: str,
-        *,
-        deleted: bool,
     ) -> tuple[Seen, ...]:
         """Look at the objects that rows refer to, which no prefix tells."""
         if not refers(map):
             return ()
+        async with self._objects(connection, map, customer) as survey:
+            return tuple(Seen(one.table, one.own, one.others, one.fingerprint) for one in await survey.before())
+
+    async def _referred_after(
+        self,
+        connection: Connection,
+        map: DataMap,  # noqa: A002 - the domain's word
+        customer: str,
+        now: datetime,
+    ) -> tuple[tuple[Seen, ...], tuple[RetainedRows, ...]]:
+        """Look at what is left of them, and tell what of it stays for a law."""
+        if not refers(map):
+            return (), ()
+        async with self._objects(connection, map, customer) as survey:
+            found = await survey.after(now)
+        seen = tuple(Seen(one.table, one.own, one.others, one.fingerprint, kept=one.kept) for one in found)
+        return seen, tuple(row for one in found for row in one.retained)
+
+    @asynccontextmanager
+    async def _objects(
+        self,
+        connection: Connection,
+        map: DataMap,  # noqa: A002 - the domain's word
+        customer: str,
+    ) -> AsyncIterator[ObjectSurvey]:
         async with ObjectStore(self.settings.s3) as store, connection.transaction(isolation="repeatable_read"):
             await settle(connection)
-            survey = ObjectSurvey(connection, map, customer, store)
-            found = await (survey.after() if deleted else survey.before())
-        return tuple(Seen(one.table, one.own, one.others, one.fingerprint) for one in found)
+            yield ObjectSurvey(connection, map, customer, store)
 
     async def _bucket(self, holder: S3Holder, customer: str, keep: tuple[Keep, ...]) -> Reading:
         prefix, kept = holder.prefix_of(customer), bool(bucket_covers(holder.bucket, holder.category, keep))

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from shared.decision import Decided, Ignored
 from shared.events.platform import DeletionApproved
 
-from .holders import Trouble, remapped, stalled_event, with_holders
+from .holders import Trouble, claimed, remapped, stalled_event, with_holders
 from .policy import RetentionPolicy
 from .proof import maps, seen, unread
 from .right import total
@@ -76,7 +76,7 @@ def adopted(deletion: Deletion, now: datetime) -> Deletion:
         return deletion
     names = dict(_others(deletion, proposed.maps))
     again = {one.name: _due(one, now) for one in deletion.holders if one.name in names}
-    gone = {(one.name, table): rows for one in deletion.holders for table, rows in one.deleted}
+    gone = {(one.name, table): rows for one in deletion.holders for table, rows in claimed(one)}
     then = {(row.holder, row.table): row.own for row in deletion.before}
     before = (
         *(row for row in deletion.before if row.holder not in names),

@@ -206,7 +206,7 @@ class Holder(Struct, frozen=True):
     *asked*: it has until *due* to answer. *late* or *refused*: the command is given again when *due*, or, without
     one, not before an operator has looked. *erased*: it answered well; *kept*: so it did, but for what holds keep;
     *retained*: but for what nothing but a law keeps.
-    *deleted* sums up all its answers.
+    *deleted* sums up all its answers that stand; *doubted* those that the check found otherwise.
     """
 
     name: str
@@ -238,6 +238,8 @@ class Holder(Struct, frozen=True):
     runs: str = ""
     # When it gave the answer that the check found otherwise: of that, and of any before it, nothing counts any more.
     disputed: datetime | None = None
+    # What the answers up to then said to have deleted: it counts only as far as the check shows it.
+    doubted: tuple[Rows, ...] = ()
 
 
 class Proposed(Struct, frozen=True):

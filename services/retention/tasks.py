@@ -89,7 +89,8 @@ class HeldAt(Value):
 class HolderAnswer(Value):
     """How one holder answered the command: the sums of all its answers, and the comparison of the last.
 
-    *differed* are the comparisons of any of them in which others' rows were not equal.
+    *differed* are the comparisons of any of them in which others' rows were not equal. *disputed* is what answers said
+    to have deleted that the check found otherwise; it is in *deleted* only as far as the check shows it.
     """
 
     holder: Code
@@ -105,6 +106,7 @@ class HolderAnswer(Value):
     kept: tuple[TableCount, ...] = ()
     needed: tuple[TableCount, ...] = ()
     minimised: tuple[TableCount, ...] = ()
+    disputed: tuple[TableCount, ...] = ()
 
 
 class HoldEvidence(Value):
@@ -119,7 +121,10 @@ class HoldEvidence(Value):
 
 
 class ApprovalEvidence(Value):
-    """That a second person let the deletion go on in spite of what made it wait, or by other data *maps*."""
+    """That a second person let the deletion go on in spite of what made it wait, or by other data *maps*.
+
+    With *asked_anew* nothing passed by it: holders were commanded again whose answers the check had found otherwise.
+    """
 
     in_spite_of: tuple[Code, ...]
     rows: Count
@@ -127,6 +132,7 @@ class ApprovalEvidence(Value):
     approved_by: Ref
     approved_at: Moment
     maps: tuple[HolderMap, ...] = ()
+    asked_anew: bool = False
 
 
 class JournalEntry(Value):

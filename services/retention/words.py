@@ -159,6 +159,8 @@ FIELDS: dict[str, tuple[str, str]] = {
     "sampled": ("Compared in part only", "Endast delvis jämförda"),
     "accounted": ("Batches before the comparison", "Omgångar före jämförelsen"),
     "differed": ("Earlier comparisons that differed", "Tidigare jämförelser som avvek"),
+    "disputed": ("Said to be deleted, and disputed", "Uppgivet som raderat, men bestritt"),
+    "asked_anew": ("Systems were only asked anew", "Systemen tillfrågades bara på nytt"),
     "remaining": ("Left, as the system counted", "Kvar, enligt systemets räkning"),
     "verification": ("Checked by the system itself", "Kontrollerat av systemet självt"),
     "bystanders": ("Everybody else's data, as the system compared it", "Alla andras data, enligt systemets jämförelse"),

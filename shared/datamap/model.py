@@ -33,6 +33,7 @@ from .document import (
 )
 from .names import canonical, literal, table_and_column
 from .owners import CUSTOMER, ByColumn, ById, ByPath, ByTenancy, Hop, Owner, Registry
+from .retained_objects import check_objects
 from .ways import check_ways
 
 if TYPE_CHECKING:
@@ -97,11 +98,7 @@ def _check_retention(map: DataMap, file: str) -> None:  # noqa: A002
                 "Write retain, or remove it.",
             )
             raise MapError(file, f"tables.{table.name}.minimise", problem, remedy)
-        if table.retain and any(one.media for one in map.tables):
-            problem = (
-                "which objects a kept row needs can't be told yet, so retain and media don't go together in one map"
-            )
-            raise MapError(file, f"tables.{table.name}.retain", problem, "Nothing is deleted by this map until then.")
+    check_objects(map, file)
 
 
 def _decided(map: DataMap, file: str) -> DataMap:  # noqa: A002

@@ -350,7 +350,7 @@ class ErasedInPart(Value):
 
     *held* says how much each hold covers, *retained* how much a law keeps until when. *needed* is what none of these
     covers, but what kept rows refer to, or are found by. *minimised* of the kept rows were emptied as the map says.
-    *bystanders* are everybody else's rows, as in ``Erased``; the kept ones are not among them.
+    *bystanders* are everybody else's rows, as in ``Erased``; the kept ones are not among them. *shared* is as there.
     """
 
     kind: Literal["erased_in_part"] = "erased_in_part"
@@ -364,6 +364,7 @@ class ErasedInPart(Value):
     sampled: tuple[TableName, ...] = ()
     retained: tuple[RetainedRows, ...] = ()
     minimised: tuple[TableCount, ...] = ()
+    shared: tuple[TableCount, ...] = ()
 
 
 class NotErased(Value):

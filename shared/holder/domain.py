@@ -11,9 +11,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 from pydantic import TypeAdapter
 
+from ..contracts import Contracts, ended_since, registered, terminated
 from ..decision import Decided, Decision, Domain, Ignored, Input, Overdue, Woke
 from ..events.event import Event
+from ..events.notice import ContractTerminated
 from ..events.platform import (
+    ContractRegistered,
     DeletionAcknowledged,
     Erased,
     ErasedInPart,
@@ -22,7 +25,8 @@ from ..events.platform import (
     NotErased,
 )
 from ..events.retention import DeletionRequested
-from ..holds import Holds, all_held, placed, released
+from ..holds import Holds, all_held, placed
+from ..holds import released as released_from
 from .tasks import Answer, Erase, EraseEnded
 
 
@@ -43,9 +47,10 @@ class Answered(Struct, frozen=True):
 
 
 class Holding(Struct, frozen=True, tag_field="kind", tag="holding"):
-    """What a holder remembers of one customer."""
+    """What a holder remembers of one customer: its *contracts*, too, since a command may be of before another one."""
 
     holds: Holds = ()
+    contracts: Contracts = ()
     running: tuple[Command, ...] = ()
     answered: tuple[Answered, ...] = ()
 
@@ -67,7 +72,7 @@ def domain(policy: HolderPolicy, name: str = "holder") -> Domain[Holding, Holder
         name=name,
         states=Holding,
         initial=Holding(),
-        consumes=(LegalHoldPlaced, LegalHoldReleased, DeletionRequested),
+        consumes=(LegalHoldPlaced, LegalHoldReleased, ContractRegistered, ContractTerminated, DeletionRequested),
         decide=decide,
         wakes_at=lambda _: None,
         policy=policy,
@@ -90,7 +95,17 @@ def hold_placed(state: Holding, event: LegalHoldPlaced, _: datetime, __: HolderP
 
 def hold_released(state: Holding, event: LegalHoldReleased, _: datetime, __: HolderPolicy) -> Decision[Holding]:
     """Remember that a hold is over; the command is given again by whoever gave it."""
-    return _with_holds(state, released(state.holds, event))
+    return _with_holds(state, released_from(state.holds, event))
+
+
+def contract_registered(state: Holding, event: ContractRegistered, _: datetime, __: HolderPolicy) -> Decision[Holding]:
+    """Remember a contract: while one goes on nothing is deleted, whatever was commanded before it."""
+    return _with_contracts(state, registered(state.contracts, event))
+
+
+def contract_terminated(state: Holding, event: ContractTerminated, _: datetime, __: HolderPolicy) -> Decision[Holding]:
+    """Remember the end of a contract: a command of before it isn't of its window."""
+    return _with_contracts(state, terminated(state.contracts, event))
 
 
 def deletion_requested(
@@ -129,8 +144,11 @@ def erase_ended(state: Holding, event: EraseEnded, now: datetime, _: HolderPolic
 
 
 def _begin(state: Holding, event: DeletionRequested, command: Command, now: datetime) -> Decision[Holding]:
-    if event.window_closed_at > now:
+    since = ended_since(state.contracts, event.window_closed_at)
+    if event.window_closed_at > now or since == "window_open":
         refusal = NotErased(reason="window_open")
+    elif since is not None:
+        refusal = NotErased(reason=since)
     elif all_held(state.holds, now):
         refusal = NotErased(reason="held")
     else:
@@ -164,9 +182,15 @@ def _with_holds(state: Holding, holds: Holds) -> Decision[Holding]:
     return Ignored("known already") if holds == state.holds else Decided(replace(state, holds=holds))
 
 
+def _with_contracts(state: Holding, news: Contracts | None) -> Decision[Holding]:
+    return Ignored("known already") if news is None else Decided(replace(state, contracts=news))
+
+
 REACTIONS: dict[type[Event], Reaction] = {
     LegalHoldPlaced: hold_placed,
     LegalHoldReleased: hold_released,
+    ContractRegistered: contract_registered,
+    ContractTerminated: contract_terminated,
     DeletionRequested: deletion_requested,
     EraseEnded: erase_ended,
 }

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..datamap.object_places import decoded, is_key, lies
+from .kept_objects import Reason
+from .noted_objects import digest_of
 from .referred_keys import others_referring, own_keys, staying_keys
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from ..datamap.live import Connection
     from ..datamap.model import DataMap
@@ -46,16 +49,23 @@ async def foreseen(
     map: DataMap,  # noqa: A002
     customer: str,
     store: Store,
-) -> dict[str, Foreseen]:
-    """Count per bucket; the same question as the deletion's, asked while the rows are there."""
+    stay: Mapping[bytes, Reason],
+) -> tuple[dict[str, Foreseen], Counter[Reason]]:
+    """Count per bucket; the same question as the deletion's, asked while the rows are there.
+
+    *stay* are the digests of what laws keep, whose versions are counted apart, by the reason.
+    """
     found: dict[str, Foreseen] = {}
+    kept = Counter[Reason]()
     async for bucket, key, shared in going_objects(connection, map, customer):
         known = found.get(bucket, Foreseen())
         if shared:
             found[bucket] = Foreseen(known.versions, known.shared + 1)
+        elif reason := stay.get(digest_of(bucket, key)):
+            kept[reason] += len(await store.versions_of(bucket, key))
         else:
             found[bucket] = Foreseen(known.versions + len(await store.versions_of(bucket, key)), known.shared)
-    return found
+    return found, kept
 
 
 GOING = """

@@ -1,4 +1,4 @@
-"""What the hold topics say that the holder's own cases don't know yet, read before anything is for good."""
+"""What the topics of holds and contracts say that the holder's own cases don't know yet, read before it deletes."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaTimeoutError, for_code
 
+from ..contracts import Contracts, registered, terminated
 from ..events.envelope import Record, Unreadable, read
-from ..events.platform import LegalHoldPlaced, LegalHoldReleased
-from ..holds import Hold, Holds, placed, released
+from ..events.notice import ContractTerminated
+from ..events.platform import ContractRegistered, LegalHoldPlaced, LegalHoldReleased
+from ..holds import Hold, Holds, placed
+from ..holds import released as released_from
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
     from contextlib import AbstractAsyncContextManager
 
-_TOPICS = (LegalHoldPlaced, LegalHoldReleased)
+_TOPICS = (LegalHoldPlaced, LegalHoldReleased, ContractRegistered, ContractTerminated)
 # Seconds in which Kafka has to give what it says it has.
 _PATIENCE = 10.0
 
@@ -28,7 +31,7 @@ _PATIENCE = 10.0
 # A hold that nobody can read holds everything, from the beginning on.
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
-News: TypeAlias = LegalHoldPlaced | LegalHoldReleased | Hold
+News: TypeAlias = LegalHoldPlaced | LegalHoldReleased | ContractRegistered | ContractTerminated | Hold
 
 
 class Heard(Protocol):
@@ -49,7 +52,7 @@ class Published(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HoldTopics:
-    """The topics on *kafka* that the consumer *group* reads holds from, with the *prefix* of this platform."""
+    """The topics on *kafka* that the *group* reads holds and contracts from, with the *prefix* of this platform."""
 
     kafka: str
     group: str
@@ -119,7 +122,7 @@ class KeptHoldTopics:
 
 @dataclass(frozen=True, slots=True)
 class Tails:
-    """What lies between the place up to which the holder's cases know the topics of holds, and their ends."""
+    """What lies between the place up to which the holder's cases know these topics, and their ends."""
 
     consumer: AIOKafkaConsumer
     admin: AIOKafkaAdminClient
@@ -184,7 +187,7 @@ class Tails:
             event = read(record).event
         except Unreadable:
             return Hold(f"unreadable:{topic}:{message.partition}:{message.offset}", placed_at=_LONG_AGO)
-        if isinstance(event, LegalHoldPlaced | LegalHoldReleased) and event.customer_id == customer_id:
+        if isinstance(event, _TOPICS) and event.customer_id == customer_id:
             return event
         return None
 
@@ -196,9 +199,20 @@ def with_news(known: Holds, news: Iterable[News]) -> Holds:
             case LegalHoldPlaced():
                 known = placed(known, one)
             case LegalHoldReleased():
-                known = released(known, one)
+                known = released_from(known, one)
             case Hold():
                 known = (*known, one)
+    return known
+
+
+def with_contracts(known: Contracts, news: Iterable[News]) -> Contracts:
+    """Take *news* into the *known* contracts."""
+    for one in news:
+        match one:
+            case ContractRegistered():
+                known = registered(known, one) or known
+            case ContractTerminated():
+                known = terminated(known, one) or known
     return known
 
 

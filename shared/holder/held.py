@@ -1,4 +1,4 @@
-"""Which holds keep something of a customer's: what the holder's own cases know, and what was published since."""
+"""What stands in a deletion's way: what the holder's own cases know of it, and what was published since."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from ..events.retention import Keep
 from ..holds import Holds, in_force, scope_of
 from ..statecodec import StateCodec
 from .domain import Holding
-from .heard import with_news
+from .heard import with_contracts, with_news
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from ..contracts import Contracts
     from ..datamap.live import Connection
     from .heard import Heard
 
@@ -28,15 +29,23 @@ class Knowledge:
     heard: Heard
 
 
-async def holds_at(knowledge: Knowledge, customer_id: str, now: datetime) -> Holds:
-    """Tell which holds are in force at *now*, of all that were published by the moment of asking.
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What stands in a deletion's way: the *holds* in force, and the *contracts*, over or not."""
+
+    holds: Holds = ()
+    contracts: Contracts = ()
+
+
+async def standing_at(knowledge: Knowledge, customer_id: str, now: datetime) -> Standing:
+    """Tell what stands in the way at *now*, of all that was published by the moment of asking.
 
     The topics are looked at first: what the holder commits to have read meanwhile is in its cases by then.
     """
     news = await knowledge.heard.since(customer_id)
     state = await knowledge.own.fetchval(STATE, customer_id)
-    known = () if state is None else _states.load(state).holds
-    return in_force(with_news(known, news), now)
+    known = Holding() if state is None else _states.load(state)
+    return Standing(in_force(with_news(known.holds, news), now), with_contracts(known.contracts, news))
 
 
 def kept_by(holds: Holds) -> tuple[Keep, ...]:

@@ -18,11 +18,11 @@ from ..objects import ObjectStore
 from ..settings import Settings
 from ..store_faults import StoreRefusalError
 from .declaration import Holder, PostgresHolder, S3Holder
-from .erasures import Entry, Spared, check_not_restored, record
+from .erasures import NOTHING, Entry, Spared, check_not_restored, record
 from .heard import Unpublished
-from .held import Knowledge, holds_at, kept_by
+from .held import Knowledge, Standing, kept_by, standing_at
 from .objects import erase_objects, keep_objects
-from .right import RefusedError, Right
+from .right import RefusedError, Right, check_contracts
 from .rows import erase
 from .scope import bucket_covers
 from .tasks import Erase, EraseEnded
@@ -99,12 +99,12 @@ class Eraser:
         log = _log.bind(customer=task.customer_id, deletion=task.deletion_id, holder=holder.name)
 
         async def still_held() -> bool:
-            return _concerned(holder, self._right(task, await self._holds(known, task.customer_id, clock()), _no))
+            return _concerned(holder, self._right(task, await self._rightly(known, task, clock), _no))
 
-        right = self._right(task, await self._holds(known, task.customer_id, clock()), still_held)
         async with ObjectStore(self.settings.s3) as store:
             place = holder.bucket, holder.prefix_of(task.customer_id)
             try:
+                right = self._right(task, await self._rightly(known, task, clock), still_held)
                 holds = bucket_covers(holder.bucket, holder.category, right.keep, right.elsewhere)
                 if holds:
                     return await keep_objects(store, *place, holds, right=right, now=clock())
@@ -125,14 +125,20 @@ class Eraser:
     ) -> tuple[Answer, Spared]:
         """Delete, and begin again where a hold came meanwhile: what it doesn't cover goes on time all the same."""
         while True:
-            holds = await self._holds(known, task.customer_id, clock())
+            try:
+                holds = await self._rightly(known, task, clock)
+            except RefusedError as refused:
+                _refused(task, holder, refused)
+                return refused.answer, NOTHING
 
             async def still_held(spared: Holds = holds) -> bool:
-                return not set(await self._holds(known, task.customer_id, clock())) <= set(spared)
+                return not set(await self._rightly(known, task, clock)) <= set(spared)
 
             right = self._right(task, holds, still_held)
             answer = await self._once(connection, holder, task, right, clock)
-            late = isinstance(answer, NotErased) and answer.reason == "held" and await still_held()
+            if not isinstance(answer, NotErased) or answer.reason != "held":
+                return answer, Spared(keep=right.keep, elsewhere=right.elsewhere)
+            late = not set((await self._standing(known, task.customer_id, clock())).holds) <= set(holds)
             if not late:
                 return answer, Spared(keep=right.keep, elsewhere=right.elsewhere)
 
@@ -158,7 +164,7 @@ class Eraser:
             log.error("the data map can't be used", details=str(error))  # noqa: TRY400 - the text says it all
             return NotErased(reason="not_declared")
         except RefusedError as refused:
-            log.warning("not everything was deleted", reason=refused.reason, details=refused.details)
+            _refused(task, holder, refused)
             return refused.answer
         for warning in erasure.warnings:
             log.warning("deleted, but", place=warning.place, says=warning.says)
@@ -166,8 +172,19 @@ class Eraser:
             log.warning("deleted slowly", place=one.table, create_index=one.create_index)
         return erasure.outcome
 
-    async def _holds(self, known: Knowledge, customer_id: str, now: datetime) -> Holds:
-        return await holds_at(known, customer_id, now)
+    async def _rightly(self, known: Knowledge, task: Erase, clock: Clock) -> Holds:
+        """Give the holds in force; raises ``RefusedError`` for a command of before another contract."""
+        standing = await self._standing(known, task.customer_id, clock())
+        check_contracts(standing.contracts, task.window_closed_at)
+        return standing.holds
+
+    async def _standing(self, known: Knowledge, customer_id: str, now: datetime) -> Standing:
+        return await standing_at(known, customer_id, now)
+
+
+def _refused(task: Erase, holder: Holder, refused: RefusedError) -> None:
+    log = _log.bind(customer=task.customer_id, deletion=task.deletion_id, holder=holder.name)
+    log.warning("not everything was deleted", reason=refused.reason, details=refused.details)
 
 
 async def _no() -> bool:

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ..datamap.names import reported
 from ..datamap.object_places import decoded, is_key, lies
-from ..events.platform import Erased, NotErased
+from ..events.platform import Erased, ErasedInPart, NotErased
 from ..events.vocabulary import TableCount
 from . import noted_objects
 from .bystander_objects import COMPARED, compared, marks
 from .foreseen import foreseen
-from .referred_keys import all_keys, check_decidable, others_referring, own_keys, refers
+from .kept import keep
+from .kept_objects import KeptObjects, as_kept, as_needed, as_retained, check_several, keys_to_stay, table_of
+from .references import references
+from .referred_keys import all_keys, check_decidable, others_referring, own_keys, refers, staying_keys
 from .referred_places import check_places
 from .referred_store import Store, at_once, pages_of
 from .right import RefusedError, check_guard, check_still
+from .scope import Cover
+from .statutory import instant
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from ..events.vocabulary import TableFingerprint
     from ..objects import Refused
+    from .kept_objects import Reason
     from .work import Work
 
 # Objects that are settled in one transaction.
@@ -40,16 +46,11 @@ class LockedError(RefusedError):
         return super().answer.model_copy(update={"until": self.until})
 
 
-def table_of(bucket: str) -> str:
-    """Name the objects that rows refer to in *bucket* as counts do."""
-    return reported(f"objects.{bucket}")
-
-
 async def check_referred(work: Work) -> None:
     """Refuse before the first row goes where its objects could not follow, or might be somebody else's."""
     if not refers(work.map):
         return
-    if work.holds:
+    if any(isinstance(one, Cover) for some in work.holds.values() for one in some):
         places = ", ".join(f"{one.name}.{column}" for one in work.map.tables for column in one.media)
         raise RefusedError("held", f"what a hold keeps of the objects in {places} can't be told, so nothing goes")
     if work.objects is None:
@@ -58,6 +59,8 @@ async def check_referred(work: Work) -> None:
     check_decidable(work.map)
     async with work.transaction("repeatable_read"):
         await check_places(work.connection, work.map, work.customer)
+        if now := instant(work.holds):
+            await check_several(work.connection, work.map, work.customer, now)
     if not work.dry_run:
         await noted_objects.prepare(work.connection)
 
@@ -70,19 +73,21 @@ async def note_referred(work: Work) -> None:
         await work.connection.execute(noted_objects.noting_all(work.map, own_keys(work.map)), work.customer)
 
 
-async def erase_referred(work: Work, outcome: Erased) -> Erased:
+async def erase_referred(work: Work, outcome: Erased | ErasedInPart) -> Erased | ErasedInPart:
     """Delete the noted objects to which no row refers any more, and tell it in *outcome*, that of the rows.
 
-    Objects can't be rolled back, so each is asked for again in the transaction that forgets its key, right before it is
-    deleted. A try that was cut off is taken up by the next one, with its counts. Raises ``RefusedError`` with what
-    went and what is left, ``StoreError`` as the store has it.
+    What rows refer to that a law keeps stays in all its versions, and is told like them. Objects can't be rolled back,
+    so each is asked for again in the transaction that forgets its key, right before it is deleted. A try that was cut
+    off is taken up by the next one, with its counts. Raises ``RefusedError`` with what went and what is left,
+    ``StoreError`` as the store has it.
     """
     store = work.objects
     if not refers(work.map) or store is None:
         return outcome
     if work.dry_run:
         return await _foretold(work, store, outcome)
-    phase = _Phase(work, store, await work.connection.fetchval("select clock_timestamp()"))
+    kept = KeptObjects(work, store, instant(work.holds))
+    phase = _Phase(work, store, kept, await work.connection.fetchval("select clock_timestamp()"))
     try:
         return await phase.run(outcome)
     except RefusedError as refused:
@@ -94,14 +99,32 @@ async def erase_referred(work: Work, outcome: Erased) -> Erased:
         raise again from refused
 
 
-async def _foretold(work: Work, store: Store, outcome: Erased) -> Erased:
+async def _foretold(work: Work, store: Store, outcome: Erased | ErasedInPart) -> Erased | ErasedInPart:
     async with work.transaction("repeatable_read"):
-        found = await foreseen(work.connection, work.map, work.customer, store)
+        stay: dict[bytes, Reason] = {}
+        if now := instant(work.holds):
+            await keep(work, await references(work.connection, work.map, work.holds))
+            stay = await keys_to_stay(work.connection, work.map, work.customer, now, listed=True)
+        found, kept = await foreseen(work.connection, work.map, work.customer, store, stay)
     counts = {table_of(bucket): one for bucket, one in found.items()}
-    return outcome.model_copy(
+    told = outcome.model_copy(
         update={
             "deleted": (*outcome.deleted, *(TableCount(table=name, rows=one.versions) for name, one in counts.items())),
             "shared": tuple(TableCount(table=name, rows=one.shared) for name, one in counts.items() if one.shared),
+        }
+    )
+    return _with_kept(told, kept)
+
+
+def _with_kept(outcome: Erased | ErasedInPart, found: Mapping[Reason, int]) -> Erased | ErasedInPart:
+    """Tell what stays; where no row is kept, none is there that could name an object."""
+    if not isinstance(outcome, ErasedInPart):
+        return outcome
+    return outcome.model_copy(
+        update={
+            "kept": (*outcome.kept, *as_kept(found)),
+            "needed": (*outcome.needed, *as_needed(found)),
+            "retained": (*outcome.retained, *as_retained(found)),
         }
     )
 
@@ -121,17 +144,22 @@ class _Phase:
 
     work: Work
     store: Store
+    kept: KeptObjects
     began: datetime
     refused: list[tuple[str, Refused]] = field(default_factory=list)
+    # Of objects that stay: their notes have no room for it.
+    aborted: Counter[str] = field(default_factory=Counter)
 
     @property
     def _who(self) -> tuple[str, str]:
         return self.work.map.system, self.work.customer
 
-    async def run(self, outcome: Erased) -> Erased:
+    async def run(self, outcome: Erased | ErasedInPart) -> Erased | ErasedInPart:
         """Delete, read back, and tell it."""
         work = self.work
+        await self.kept.prepare()
         await self._sort_out()
+        kept = await self.kept.count()
         buckets = [row["bucket"] for row in await work.connection.fetch(BUCKETS, *self._who, self.began, work.noted_as)]
         before = {bucket: await self._others(bucket) for bucket in buckets}
         for bucket in buckets:
@@ -145,7 +173,9 @@ class _Phase:
         if sum(one.rows for one in left):
             raise RefusedError("failed", "objects were found again after they were deleted")
         bystanders = [await self._compare(bucket, before[bucket]) for bucket in buckets]
-        return outcome.model_copy(
+        if await self.kept.count() != kept:
+            raise RefusedError("failed", "objects that a law keeps changed while others were deleted")
+        told = outcome.model_copy(
             update={
                 "deleted": (*outcome.deleted, *deleted),
                 "remaining": (*outcome.remaining, *(TableCount(table=table_of(one), rows=0) for one in buckets)),
@@ -154,13 +184,15 @@ class _Phase:
                 "shared": await self._counts(SHARED),
             }
         )
+        return _with_kept(told, {reason: versions for reason, (versions, _) in kept.items()})
 
     async def deleted(self) -> tuple[TableCount, ...]:
         """Count the versions and uploads that went in all tries of this deletion."""
-        return await self._counts(GONE)
+        gone = self.aborted + Counter({one.table: one.rows for one in await self._counts(GONE)})
+        return tuple(TableCount(table=table, rows=rows) for table, rows in sorted(gone.items()))
 
     async def left(self) -> tuple[TableCount, ...]:
-        """Count the objects whose keys are still noted."""
+        """Count the objects whose keys are still noted, but for those that stay."""
         rows = await self.work.connection.fetch(LEFT, *self._who)
         return tuple(TableCount(table=table_of(row["bucket"]), rows=row["rows"]) for row in rows)
 
@@ -173,14 +205,18 @@ class _Phase:
         connection = self.work.connection
         async with self.work.transaction("repeatable_read"):
             await check_guard(connection, self.work.map, self.work.customer)
-            everybody = all_keys(self.work.map, await others_referring(connection, self.work.map))
-            await connection.execute(SHARE.format(all=everybody), self.work.customer, *self._who, self.work.noted_as)
+            await connection.execute(
+                SHARE.format(all=await self._anybodys()), self.work.customer, *self._who, self.work.noted_as
+            )
         after = b""
         while batch := await self._next(after):
             after = batch[-1].digest
             for one in batch:
                 if not is_key(one.key) or lies(self.work.map, self.work.customer, one.bucket, one.key) != "free":
                     await connection.execute(DROP, *self._who, one.bucket, one.digest)
+        async with self.work.transaction("repeatable_read"):
+            await check_guard(connection, self.work.map, self.work.customer)
+            await self.kept.fill()
 
     async def _next(self, after: bytes) -> list[_Noted]:
         rows = await self.work.connection.fetch(NEXT, *self._who, after, BATCH)
@@ -197,10 +233,14 @@ class _Phase:
             await check_still(self.work.right)
             shared = await self._referred(batch)
             await self._settle(sorted(shared), "shared")
+            if await self.kept.among([one.digest for one in batch if one.digest not in shared]):
+                # Listed next time, and nothing is gone yet of these.
+                raise RefusedError("failed", "a row that a law keeps began to refer to an object that was to go")
             free = [one for one in batch if one.digest not in shared]
             locked = await self._take(free, found)
             gone = [one for one in free if one not in locked]
-            late = tuple({one.bucket for one in gone} if await self._referred(gone) else ())
+            again = await self._referred(gone) | await self.kept.among([one.digest for one in gone])
+            late = tuple({one.bucket for one in gone if one.digest in again})
             await self._settle([one.digest for one in gone], "gone")
         if late:
             says = "somebody's row began to refer to an object in the moment in which it was deleted"
@@ -233,11 +273,16 @@ class _Phase:
         return dict(zip(some, found, strict=True))
 
     async def _referred(self, some: list[_Noted]) -> set[bytes]:
-        connection, work = self.work.connection, self.work
-        everybody = all_keys(work.map, await others_referring(connection, work.map))
         digests = [one.digest for one in some]
-        rows = await connection.fetch(REFERRED.format(all=everybody), work.customer, *self._who, digests)
+        query = REFERRED.format(all=await self._anybodys())
+        rows = await self.work.connection.fetch(query, self.work.customer, *self._who, digests)
         return {row["digest"] for row in rows}
+
+    async def _anybodys(self) -> str:
+        """Give the query for what rows refer to that aren't the customer's; it has none left, or those that stay."""
+        map = self.work.map  # noqa: A001 - the domain's word
+        others = await others_referring(self.work.connection, map)
+        return staying_keys(map, others) if self.kept.now else all_keys(map, others)
 
     async def _settle(self, digests: list[bytes], state: str) -> None:
         await self.work.connection.execute(SETTLE, *self._who, digests, state, self.work.noted_as)
@@ -250,7 +295,10 @@ class _Phase:
                     await check_still(self.work.right)
                     await self.store.abort(bucket, key, upload)
                     digest = noted_objects.digest_of(bucket, key)
-                    await self.work.connection.execute(COUNT_UPLOAD, *self._who, bucket, digest)
+                    if await self.kept.listed([digest]):
+                        self.aborted[table_of(bucket)] += 1
+                    else:
+                        await self.work.connection.execute(COUNT_UPLOAD, *self._who, bucket, digest)
 
     async def _mine(self, bucket: str, keys: list[str]) -> frozenset[str]:
         """Give those of *keys* that are still to be deleted."""
@@ -310,7 +358,9 @@ REFERRED = """
 # By digest alone, so that a batch ends anywhere.
 NEXT = """
     select bucket, key, digest from offramp.objects
-     where system = $1 and customer = $2 and state = 'noted' and digest > $3 order by digest limit $4
+     where system = $1 and customer = $2 and state = 'noted' and digest > $3
+       and digest not in (select digest from pg_temp.offramp_kept_objects)
+     order by digest limit $4
 """
 
 DROP = "delete from offramp.objects where system = $1 and customer = $2 and bucket = $3 and digest = $4"
@@ -337,7 +387,9 @@ MINE = """
 
 LEFT = """
     select bucket, count(*) as rows from offramp.objects
-     where system = $1 and customer = $2 and state = 'noted' group by bucket order by bucket
+     where system = $1 and customer = $2 and state = 'noted'
+       and digest not in (select digest from pg_temp.offramp_kept_objects)
+     group by bucket order by bucket
 """
 
 GONE = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from hashlib import blake2b, sha256
 from typing import TYPE_CHECKING
@@ -9,26 +10,35 @@ from typing import TYPE_CHECKING
 from ..datamap.object_places import lies
 from ..datamap.referring import referring
 from .foreseen import going_objects
+from .kept_objects import as_retained, keys_to_stay, table_of
 from .noted_objects import THERE, digest_of
-from .referred import table_of
 from .referred_keys import others_referring, refers, staying_keys
+from .right import RefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection
+    from collections.abc import AsyncIterator, Collection, Mapping
+    from datetime import datetime
 
     from ..datamap.live import Connection
     from ..datamap.model import DataMap
+    from ..events.platform import RetainedRows
+    from .kept_objects import Reason
     from .referred_store import Store
 
 
 @dataclass(frozen=True, slots=True)
 class Objects:
-    """Of one bucket: *own*, the customer's versions and uploads; all *others*' versions, and their fingerprint."""
+    """Of one bucket: *own*, the customer's versions and uploads; all *others*' versions, and their fingerprint.
+
+    *kept* versions are the customer's, too, and stay; *retained* says how many of them for a law, until when.
+    """
 
     table: str
     own: int
     others: int
     fingerprint: str
+    kept: int = 0
+    retained: tuple[RetainedRows, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +57,24 @@ class ObjectSurvey:
             async for bucket, key, shared in going_objects(self.connection, self.map, self.customer):
                 if not shared:
                     going[bucket].add(digest_of(bucket, key))
-        return tuple([await self._bucket(bucket, digests) for bucket, digests in going.items()])
+        return tuple([await self._bucket(bucket, digests, {}) for bucket, digests in going.items()])
 
-    async def after(self) -> tuple[Objects, ...]:
-        """Go through whole buckets, where the deletion went from key to key; what was noted is known by its digest."""
+    async def after(self, now: datetime | None = None) -> tuple[Objects, ...]:
+        """Go through whole buckets, where the deletion went from key to key; what was noted is known by its digest.
+
+        What the rows refer to that stand may be left where laws keep rows at *now*. Raises ``RefusedError`` for a map
+        by which they do, asked without *now*.
+        """
+        if self.map.retains and now is None:
+            raise RefusedError("failed", "what laws keep can be told for a moment only, and none is given")
+        stay: dict[bytes, Reason] = {}
+        if now is not None and self.map.retains and refers(self.map):
+            stay = await keys_to_stay(self.connection, self.map, self.customer, now)
         mine: dict[str, set[bytes]] = {bucket: set() for bucket in await self._buckets()}
         if mine and await self.connection.fetchval(THERE):
             for row in await self.connection.fetch(NOTED, self.map.system, self.customer, list(mine)):
                 mine[row["bucket"]].add(row["digest"])
-        return tuple([await self._bucket(bucket, digests) for bucket, digests in mine.items()])
+        return tuple([await self._bucket(bucket, digests, stay) for bucket, digests in mine.items()])
 
     async def _buckets(self) -> list[str]:
         if not refers(self.map):
@@ -64,11 +83,12 @@ class ObjectSurvey:
         query = f"select array[{named}]::text[] where $1::text is not null"
         return sorted(set(await self.connection.fetchval(query, self.customer)))
 
-    async def _bucket(self, bucket: str, mine: Collection[bytes]) -> Objects:
+    async def _bucket(self, bucket: str, mine: Collection[bytes], stay: Mapping[bytes, Reason]) -> Objects:
         own: list[tuple[str, str]] = []
         count = total = 0
         async for key, version in self._everything(bucket):
-            if digest_of(bucket, key) in mine:
+            digest = digest_of(bucket, key)
+            if digest in mine or digest in stay:
                 own.append((key, version))
             elif version:
                 count += 1
@@ -77,8 +97,13 @@ class ObjectSurvey:
         theirs = await self._referred(bucket, sorted({key for key, _ in own}))
         returned = [one for one in own if one[0] in theirs and one[1]]
         count, total = count + len(returned), total + sum(_mark(*one) for one in returned)
-        left = sum(key not in theirs for key, _ in own)
-        return Objects(table_of(bucket), left, count, sha256(f"{count}:{total}".encode()).hexdigest())
+        left = [(key, version) for key, version in own if key not in theirs]
+        # An unfinished upload is nothing that a row could refer to.
+        found = [stay.get(digest_of(bucket, key)) if version else None for key, version in left]
+        kept = Counter(reason for reason in found if reason)
+        fingerprint = sha256(f"{count}:{total}".encode()).hexdigest()
+        lawful = as_retained(kept)
+        return Objects(table_of(bucket), len(left) - kept.total(), count, fingerprint, kept.total(), lawful)
 
     async def _everything(self, bucket: str) -> AsyncIterator[tuple[str, str]]:
         """List versions, and unfinished uploads without one; what lies under a prefix is counted elsewhere."""

@@ -23,7 +23,7 @@ from ..worker import group_of
 from . import erasures, ledger
 from .declaration import PostgresHolder, load_holders
 from .heard import HoldTopics, Published, Unpublished
-from .held import Knowledge, holds_at, kept_by
+from .held import Knowledge, kept_by, standing_at
 from .right import RefusedError, Right
 from .rows import erase, total
 from .work import Work
@@ -121,7 +121,7 @@ class _Known:
 
     async def of(self, customer_id: str) -> Holds:
         """Give the holds in force, of all that were published by now."""
-        return await holds_at(self.at, customer_id, self.clock()) if self.at else ()
+        return (await standing_at(self.at, customer_id, self.clock())).holds if self.at else ()
 
 
 async def replay(place: Place, leave: Sequence[str] = (), *, dry_run: bool = False) -> tuple[Replayed, ...]:

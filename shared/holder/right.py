@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
+from ..contracts import ended_since
 from ..datamap.live import check
 from ..events.platform import NotErased
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from ..contracts import Contracts
     from ..datamap.drift import Finding
     from ..datamap.live import Connection
     from ..datamap.model import DataMap
@@ -30,7 +32,8 @@ class Right:
     """What a command says: the window closed at *window_closed_at* (UTC), and whether a hold of everything is known.
 
     What is in *keep* has to stay, and what of *elsewhere* this system finds: of those another one knows the tables.
-    *still_held* is asked right before the commit, since a hold may have come while the rows were deleted.
+    *still_held* is asked right before the commit, since a hold may have come while the rows were deleted. It raises
+    ``RefusedError`` where the right is gone for another reason, say another contract.
     With *deletion_id* the deletion is noted under it in the database. With *moved_clock* the database's clock isn't
     compared, since a demo or a test has moved ours. With *map_sha256* only the data map of that digest is deleted by.
     Nothing is deleted any more from *respond_by* on, if there is one: whoever commanded would say it anew by then.
@@ -98,8 +101,15 @@ def check_map(right: Right, map: DataMap) -> None:  # noqa: A002
         raise RefusedError("not_declared", details, map_sha256=map.sha256)
 
 
+def check_contracts(contracts: Contracts, window_closed_at: datetime) -> None:
+    """Refuse a command that is of before another contract, however soon it has come and ended."""
+    since = ended_since(contracts, window_closed_at)
+    if since is not None:
+        raise RefusedError(since, "the customer has come back since the window that was commanded for")
+
+
 async def check_still(right: Right) -> None:
-    """Refuse when a hold has come in the meantime."""
+    """Refuse when a hold has come in the meantime, or as ``Right.still_held`` does."""
     if right.still_held is not None and await right.still_held():
         raise RefusedError("held", "a legal hold came while the rows were deleted")
 

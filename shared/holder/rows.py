@@ -88,9 +88,8 @@ async def erase(work: Work) -> Erasure:
         await work.note(Counter())
         saved = await left(work)
         raise RefusedError(refused.reason, refused.details, gone, saved, refused.map_sha256) from refused
-    # Under a hold nothing goes where rows refer to objects.
-    told = outcome if isinstance(outcome, ErasedInPart) else await erase_referred(work, outcome)
-    return Erasure(told, first.warnings, first.slow)
+    # Under a hold nothing goes where rows refer to objects, so what is kept is so by a law.
+    return Erasure(await erase_referred(work, outcome), first.warnings, first.slow)
 
 
 async def _erased(work: Work, first: Plan) -> Erased | ErasedInPart:

@@ -43,6 +43,11 @@ def with_law(map: DataMap, holds: Covers, now: datetime) -> Covers:  # noqa: A00
     return {name: (*holds.get(name, ()), *lawful.get(name, ())) for name in {**holds, **lawful}}
 
 
+def instant(holds: Covers) -> datetime | None:
+    """Give the one instant for which laws are asked; None where none keeps rows of any table."""
+    return next((one.now for some in holds.values() for one in some if isinstance(one, ByLaw)), None)
+
+
 async def check_dates(work: Work) -> None:
     """Refuse where it can't be told whether, or until when, a law keeps a row of the customer's."""
     for table in work.map.tables:

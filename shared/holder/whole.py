@@ -111,7 +111,7 @@ async def _spare(work: Work, known: tuple[Reference, ...], groups: tuple[Group, 
         return erased, deleted
     told = {"kept": as_counts(again.rows), "held": again.held, "needed": as_counts(again.needed)}
     by_law = {"retained": again.retained, "minimised": emptied}
-    return ErasedInPart(**erased.model_dump(exclude={"kind", "shared"}), **told, **by_law), deleted
+    return ErasedInPart(**erased.model_dump(exclude={"kind"}), **told, **by_law), deleted
 
 
 async def _minimised(work: Work, known: tuple[Reference, ...], kept: Kept) -> Kept:

@@ -80,11 +80,31 @@ def test_emptying_where_no_law_keeps_anything_is_a_mistake() -> None:
         parse(SCHOOL.replace(b"{column: customer_id},", b"{column: customer_id}, minimise: {t: null},"), "school.yaml")
 
 
-def test_with_objects_of_rows_it_is_refused() -> None:
-    """Which objects a kept row needs isn't known yet, so such a map deletes nothing."""
-    fees = 'papers: {category: report, owner: {column: c}, media: {k: {bucket: files, key: "{value}"}}}\n'
-    with pytest.raises(MapError, match="don't go together"):
-        school(more=f"  {fees}")
+NAMED = '{k: {bucket: files, key: "{value}", none: ["-"]}}'
+PAPERS = f"  papers: {{category: report, owner: {{column: c}}, MINIMISE media: {NAMED}}}"
+PREFIX = '\nbuckets:\n  media: {bucket: files, prefix: "{customer}/", category: course}\n'
+
+
+def test_objects_of_kept_rows_in_a_bucket_that_is_emptied_by_prefix_are_refused() -> None:
+    """Who deletes by a prefix can't know which objects a kept row names."""
+    papers = PAPERS.replace("MINIMISE", "")
+    with pytest.raises(MapError, match=r"a law may keep what papers\.k refers to in files"):
+        school(more=papers + PREFIX)
+    of_each = papers.replace("bucket: files", 'bucket: "fi{customer}"')
+    with pytest.raises(MapError, match=r"a law may keep what papers\.k refers to"):
+        school(more=of_each + PREFIX)
+    # What is emptied names nothing afterwards, and another bucket is no obstacle.
+    school(more=PAPERS.replace("MINIMISE", "minimise: {k: null},") + PREFIX)
+    school(more=papers + PREFIX.replace("bucket: files", "bucket: films"))
+
+
+def test_a_column_that_names_objects_is_emptied_to_what_names_none() -> None:
+    """Else the kept row would name another object."""
+    for value in ("null", '"-"'):
+        school(more=PAPERS.replace("MINIMISE", f"minimise: {{k: {value}}},"))
+    for value in ('"x"', "0", "false", '""'):
+        with pytest.raises(MapError, match="it would name an object"):
+            school(more=PAPERS.replace("MINIMISE", f"minimise: {{k: {value}}},"))
 
 
 def test_the_basis_is_what_events_can_carry() -> None:

@@ -21,7 +21,8 @@ from shared.events.platform import DeletionAcknowledged
 from shared.events.retention import DeletionRequested
 from shared.settings import read_settings
 
-TYPES = ("LegalHoldPlaced", "LegalHoldReleased", "DeletionRequested", "DeletionAcknowledged")
+READ = ("LegalHoldPlaced", "LegalHoldReleased", "ContractRegistered", "ContractTerminated", "DeletionRequested")
+TYPES = (*READ, "DeletionAcknowledged")
 DAY = timedelta(days=1)
 
 

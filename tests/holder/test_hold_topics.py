@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -14,7 +14,16 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from shared.clock import system_clock
-from shared.events.platform import Erased, ErasedInPart, LegalHoldPlaced, LegalHoldReleased, NotErased, OfTables
+from shared.events.notice import ContractTerminated
+from shared.events.platform import (
+    ContractRegistered,
+    Erased,
+    ErasedInPart,
+    LegalHoldPlaced,
+    LegalHoldReleased,
+    NotErased,
+    OfTables,
+)
 from shared.holder.heard import HoldTopics, KeptHoldTopics
 from shared.holder.perform import Eraser
 from shared.performer import Attempt
@@ -22,6 +31,7 @@ from shared.settings import read_settings
 from tests.holder.command_topics import Topics, command_topics
 from tests.holder.platform_rows import LEAVING, everything, others
 from tests.holder.test_holder_perform import eraser, task
+from tests.scenarios.phrases import contract
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -78,6 +88,68 @@ async def test_what_was_published_stops_it(listening: Eraser, topics: Topics, da
     await topics.tell(hold())
 
     assert await erased(listening, holder) == NotErased(reason="held")
+    assert await everything(database) == before
+
+
+def back(customer: str = LEAVING) -> ContractRegistered:
+    return contract(customer).model_copy(update={"contract_id": "c", "time_zone": "UTC"})
+
+
+def over(after: timedelta) -> ContractTerminated:
+    """Give its end, so long after the window of the command has closed."""
+    return ContractTerminated(
+        customer_id=LEAVING,
+        contract_id="c",
+        basis="breach",
+        period_end=date(2026, 12, 31),
+        terminated_at=system_clock() - timedelta(days=1) + after,
+        time_zone="UTC",
+    )
+
+
+@pytest.mark.parametrize("holder", ["database", "media"])
+async def test_who_came_back_keeps_all_by_what_was_published(
+    listening: Eraser, topics: Topics, database: Database, holder: str
+) -> None:
+    """While the contract goes on, and also when it has ended, however soon: that end has a window of its own."""
+    before = await everything(database)
+    await topics.tell(back("another"))
+    await topics.tell(back())
+    assert await erased(listening, holder) == NotErased(reason="contract_active")
+    await topics.tell(over(timedelta(hours=1)))
+    assert await erased(listening, holder) == NotErased(reason="window_open")
+
+    assert await everything(database) == before
+
+
+async def test_the_end_that_the_command_is_of_is_no_obstacle(listening: Eraser, topics: Topics) -> None:
+    """The contract ended, and the window closed after that."""
+    await topics.tell(over(-timedelta(days=90)))
+    await topics.tell(back())
+
+    assert isinstance(await erased(listening), Erased)
+
+
+@pytest.mark.parametrize("holder", ["database", "media"])
+async def test_who_comes_back_during_the_deletion_keeps_all(
+    listening: Eraser, topics: Topics, database: Database, holder: str
+) -> None:
+    """It is asked once more right before anything is for good."""
+    before = await everything(database)
+    asked: list[str] = []
+
+    class Meanwhile(Eraser):
+        async def _standing(self, *given: Any) -> Any:
+            asked.append("")
+            if len(asked) == 2:
+                await topics.tell(back())
+                await topics.tell(over(timedelta(hours=1)))
+            return await super()._standing(*given)
+
+    meanwhile = Meanwhile(
+        listening.name, listening.holders, listening.settings, moved_clock=False, published=listening.published
+    )
+    assert await erased(meanwhile, holder) == NotErased(reason="window_open")
     assert await everything(database) == before
 
 

@@ -7,7 +7,10 @@ from datetime import timedelta
 import pytest
 
 from shared.decision import Task
+from shared.events.event import Event
+from shared.events.notice import ContractTerminated
 from shared.events.platform import (
+    ContractRegistered,
     DeletionAcknowledged,
     Erased,
     ErasedInPart,
@@ -21,6 +24,7 @@ from shared.events.vocabulary import TableCount, TableFingerprint
 from shared.holder.domain import HolderPolicy, domain
 from shared.holder.tasks import Erase, EraseEnded
 from tests.casework import Casework, at
+from tests.scenarios.phrases import contract
 
 NOW = at("2027-04-05T02:00")
 ERASED = Erased(
@@ -72,6 +76,48 @@ def test_a_command_is_carried_out_and_answered() -> None:
 
     answer = work.one(DeletionAcknowledged)
     assert (answer.deletion_id, answer.holder, answer.outcome) == ("acme:1", "platform-database", ERASED)
+
+
+def terminated(at_: str, contract_id: str = "c2") -> ContractTerminated:
+    moment = at(at_)
+    return ContractTerminated(
+        customer_id="acme",
+        contract_id=contract_id,
+        basis="breach",
+        period_end=moment.date(),
+        terminated_at=moment,
+        time_zone="UTC",
+    )
+
+
+def back() -> ContractRegistered:
+    return contract("acme").model_copy(update={"contract_id": "c2", "time_zone": "UTC"})
+
+
+@pytest.mark.parametrize(
+    ("heard", "reason"),
+    [
+        ((back(),), "contract_active"),
+        ((back(), terminated("2027-04-02T00:00")), "window_open"),
+        ((terminated("2027-04-02T00:00"), back()), "window_open"),
+        ((terminated("2026-12-31T00:00", "c1"), back()), "contract_active"),
+    ],
+)
+def test_a_command_of_before_another_contract_is_refused(heard: tuple[Event, ...], reason: str) -> None:
+    """However soon it came and ended: its end has a window of its own, which the command isn't of."""
+    work = casework()
+    work.tell(*heard, command())
+
+    assert work.one(DeletionAcknowledged).outcome == NotErased(reason=reason)
+
+
+def test_the_end_that_the_command_is_of_stands_in_no_way() -> None:
+    """Nor do ends before it, nor that nothing is known of any contract."""
+    work = casework()
+    work.tell(terminated("2026-12-31T00:00", "c1"), terminated("2027-01-01T00:00"), command())
+    work.perform(ended)
+
+    assert work.one(DeletionAcknowledged).outcome == ERASED
 
 
 def test_another_holders_command_is_not_ours() -> None:

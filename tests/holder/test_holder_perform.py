@@ -30,6 +30,7 @@ from shared.events.retention import Keep
 from shared.events.vocabulary import TableCount
 from shared.holder.declaration import PostgresHolder, S3Holder
 from shared.holder.domain import Holding
+from shared.holder.held import Knowledge, Standing
 from shared.holder.ledger import note, prepare
 from shared.holder.pace import Pace
 from shared.holder.perform import Eraser
@@ -166,9 +167,9 @@ def hold(hold_id: str = "h", **changes: Any) -> LegalHoldPlaced:
 class HeldMeanwhile(Eraser):
     """An eraser that hears of a hold when it asks for the second time."""
 
-    async def _holds(self, own: Database, customer_id: str, now: datetime) -> Holds:
+    async def _standing(self, known: Knowledge, customer_id: str, now: datetime) -> Standing:
         asked.append(customer_id)
-        return placed((), news[0]) if len(asked) > 1 else ()
+        return Standing(placed((), news[0]) if len(asked) > 1 else ())
 
 
 asked: list[str] = []
@@ -214,12 +215,12 @@ async def test_a_large_deletion_tells_what_the_hold_came_too_late_for(eraser: Er
     small = replace(eraser.holders["database"], pace=Pace(whole_up_to=0, batch_rows=2))  # type: ignore[type-var]
     late = heard_late(eraser, hold(scope=OfTables(tables=("reports",))), database=small)
 
-    async def late_enough(own: Database, customer_id: str, now: datetime) -> Holds:
+    async def late_enough(known: Knowledge, customer_id: str, now: datetime) -> Standing:
         asked.append(customer_id)
         gone = await database.fetchval("select count(*) < $2 from reports where customer_id = $1", LEAVING, before)
-        return placed((), news[0]) if gone else ()
+        return Standing(placed((), news[0]) if gone else ())
 
-    object.__setattr__(late, "_holds", late_enough)
+    object.__setattr__(late, "_standing", late_enough)
     ended = await late(task("database"), Attempt(uuid4(), 1, system_clock))
 
     assert isinstance(ended.answer, ErasedInPart)

@@ -19,7 +19,7 @@ from shared.events.event import Event
 from shared.identity import derived
 from shared.lease import LeaseLostError
 from shared.postgres import OutcomeFailedError, PostgresProcess
-from shared.settlement import Arrival, Buried
+from shared.settlement import Arrival, Buried, Done
 from tests.machine.toy import (
     HOUR,
     NOON,
@@ -520,11 +520,19 @@ class Tasks:
         (row,) = [row for claim in claims for row in claim]
         assert Job.model_validate_json(row["body"]) == Job(customer_id="a", name="x")
 
+    async def _all_claimed(self, shop: Shop, **names: str) -> dict[str, Done]:
+        """Order one task of each customer, claim all, and give what is to become of them: the task's name says it."""
+        await shop.take(*(JobWanted(customer_id=customer, name=name) for customer, name in names.items()))
+        return {
+            row["customer_id"]: _ended(row["id"], row["lease"], names[row["customer_id"]], row["customer_id"])
+            for row in await shop.rows.claim(uuid4(), 30)
+        }
+
     async def test_outcome(self, shop: Shop) -> None:
         """Its outcome comes back as an event, in the transaction that forgets the task."""
         task_id, lease = await self._claimed(shop)
 
-        await shop.process.outcome(task_id, lease, fact(JobDone(customer_id="a", name="x")), NOON)
+        assert await shop.process.outcomes([_ended(task_id, lease, "x")], NOON) == [None]
 
         assert await shop.rows.table("tasks") == []
         assert await shop.owed() == [JobFinished(customer_id="a", name="x")]
@@ -532,14 +540,12 @@ class Tasks:
     async def test_lease_lost(self, shop: Shop) -> None:
         """Under a lease that is lost the outcome does not count; under the new one it does."""
         task_id, lease = await self._claimed(shop, "earn")
-        done = fact(JobDone(customer_id="a", name="earn"))
-        with pytest.raises(LeaseLostError):
-            await shop.process.outcome(task_id, uuid4(), done, NOON)
+        (lost,) = await shop.process.outcomes([_ended(task_id, uuid4(), "earn")], NOON)
 
-        await shop.process.outcome(task_id, lease, done, NOON)
-        with pytest.raises(LeaseLostError):
-            await shop.process.outcome(task_id, lease, done, NOON)
+        (taken,) = await shop.process.outcomes([_ended(task_id, lease, "earn")], NOON)
+        (again,) = await shop.process.outcomes([_ended(task_id, lease, "earn")], NOON)
 
+        assert [type(one) for one in (lost, taken, again)] == [LeaseLostError, type(None), LeaseLostError]
         assert await shop.amount("a") == 10
 
     @pytest.mark.parametrize("name", ["bad", "early"])
@@ -548,9 +554,41 @@ class Tasks:
         task_id, lease = await self._claimed(shop, name)
         before = await shop.everything()
 
-        with pytest.raises(OutcomeFailedError):
-            await shop.process.outcome(task_id, lease, fact(JobDone(customer_id="a", name=name)), NOON)
+        (failed,) = await shop.process.outcomes([_ended(task_id, lease, name)], NOON)
 
+        assert isinstance(failed, OutcomeFailedError)
+        assert await shop.everything() == before
+
+    @pytest.mark.parametrize("name", ["bad", "early", "unstorable"])
+    async def test_one_outcome_of_many_fails(self, shop: Shop, name: str) -> None:
+        """Its task stays, alone; those before and behind it count, each for its own customer, and once."""
+        done = await self._all_claimed(shop, a="earn", b=name, c="earn", d=name, e="earn", f="earn")
+        lost = _ended(done["f"].task_id, uuid4(), "earn", "f")
+        fates = await shop.process.outcomes([*(done[one] for one in "abcde"), lost], NOON)
+
+        assert [one is None for one in fates] == [True, False, True, False, True, False]
+        assert isinstance(fates[-1], LeaseLostError)
+        assert [row["customer_id"] for row in await shop.rows.table("tasks")] == sorted(
+            ["b", "d", "f"], key=lambda one: done[one].task_id
+        )
+        assert [await shop.amount(one) for one in "ace"] == [10, 10, 10]
+        assert [(one.customer_id, one.amount) for one in await shop.owed()] == [("a", 10), ("c", 10), ("e", 10)]  # type: ignore[attr-defined]
+        assert await shop.dead_letters() == []
+
+    async def test_two_outcomes_of_one_customer(self, shop: Shop) -> None:
+        """The second is decided upon the state that the first has come to."""
+        await shop.take(JobWanted(customer_id="a", name="earn"), JobWanted(customer_id="a", name="earn-more"))
+        rows = await shop.rows.claim(uuid4(), 30)
+        done = [_ended(row["id"], row["lease"], "earn") for row in rows]
+
+        assert await shop.process.outcomes(done, NOON) == [None, None]
+        assert await shop.amount("a") == 20
+
+    async def test_no_outcomes(self, shop: Shop) -> None:
+        """Of none nothing comes."""
+        before = await shop.everything()
+
+        assert await shop.process.outcomes([], NOON) == []
         assert await shop.everything() == before
 
     async def test_outcome_wakes_poison(self, shop: Shop) -> None:
@@ -558,10 +596,14 @@ class Tasks:
         task_id, lease = await self._claimed(shop, "earn")
         await shop.take(Spent(customer_id="a", amount=3, breaks=True))
 
-        await shop.process.outcome(task_id, lease, fact(JobDone(customer_id="a", name="earn")), NOON)
+        assert await shop.process.outcomes([_ended(task_id, lease, "earn")], NOON) == [None]
 
         assert await shop.amount("a") == 10
         assert [letter["aggregatetype"] for letter in await shop.dead_letters()] == ["dlq.Spent"]
+
+
+def _ended(task_id: UUID, lease: UUID, name: str, customer: str = "a") -> Done:
+    return Done(task_id, lease, fact(JobDone(customer_id=customer, name=name)))
 
 
 class Conformance(Batches, Poison, TooEarly, Waking, Tasks):

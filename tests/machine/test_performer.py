@@ -326,6 +326,79 @@ async def test_waiting_for_a_place_is_no_try(stage: Stage) -> None:
     assert (waiting["attempts"], waiting["failure"], waiting["heavy"], waiting["due"]) == (0, None, True, True)
 
 
+async def test_places_of_their_own(stage: Stage) -> None:
+    """Tasks that come in great numbers have places of their own, are claimed together, and heavy ones take none."""
+    await stage.order(*(f"small-{number}" for number in range(5)))
+    hall = Hall()
+    performances = {"Job": Performance(Job, hall.work, places=4)}
+    worker = Performer("purse", stage.process, stage.pool, performances, lambda: NOON, asyncio.Event(), Progress({}))
+    stage.performers.append(worker)
+
+    await hall.turned(worker)
+    assert len(hall.here) == 4
+    leases = await stage.pool.fetch("select lease from tasks where lease is not null")
+    assert len({row["lease"] for row in leases}) == 1
+    for name in [f"small-{number}" for number in range(5)]:
+        hall.ends[name].set()
+    await settled(worker)
+    await hall.turned(worker)
+    await settled(worker)
+
+    assert await stage.finished() == 5
+
+
+async def test_outcomes_that_come_together_fail_alone(stage: Stage) -> None:
+    """One that the code can't take, and one that the database rejects, are tried again later; the others count."""
+    names = ("bad", "a", "unstorable", "b", "early", "c")
+    await stage.order(*names)
+    met = asyncio.Barrier(len(names))
+
+    async def together(task: Job, attempt: Attempt) -> JobDone:
+        await met.wait()
+        return await done(task, attempt)
+
+    performances = {"Job": Performance(Job, together, places=10)}
+    worker = Performer("purse", stage.process, stage.pool, performances, lambda: NOON, asyncio.Event(), Progress({}))
+    stage.performers.append(worker)
+    await worker.turn()
+    await settled(worker)
+
+    assert await stage.finished() == 3
+    left = await stage.pool.fetch("select body ->> 'name' as name, failure, lease from tasks order by 1")
+    assert [(row["name"], row["failure"]) for row in left] == [
+        ("bad", "OutcomeFailedError"),
+        ("early", "OutcomeFailedError"),
+        ("unstorable", "UntranslatableCharacterError"),
+    ]
+    assert all(row["lease"] is None for row in left)
+
+
+async def test_who_is_stopped_while_it_brings_the_others_outcomes(stage: Stage) -> None:
+    """They are brought by the next of them."""
+    await stage.order("a", "b", "c")
+    held = asyncio.Event()
+
+    class Stuck(PostgresProcess[Any]):
+        async def outcomes(self, *given: Any) -> Any:
+            if not held.is_set():
+                held.set()
+                await asyncio.Event().wait()
+            return await super().outcomes(*given)
+
+    performances = {"Job": Performance(Job, done, places=3)}
+    stuck = Stuck(PURSE, stage.pool, 3)
+    worker = Performer("purse", stuck, stage.pool, performances, lambda: NOON, asyncio.Event(), Progress({}))
+    stage.performers.append(worker)
+    await worker.turn()
+    await held.wait()
+    first = next(one for one in worker._running if one.get_coro().cr_await is not None)  # type: ignore[union-attr]
+    first.cancel()
+    await settled(worker)
+
+    assert await stage.finished() == 2
+    assert (await stage.task())["lease"] is None
+
+
 async def test_small_ones_take_every_place(stage: Stage) -> None:
     """While nothing heavy is due the place for it isn't kept empty."""
     await stage.order("small-1", "small-2", "small-3")

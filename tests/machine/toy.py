@@ -99,7 +99,7 @@ class Job(Task):
 
 
 class JobDone(Outcome):
-    """The outcome; ``decide`` fails on the name "bad" and finds "early" premature."""
+    """The outcome; ``decide`` fails on "bad" and finds "early" premature, the database rejects "unstorable"."""
 
     name: Ref
 
@@ -166,6 +166,8 @@ def _job_done(state: Purse, given: JobDone, now: datetime) -> Decision[Purse]:
         raise ValueError(SECRET)
     if given.name == "early":
         return Premature("not now", now + HOUR)
+    if given.name == "unstorable":
+        return Decided(replace(state, mark="\0"))
     if given.name.startswith("earn"):
         return _balanced(given.customer_id, state, 10)
     return Decided(state, (JobFinished(customer_id=given.customer_id, name=given.name),))

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from services.retention.certificate import certificate_of
 from services.retention.domain import decide
 from services.retention.states import Closed, Deleting, Retaining, Stalled
-from services.retention.tasks import Check
+from services.retention.tasks import Certify, Check
 from shared.decision import Ignored, Outcome, Task
 from shared.events.event import Event
 from shared.events.platform import OfTables
@@ -19,6 +20,7 @@ from shared.events.retention import (
     DeletionCompleted,
     DeletionRequested,
     DeletionStalled,
+    LegalHoldAnswered,
 )
 from tests.casework import Casework
 from tests.retention.language import (
@@ -38,7 +40,7 @@ from tests.retention.language import (
     retains,
 )
 from tests.retention.test_nothing_new import approval
-from tests.retention.test_statutory_retention import DATABASE, DUE, SECOND, due, finds
+from tests.retention.test_statutory_retention import DATABASE, DUE, SECOND, due, finds, tasks_of
 
 FOUND = finds(database=(by_law(rows=4),))
 WORD = approval(reason="counts").model_copy(update={"approved_at": datetime.fromisoformat("2027-04-03T00:00:00Z")})
@@ -90,6 +92,56 @@ def test_by_a_second_persons_word_the_holder_is_asked_again() -> None:
 
     assert isinstance(work.state, Retaining)
     assert [(one.table, one.rows) for one in work.state.known.retained.rows] == [("users", 4)]  # type: ignore[union-attr]
+
+
+def test_what_a_disputed_answer_said_to_have_deleted_counts_only_as_far_as_the_check_shows_it() -> None:
+    """There were 10 rows, and 4 are there: 6 are gone, whatever it said; its own number is named apart."""
+    work = asked_again()
+    work.until(work.now + DAY / 4)
+    work.tell(answer(work))
+    certificates = [one for one in tasks_of(work, FOUND) if isinstance(one, Certify)]
+
+    (said,) = [one for one in certificates[-1].answers if one.holder == DATABASE]
+    assert [(one.table, one.rows) for one in said.deleted] == [("users", 6)]
+    assert [(one.table, one.rows) for one in said.disputed] == [("users", 7)]
+    assert certificate_of(certificates[-1]).rows_deleted == 26
+    assert work.one(AccountClosed).rows_deleted == 26
+    (completed,) = work.all(DeletionCompleted)
+    assert [one.deleted[0].rows for one in completed.holders if one.holder == DATABASE] == [6]
+    assert all(not one.disputed for one in certificates[-1].answers if one.holder != DATABASE)
+
+
+@pytest.mark.parametrize(("then", "stands"), [(0, 6), (2, 6), (6, 6), (8, 8)])
+def test_what_the_new_answer_says_comes_first(then: int, stands: int) -> None:
+    """Of the disputed number no more counts than is left to account for; a new answer may speak of rows since."""
+    work = asked_again()
+    work.until(work.now + DAY / 4)
+    work.tell(answer(work, deleted=then))
+    certificates = [one for one in tasks_of(work, FOUND) if isinstance(one, Certify)]
+
+    (said,) = [one for one in certificates[-1].answers if one.holder == DATABASE]
+    assert [(one.table, one.rows) for one in said.deleted] == [("users", stands)]
+
+
+def test_the_word_is_among_the_certificates_approvals() -> None:
+    """As one by which holders were only asked anew."""
+    work = asked_again()
+    work.until(work.now + DAY / 4)
+    work.tell(answer(work))
+    (made,) = [one for one in tasks_of(work, FOUND) if isinstance(one, Certify)]
+
+    (word,) = certificate_of(made).approvals
+    assert (word.asked_anew, word.in_spite_of, word.approved_by) == (True, ("counts",), WORD.approved_by)
+    assert word.approved_at == WORD.approved_at
+
+
+def test_a_hold_that_comes_late_is_told_of_all_that_may_be_gone() -> None:
+    """Also by an answer that is disputed."""
+    work = asked_again()
+    work.tell(hold(work.now))
+
+    (told,) = work.all(LegalHoldAnswered)
+    assert [one.deleted[0].rows for one in told.too_late if one.holder == DATABASE] == [7]
 
 
 def test_without_such_a_word_only_the_check_is_made_again() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -124,6 +125,43 @@ async def test_the_usual_size(service: asyncpg.Connection[asyncpg.Record], postg
     await dues.count(survey("c-10"), 1_000_000, NOW)
 
     assert (await dues.count(survey("big"), 5_000_000, NOW)).usual_rows == 500
+
+
+async def test_those_that_ask_together_are_counted_in_turn(
+    service: asyncpg.Connection[asyncpg.Record], postgres: str
+) -> None:
+    """Each has the usual size of those before it, so that many large ones are not their own measure; all are due."""
+    async with Dues(postgres, most=2_000) as dues:
+        asked = [dues.count(survey(f"c-{number}"), 100, NOW) for number in range(12)]
+        first = await asyncio.gather(*asked, dues.count(survey("big"), 5_000_000, NOW))
+        more = await asyncio.gather(*(dues.count(survey(f"b-{number}"), 5_000_000, NOW) for number in range(40)))
+        again = await asyncio.gather(*(dues.count(survey(one), 7, NOW) for one in ("c-1", "c-1", "c-2")))
+
+    assert [one.usual_rows for one in first] == [None] * 10 + [100] * 3
+    # 12 small ones and one large before them: the 13th of these is the first that isn't measured by small ones.
+    assert [one.usual_rows for one in more] == [100] * 12 + [5_000_000] * 28
+    # Whoever is first counts at once, and the others wait for that.
+    assert {one.due for one in more[1:]} == {12 + 1 + 40}
+    assert {(one.due, one.usual_rows) for one in again} == {(12 + 1 + 40, 5_000_000)}
+    assert await service.fetchval("select count(*) from due_deletions where rows = 7") == 2
+
+
+async def test_who_is_stopped_while_it_counts_for_others_stops_none_of_them(
+    service: asyncpg.Connection[asyncpg.Record], postgres: str
+) -> None:
+    """The next of them counts; and an outage is told to each."""
+    await service.execute("begin; lock table due_deletions")
+    async with Dues(postgres, most=25) as dues:
+        asked = [asyncio.ensure_future(dues.count(survey(f"c-{number}"), 1, NOW)) for number in range(3)]
+        while not await service.fetchval("select exists (select from pg_locks where not granted)"):
+            await asyncio.sleep(0)
+        asked[0].cancel()
+        await service.execute("commit")
+        assert [one.due for one in await asyncio.gather(*asked[1:])] == [2, 2]
+        await service.execute("alter table due_deletions rename to away")
+        failed = await asyncio.gather(*(dues.count(survey(one), 1, NOW) for one in "ab"), return_exceptions=True)
+
+    assert [type(one) for one in failed] == [asyncpg.UndefinedTableError] * 2
 
 
 async def test_bounded(service: asyncpg.Connection[asyncpg.Record], postgres: str) -> None:

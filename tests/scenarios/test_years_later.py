@@ -14,16 +14,22 @@ import pytest
 import pytest_asyncio
 
 from deploy.demo.ground import make_sure_of_keys
+from deploy.demo.watch import Watch
+from shared.datamap.model import load
 from shared.events.notice import ContractTerminated, NoticeAccepted
 from shared.events.platform import (
     ContractRegistered,
     DeletionAcknowledged,
+    DeletionApproved,
     Erased,
     ErasedInPart,
     LegalHoldPlaced,
     LegalHoldReleased,
 )
 from shared.events.retention import AccountClosed, CertificateAmended, DeletionRequested, DeletionStalled
+from shared.events.vocabulary import TableCount
+from shared.holder.right import Right
+from shared.holder.rows import erase_rows
 from shared.objects import ObjectStore
 from shared.settings import Settings
 from shared.signing.sshsig import ARCHIVE, CERTIFICATE
@@ -115,17 +121,27 @@ async def made(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 async def test_years_later(made: Scene, tmp_path: Path) -> None:
-    """All but the named rows goes after the 90 days; these go after their last day, and the certificate is amended."""
+    """All but the named rows goes after the 90 days; these go after their last day, and the certificate is amended.
+
+    A holder that tells false numbers is found out, asked anew by a second person's word, and what it said is named.
+    """
     leaves, stays = made.ground.customers.leaves, made.ground.customers.stays
     others = await _rows(made, stays)
-    async with made.hearing(*SAID, *DONE) as watch:
+    async with made.hearing(DeletionRequested, *SAID, *DONE) as watch:
         await made.publish(contract(leaves), contract(stays), notice(leaves))
         await watch.expect(NoticeAccepted, leaves)
         await _registered(made, leaves)
         made.ground.move_to(ENDS + timedelta(hours=8))
         await watch.expect(ContractTerminated, leaves)
         await _warned(made, leaves)
+        await next(one for one in made.started if one.service == "holder").stop()
         made.ground.move_to(CLOSES)
+        await _answered_falsely(made, watch, leaves)
+        stalled = await watch.expect(DeletionStalled, leaves)
+        assert (stalled.reason, stalled.holders) == ("counts", ("platform-database",))
+        assert not watch.all(AccountClosed, leaves)
+        await made.publish(_ask_anew(stalled))
+        await made.ready("holder")
         closed = await watch.expect(AccountClosed, leaves)
 
         (at,) = closed.retained
@@ -139,7 +155,16 @@ async def test_years_later(made: Scene, tmp_path: Path) -> None:
         }
         told = await _verified(made, closed, tmp_path / "first")
         assert "laws kept 1 rows, which are listed; no addendum is here" in told
-        assert _said(tmp_path / "first" / "certificate.json")["erased"] == "all_but_retained"
+        said = _said(tmp_path / "first" / "certificate.json")
+        assert (said["erased"], said["rows_deleted"]) == ("all_but_retained", 3)
+        (at_holder,) = [one for one in said["holders"] if one["holder"] == at.holder]
+        assert {one["table"]: one["rows"] for one in at_holder["deleted"]} == {
+            "customers": 0,
+            "invoices": 1,
+            "users": 2,
+        }
+        assert {"table": "invoices", "rows": 5} in at_holder["disputed"]
+        assert [(one["asked_anew"], one["approved_by"]) for one in said["approvals"]] == [(True, "staff:2")]
         wakes_at = "select wakes_at from cases where customer_id = $1"
         assert await made.ask("retention", wakes_at, leaves) == DUE
 
@@ -155,10 +180,10 @@ async def test_years_later(made: Scene, tmp_path: Path) -> None:
         assert (said["erased"], said["gone"][0]["until"], said["gone"][0]["rows"]) == ("all", "2033-12-31", 1)
 
         outcomes = [type(one.outcome) for one in watch.all(DeletionAcknowledged, leaves) if one.holder == at.holder]
-        assert outcomes == [ErasedInPart, Erased]
+        assert (outcomes[:2], outcomes[-1]) == ([ErasedInPart, ErasedInPart], Erased)
         again = (one for one in watch.all(DeletionAcknowledged, leaves) if one.deletion_id == amended.deletion_id)
         assert [one.holder for one in again] == [at.holder]
-        assert watch.all(DeletionStalled, leaves) == []
+        assert watch.all(DeletionStalled, leaves) == [stalled]
         assert len(watch.all(AccountClosed, leaves)) == 1
         assert await _rows(made, stays) == others
 
@@ -197,6 +222,44 @@ async def test_the_law_a_hold_and_a_new_contract_meet(made: Scene, tmp_path: Pat
         await _verified(made, again, tmp_path)
         said = _said(tmp_path / "certificate.json")
         assert said["continues"]["certificate_sha256"] == first.certificate_sha256
+
+
+async def _answered_falsely(made: Scene, watch: Watch, customer: str) -> None:
+    """Delete what the holder that is away was to delete, and tell other numbers: more deleted, and more kept."""
+    map_file = Path(made.declared["OFFRAMP_MAP"])
+    await watch.expect(DeletionRequested, customer, 2)
+    command = next(one for one in watch.all(DeletionRequested, customer) if one.holder == "platform-database")
+    connection = await asyncpg.connect(made.ground.dsns["platform"])
+    try:
+        right = Right(CLOSES, moved_clock=True)
+        done = await erase_rows(connection, load(map_file), customer, right=right, now=CLOSES)
+    finally:
+        await connection.close()
+    assert isinstance(done, ErasedInPart)
+    (lawful,) = done.retained
+    more = {"invoices": 5}
+    told = done.model_copy(
+        update={
+            "deleted": tuple(TableCount(table=one.table, rows=more.get(one.table, one.rows)) for one in done.deleted),
+            "kept": tuple(TableCount(table=one.table, rows=one.rows + (one.table in more)) for one in done.kept),
+            "retained": (lawful.model_copy(update={"rows": lawful.rows + 1}),),
+        }
+    )
+    answer = {"deletion_id": command.deletion_id, "holder": command.holder, "answered_at": CLOSES}
+    await made.publish(DeletionAcknowledged(customer_id=customer, outcome=told, **answer))
+
+
+def _ask_anew(stalled: DeletionStalled) -> DeletionApproved:
+    """Say, as a second person, that the holder is to be asked anew."""
+    return DeletionApproved(
+        customer_id=stalled.customer_id,
+        deletion_id=stalled.deletion_id,
+        in_spite_of=("counts",),
+        rows=1_000,
+        requested_by="staff:1",
+        approved_by="staff:2",
+        approved_at=CLOSES + timedelta(minutes=1),
+    )
 
 
 AGAIN_ENDED = datetime(2036, 1, 31, 23, tzinfo=UTC)

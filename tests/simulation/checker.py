@@ -422,6 +422,11 @@ class Checker:
         self.closed.add(who)
         self.untouched()
 
+    def contracts(self, customer_id: str) -> list[ContractRegistered | ContractTerminated]:
+        """Give what was published of a customer's contracts."""
+        said = (one.event for kind in (ContractRegistered, ContractTerminated) for one in self.published[kind].values())
+        return [one for one in said if one.customer_id == customer_id]  # type: ignore[misc]
+
     def _ends(self, customer_id: str) -> list[ContractTerminated]:
         known = self.world.services["retention"].database.inbox
         heard = [fact.event for key, fact in self.published[ContractTerminated].items() if key in known]

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -315,22 +316,33 @@ class _Statements:
 
     @staticmethod
     async def order(
-        db: MemoryDatabase, tx: Transaction, task_id: UUID, customer_id: str, kind: str, body: str
+        db: MemoryDatabase,
+        tx: Transaction,
+        ids: Sequence[UUID],
+        customers: Sequence[str],
+        kinds: Sequence[str],
+        bodies: Sequence[str],
     ) -> list[Row]:
-        row = _Row(id=task_id, customer_id=customer_id, kind=kind, body=body, due_at=db.clock(), lease=None,
-                   attempts=0, failure=None, progress=None, heavy=None, ordered_at=db.clock())  # fmt: skip
-        tx.at_commit.append(lambda: db.tasks.setdefault(task_id, row))
+        for task_id, customer_id, kind, body in zip(ids, customers, kinds, bodies, strict=True):
+            row = _Row(id=task_id, customer_id=customer_id, kind=kind, body=body, due_at=db.clock(), lease=None,
+                       attempts=0, failure=None, progress=None, heavy=None, ordered_at=db.clock())  # fmt: skip
+            tx.at_commit.append(partial(db.tasks.setdefault, task_id, row))
         return []
 
     @staticmethod
-    async def forget_task(db: MemoryDatabase, tx: Transaction, task_id: UUID, lease: UUID) -> list[Row]:
-        await db.lock(("task", task_id), tx)
-        row = db.tasks.get(task_id)
-        if row is None or row["lease"] != lease:
-            return []
-        del db.tasks[task_id]
-        tx.undo.append(lambda: db.tasks.__setitem__(task_id, row))
-        return [{"id": task_id}]
+    async def forget_tasks(
+        db: MemoryDatabase, tx: Transaction, ids: Sequence[UUID], leases: Sequence[UUID]
+    ) -> list[Row]:
+        forgotten = []
+        for task_id, lease in sorted(zip(ids, leases, strict=True)):
+            await db.lock(("task", task_id), tx)
+            row = db.tasks.get(task_id)
+            if row is None or row["lease"] != lease:
+                continue
+            del db.tasks[task_id]
+            tx.undo.append(partial(db.tasks.__setitem__, task_id, row))
+            forgotten.append({"id": task_id})
+        return forgotten
 
     @staticmethod
     async def count_buried(db: MemoryDatabase, tx: Transaction, topic: str) -> list[Row]:
@@ -364,14 +376,22 @@ class _Statements:
 
     @staticmethod
     async def prolong(
-        db: MemoryDatabase, tx: Transaction, task_id: UUID, lease: UUID, seconds: float, progress: str | None
+        db: MemoryDatabase,
+        tx: Transaction,
+        ids: Sequence[UUID],
+        leases: Sequence[UUID],
+        seconds: float,
+        progress: Sequence[str | None],
     ) -> list[Row]:
-        await db.lock(("task", task_id), tx)
-        row = db.tasks.get(task_id)
-        if row is None or row["lease"] != lease:
-            return []
-        row.update(due_at=db.clock() + timedelta(seconds=seconds), progress=progress or row["progress"])
-        return [{"id": task_id}]
+        prolonged = []
+        for task_id, lease, reached in sorted(zip(ids, leases, progress, strict=True), key=lambda one: one[:2]):
+            await db.lock(("task", task_id), tx)
+            row = db.tasks.get(task_id)
+            if row is None or row["lease"] != lease:
+                continue
+            row.update(due_at=db.clock() + timedelta(seconds=seconds), progress=reached or row["progress"])
+            prolonged.append({"id": task_id, "lease": lease})
+        return prolonged
 
     @staticmethod
     async def still_ours(db: MemoryDatabase, _: Transaction, task_id: UUID, lease: UUID) -> list[Row]:

@@ -62,6 +62,8 @@ class Story:
     again: tuple[float, float] | None = None
     # Until when its holders are away that were so when they were commanded: after that other contract, too.
     away_until: float | None = None
+    # It comes back right after they were commanded, and has left again before they would have to have answered.
+    at_once: bool = False
 
     def at(self, day: float, event: Event) -> None:
         """Let *event* be published on *day*."""
@@ -386,6 +388,21 @@ def leaves_twice(rng: Random, story: Story, end: float) -> None:
     _issue(rng, story, end)
     back = end + rng.choice([rng.uniform(90, 95), rng.uniform(95, 105)])
     out = back + rng.uniform(8, 12)
+    comes_again(rng, story, back, out)
+    story.works_until, story.again = end - 1, (back, out)
+    story.away_until = rng.choice([None, out + rng.uniform(1, 60)])
+
+
+def leaves_at_once(rng: Random, story: Story, end: float) -> None:
+    """Leave, and come back for some hours as soon as the deletion is commanded; when that is, the world knows."""
+    end = 35 + (end - 35) / 15
+    leaves(rng, story, end)
+    _issue(rng, story, end)
+    story.works_until, story.at_once = end - 1, True
+
+
+def comes_again(rng: Random, story: Story, back: float, out: float) -> None:
+    """Have another contract, which ends by a breach."""
     _contract(rng, story, back + 300, renews=True, revision=1, start=back, heard=back, name="again", zone=_zone(story))
     over = ContractTerminated(
         customer_id=story.customer_id,
@@ -396,8 +413,6 @@ def leaves_twice(rng: Random, story: Story, end: float) -> None:
         time_zone=_zone(story),
     )
     story.at(out, over)
-    story.works_until, story.again = end - 1, (back, out)
-    story.away_until = rng.choice([None, out + rng.uniform(1, 60)])
 
 
 def _issue(rng: Random, story: Story, end: float) -> None:
@@ -410,7 +425,7 @@ def _issue(rng: Random, story: Story, end: float) -> None:
 PLOTS: tuple[Callable[[Random, Story, float], None], ...] = (
     leaves, leaves_renewing, late, stays, held, held_for_good, breach, withdrawn, comes_back,
     breach_to_come, until_further_notice, late_for_a_month, switches, completes, moved, told_twice,
-    two_contracts, says_it_wrong, may_not_say_it, says_it_again, keeps_books, leaves_twice,
+    two_contracts, says_it_wrong, may_not_say_it, says_it_again, keeps_books, leaves_twice, leaves_at_once,
 )  # fmt: skip
 
 

@@ -18,8 +18,9 @@ from shared.events.platform import Erased, ErasedInPart, NotErased
 from shared.events.retention import Keep
 from shared.events.vocabulary import TableCount, TableFingerprint
 from shared.holder.domain import Holding
+from shared.holder.heard import with_contracts
 from shared.holder.held import kept_by
-from shared.holder.right import MOST_DRIFT, RefusedError, Right, check_command
+from shared.holder.right import MOST_DRIFT, RefusedError, Right, check_command, check_contracts
 from shared.holder.tasks import Erase, EraseEnded
 from shared.holds import Holds, held, in_force
 from shared.performer import Attempt, Performance
@@ -203,6 +204,8 @@ def _check(worker: Worker, task: Erase, now: datetime) -> None:
     """Refuse without the right to delete, or where the database's clock is another one."""
     if abs(worker.world.now() - now) > MOST_DRIFT:
         raise RefusedError("clock", "the clocks disagree")
+    # Also what its consumers have not read yet: it looks at the topics.
+    check_contracts(with_contracts((), worker.world.checker.contracts(task.customer_id)), task.window_closed_at)
     check_command(Right(task.window_closed_at, held=_refuses(worker, task, now), respond_by=task.respond_by), now)
 
 

@@ -40,7 +40,7 @@ from .checker import Checker, ViolationError
 from .exporting import exporter_work
 from .memory import MemoryDatabase
 from .moving import moves
-from .stories import START, Story, draw, moment
+from .stories import START, Story, comes_again, draw, moment
 from .systems import ARCHIVES, DATABASE, MEDIA, TABLES, Platform, holder_work, retention_work
 from .tally import TALLY
 from .worker import Service, Worker
@@ -217,10 +217,7 @@ class World:
 
     async def _live(self, story: Story) -> None:
         await self._work(story.customer_id, story.works_until)
-        if story.again is not None:
-            back, out = story.again
-            await asyncio.sleep(back * _DAY - self.loop.time())
-            await self._work(story.customer_id, out)
+        await self._back(story)
 
     async def _work(self, customer_id: str, until: float) -> None:
         tables = (*TABLES[DATABASE], *TABLES[MEDIA])
@@ -244,7 +241,7 @@ class World:
             self.platform.books.issue(row, self.rng.choice(books), self.platform.own(USERS, customer_id)[0])
 
     async def _publish_on(self, day: float, event: Event) -> None:
-        await asyncio.sleep(day * _DAY)
+        await asyncio.sleep(day * _DAY - self.loop.time())
         fact = Fact(str(derived("story", event.customer_id, event.model_dump_json())), "/platform", moment(day), event)
         plain = self.rng.random() < 0.2
         times = self.rng.choice([1, 1, 2, 3])
@@ -318,9 +315,33 @@ class World:
     def _go_away(self, customer_id: str) -> None:
         """Let the holders be away from the first command on until the customer has come back and left again."""
         story = self.stories[customer_id]
+        if story.at_once:
+            self._come_back_at_once(story)
+            return
         if story.again is None or story.away_until is None or self.loop.time() >= story.again[0] * _DAY:
             return
         until, story.away_until = story.away_until * _DAY, None
+        self._away(until)
+
+    def _come_back_at_once(self, story: Story) -> None:
+        """Let the customer come back and leave again within the day that the holders have, and these be away."""
+        story.at_once, now, said = False, self.loop.time() / _DAY, len(story.events)
+        back = now + self.rng.uniform(0.005, 0.1)
+        out = back + self.rng.uniform(0.05, 0.3)
+        story.again = (back, out)
+        comes_again(self.rng, story, back, out)
+        for day, event in story.events[said:]:
+            self._begin(self._publish_on(day, event))
+        self._begin(self._back(story))
+        self._away((out + self.rng.uniform(0.01, 0.4)) * _DAY)
+
+    async def _back(self, story: Story) -> None:
+        if story.again is not None:
+            back, out = story.again
+            await asyncio.sleep(back * _DAY - self.loop.time())
+            await self._work(story.customer_id, out)
+
+    def _away(self, until: float) -> None:
         if self.rng.random() < 0.5:
             # The command lies in its topic.
             self._slow_until["holder", DeletionRequested.type()] = until

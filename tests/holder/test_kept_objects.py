@@ -1,0 +1,385 @@
+"""Objects of rows that a law keeps stay with them, are told, found by the check, and go when the rows do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import asyncpg
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deploy.platform.scratch import scratch_database
+from shared.datamap.model import parse
+from shared.events.platform import Erased, ErasedInPart, OfPersons, OfTables
+from shared.events.retention import Keep
+from shared.holder.declaration import HoldersError, load_holders
+from shared.holder.erasures import Entry, record
+from shared.holder.kept_buckets import maps_of
+from shared.holder.pace import Pace
+from shared.holder.replay import Place, replay
+from shared.holder.right import RefusedError, Right
+from shared.objects import ObjectStore, Refused
+from shared.settings import read_settings
+from tests.holder.vouchers_world import MAP, Vouchers, shop, vouchers_world
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[Vouchers]:
+    async with vouchers_world() as one:
+        await fill(one)
+        yield one
+
+
+async def fill(world: Vouchers) -> None:
+    """Fill it with what is kept for one law or two, or is needed; with what goes, and with what is others' too."""
+    await world.run("""
+        insert into users values (1, 'acme', 'buyer'), (2, 'acme', 'nobody any more'), (3, 'fjord', 'theirs');
+        insert into vouchers values
+            (1, 'acme', 1, '2026-03-01', 'kept', 'preview'), (2, 'acme', null, '2019-03-01', 'over', null),
+            (3, 'acme', null, '2025-03-01', 'kept twice', null), (4, 'acme', null, '2026-05-01', 'fjord too', null),
+            (5, 'acme', null, '2026-05-01', null, null), (6, 'fjord', null, '2019-03-01', 'fjord too', null);
+        insert into receipts values (1, 'acme', '2026-03-01', 'kept twice'), (2, 'acme', '2026-03-01', 'a receipt');
+        insert into notes values (1, 'acme', 'kept'), (2, 'acme', 'a note'), (3, 'fjord', 'a note of fjord');
+        insert into badges values (1, 'a badge');
+    """)
+    await world.put("buyer", "nobody any more", "theirs", "kept", "preview", "over", "kept twice", "fjord too")
+    await world.put("a receipt", "a note", "a note of fjord", "a badge", "an orphan")
+    # An earlier version, and half an upload, which no row can name.
+    await world.put("kept")
+    await world.store._client.create_multipart_upload(Bucket=world.bucket, Key="kept")
+
+
+GONE = {"nobody any more", "preview", "over", "a note"}
+BATCHES = Pace(whole_up_to=0, batch_rows=2)
+RIGHT = Right(datetime(2027, 1, 1, tzinfo=UTC), moved_clock=True)
+
+
+def told(outcome: Erased | ErasedInPart, bucket: str) -> dict[str, int]:
+    table = f"objects.{bucket}"
+    return {
+        name: sum(one.rows for one in getattr(outcome, name) if one.table == table)
+        for name in ("deleted", "kept", "needed", "shared", "remaining")
+        if hasattr(outcome, name)
+    }
+
+
+def lawful(outcome: object, bucket: str) -> list[tuple[str, date, int]]:
+    rows = [one for one in getattr(outcome, "retained", ()) if one.table == f"objects.{bucket}"]
+    return sorted((one.basis, one.until, one.rows) for one in rows)
+
+
+@pytest.mark.parametrize("pace", [Pace(), BATCHES])
+async def test_what_a_kept_row_names_stays_in_all_versions_and_is_told(world: Vouchers, pace: Pace) -> None:
+    """By law and by its last day, the latest of several; uploads go, and so does what an emptied column named."""
+    before = await world.keys()
+    outcome = await world.erase(pace=pace)
+
+    assert await world.keys() == before - GONE
+    assert [found async for found in world.store.unfinished(world.bucket, "")] == []
+    # Two versions and an upload of what is kept: the upload goes.
+    assert told(outcome, world.bucket) == {"deleted": 5, "kept": 5, "needed": 1, "shared": 1, "remaining": 0}
+    assert lawful(outcome, world.bucket) == [
+        ("BFL 7:2", date(2032, 12, 31), 1), ("BFL 7:2", date(2033, 12, 31), 2), ("SFL 39:13", date(2028, 12, 31), 1),
+    ]  # fmt: skip
+    [compared] = [one for one in outcome.bystanders if one.table.startswith("objects.")]
+    assert (compared.rows_before, compared.rows_after) == (5, 5)
+
+
+async def test_each_goes_when_the_last_row_that_names_it_does(world: Vouchers) -> None:
+    """Not with the first of two that name it, and not while somebody else's does."""
+    before = await world.keys()
+    await world.erase()
+    after_receipts = await world.erase(datetime(2029, 1, 1, tzinfo=UTC))
+    assert await world.keys() == before - GONE - {"a receipt"}
+    await world.erase(datetime(2033, 1, 1, tzinfo=UTC))
+    assert await world.keys() == before - GONE - {"a receipt", "kept twice"}
+    last = await world.erase(datetime(2034, 1, 1, tzinfo=UTC))
+
+    assert told(after_receipts, world.bucket)["deleted"] == 1
+    assert isinstance(last, Erased)
+    assert told(last, world.bucket) == {"deleted": 3, "shared": 1, "remaining": 0}
+    assert await world.keys() == {"theirs", "fjord too", "a note of fjord", "a badge", "an orphan"}
+    assert await world.connection.fetchval("select count(*) from offramp.objects where key is not null") == 0
+
+
+async def test_a_second_time_there_is_nothing_to_do(world: Vouchers) -> None:
+    """The same is kept, and told, and nothing of it counted as deleted."""
+    first, second = await world.erase(), await world.erase()
+
+    assert lawful(first, world.bucket) == lawful(second, world.bucket)
+    assert told(second, world.bucket) == {"deleted": 0, "kept": 5, "needed": 1, "shared": 1, "remaining": 0}
+
+
+async def test_a_dry_run_foresees_it(world: Vouchers) -> None:
+    """What would stay, and until when, is told before anything goes."""
+    before = await world.keys()
+    dry = await world.erase(dry_run=True)
+    assert await world.keys() == before
+    outcome = await world.erase()
+
+    assert lawful(dry, world.bucket) == lawful(outcome, world.bucket)
+    # Unfinished uploads are not looked for.
+    assert told(dry, world.bucket) == told(outcome, world.bucket) | {"deleted": 4}
+
+
+async def test_who_checks_finds_the_same_by_listing(world: Vouchers) -> None:
+    """Before, all that is the customer's alone; after, what is kept and nothing else, others' as they were."""
+    before = await world.survey(deleted=False)
+    outcome = await world.erase()
+    after = await world.survey()
+
+    counted = told(outcome, world.bucket)
+    assert before.own == counted["deleted"] + counted["kept"]
+    assert (after.own, after.kept) == (0, counted["kept"])
+    assert lawful(after, world.bucket) == lawful(outcome, world.bucket)
+    assert (after.others, after.fingerprint) == (before.others, before.fingerprint)
+    with pytest.raises(RefusedError, match="for a moment only"):
+        await world.survey(None)
+
+
+async def test_who_checks_finds_half_an_upload_under_a_kept_key(world: Vouchers) -> None:
+    """No row can name it, so no law keeps it."""
+    await world.erase()
+    await world.store._client.create_multipart_upload(Bucket=world.bucket, Key="kept")
+
+    assert (await world.survey()).own == 1
+
+
+async def test_who_checks_finds_that_a_kept_object_is_gone(world: Vouchers) -> None:
+    """Then it is no longer what the holder says that it keeps."""
+    outcome = await world.erase()
+    versions = await world.store.versions_of(world.bucket, "a receipt")
+    await world.store.delete_versions(world.bucket, [("a receipt", one) for one in versions])
+    after = await world.survey()
+
+    assert after.kept == told(outcome, world.bucket)["kept"] - 1
+    assert lawful(after, world.bucket) != lawful(outcome, world.bucket)
+
+
+async def test_an_object_whose_row_was_taken_from_it_is_left_and_goes_next_time(world: Vouchers) -> None:
+    """Its key is noted still, so that nobody says it is gone."""
+    await world.erase()
+    await world.run("update vouchers set scan = null where id = 1")
+    assert (await world.survey()).own == 2
+    outcome = await world.erase()
+
+    assert told(outcome, world.bucket)["deleted"] == 2
+    assert "kept" not in await world.keys()
+    assert (await world.survey()).own == 0
+
+
+@pytest.mark.parametrize("scope", [OfTables(tables=("notes",)), OfPersons(refs=("1",))])
+async def test_a_hold_of_a_part_still_keeps_everything(world: Vouchers, scope: OfTables | OfPersons) -> None:
+    """Which objects a held row needs isn't told apart, so nothing goes, not even what no law keeps."""
+    before = await world.keys()
+    with pytest.raises(RefusedError, match="held"):
+        await world.erase(right=replace(RIGHT, keep=(Keep(hold_id="h", scope=scope),)))
+
+    assert await world.keys() == before
+    assert await world.connection.fetchval("select count(*) from notes") == 3
+
+
+class Away(ObjectStore):
+    """A store that goes away when the first object is to be deleted."""
+
+    async def delete_versions(self, bucket: str, some: Sequence[tuple[str, str]]) -> tuple[Refused, ...]:
+        raise ConnectionError("away")
+
+
+async def test_a_try_that_was_cut_off_after_the_rows_is_taken_up(world: Vouchers) -> None:
+    """What the emptied column named is noted, and what the kept rows name stays."""
+    before = await world.keys()
+    right = replace(RIGHT, deletion_id="d-1")
+    async with Away(read_settings().s3) as away:
+        with pytest.raises(ConnectionError):
+            await world.erase(right=right, objects=away)
+    assert await world.keys() == before
+    assert await world.connection.fetchval("select count(*) from vouchers where preview is not null") == 0
+    outcome = await world.erase(right=right)
+
+    assert await world.keys() == before - GONE
+    assert told(outcome, world.bucket)["kept"] == 5
+
+
+class Careless(ObjectStore):
+    """A store whose deletion takes one of the kept objects as well."""
+
+    async def delete_versions(self, bucket: str, some: Sequence[tuple[str, str]]) -> tuple[Refused, ...]:
+        return await super().delete_versions(bucket, [*some, *[one async for one in self.versions(bucket, "kept")]])
+
+
+async def test_a_kept_object_that_goes_meanwhile_is_told(world: Vouchers) -> None:
+    """They are counted before and after, version by version."""
+    async with Careless(read_settings().s3) as careless:
+        with pytest.raises(RefusedError, match="a law keeps changed"):
+            await world.erase(objects=careless)
+
+
+class Between(ObjectStore):
+    """A store during whose listing of what is to go a kept row begins to name it."""
+
+    world: Vouchers
+
+    async def versions_of(self, bucket: str, key: str) -> tuple[str, ...]:
+        if key == "over":
+            connection = await asyncpg.connect(self.world.dsn)
+            await connection.execute("update vouchers set scan = 'over' where id = 5")
+            await connection.close()
+        return await super().versions_of(bucket, key)
+
+
+async def test_a_kept_row_that_comes_to_name_an_object_keeps_it(world: Vouchers) -> None:
+    """It is asked right before the object goes; the next try counts it among what stays."""
+    async with Between(read_settings().s3) as between:
+        between.world = world
+        with pytest.raises(RefusedError, match="began to refer"):
+            await world.erase(objects=between)
+    assert "over" in await world.keys()
+    outcome = await world.erase()
+
+    assert ("BFL 7:2", date(2033, 12, 31), 3) in lawful(outcome, world.bucket)
+    assert "over" in await world.keys()
+
+
+async def test_a_place_with_the_customers_id_stays_as_well(world: Vouchers) -> None:
+    """No other's row can mean it, but the customer's own kept one does."""
+    await world.run("delete from receipts where id = 1; update vouchers set scan = null where id = 3")
+    await world.put("acme/a receipt", "acme/old")
+    await world.run("insert into receipts values (3, 'acme', '2019-01-01', 'old')")
+    of_one = replace(world, map=shop(world.bucket, "{customer}/"))
+    outcome = await of_one.erase()
+
+    assert "acme/a receipt" in await world.keys()
+    assert "acme/old" not in await world.keys()
+    assert ("SFL 39:13", date(2028, 12, 31), 1) in lawful(outcome, world.bucket)
+    assert (await of_one.survey()).own == 0
+
+
+async def test_a_row_of_several_customers_stops_it_where_its_place_is_one_customers(world: Vouchers) -> None:
+    """The row stays with the others, and nobody could tell why its object does."""
+    await world.run("alter table receipts add payer text; update receipts set payer = 'fjord' where id = 2")
+    first, _, rest = MAP.replace("BUCKET", world.bucket).replace("PLACE", "{customer}/").partition("receipts:")
+    either = "owner: {any: [{column: customer_id}, {column: payer}]}"
+    text = f"{first}receipts:{rest.replace('owner: {column: customer_id}', either, 1)}"
+    several = replace(world, map=parse(text.encode(), "shop.yaml"))
+    before = await world.keys()
+    with pytest.raises(RefusedError, match="several customers'"):
+        await several.erase()
+
+    assert await world.keys() == before
+    assert await world.connection.fetchval("select count(*) from notes where customer_id = 'acme'") == 2
+
+
+async def test_a_restored_database_is_cleared_again_and_the_kept_objects_spared(world: Vouchers) -> None:
+    """The drill deletes by the same rules: what a law keeps then, with its objects, stays."""
+    await world.run("update vouchers set day = current_date where id in (1, 3)")
+    before = await world.keys()
+    async with scratch_database(read_settings().postgres) as ledger:
+        kept = await asyncpg.connect(ledger)
+        await record(kept, Entry("shop", "d-9", "acme", datetime(2026, 1, 1, tzinfo=UTC)))
+        await kept.close()
+        again = await replay(Place("shop", world.map, world.dsn, ledger, published=None))
+
+    # By the clock of the machine.
+    assert [one.refused for one in again] == [None]
+    assert {"kept", "kept twice", "buyer"} <= await world.keys() < before
+
+
+HOLDERS = """
+version: 1
+holders:
+  shop: {kind: postgres, map: shop.yaml, database: shop, answers_within: P1D}
+  other: OTHER
+"""
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        '{kind: s3, bucket: scans, prefix: "{customer}/", answers_within: P1D}',
+        "{kind: postgres, map: other.yaml, database: shop, answers_within: P1D}",
+    ],
+)
+def test_a_bucket_from_which_another_holder_deletes_is_refused_by_name(tmp_path: Path, other: str) -> None:
+    """Which objects stay only the rows tell: whoever deletes by a prefix, or by other rows, can't know."""
+    (tmp_path / "shop.yaml").write_text(MAP.replace("BUCKET", "scans").replace("PLACE", ""))
+    (tmp_path / "other.yaml").write_text(
+        "version: 1\nsystem: other\ntenancy: rows\ntables:\n"
+        '  files: {category: user, owner: {column: c}, media: {f: {bucket: "sc{customer}", key: "{value}"}}}\n'
+    )
+    (tmp_path / "holders.yaml").write_text(HOLDERS.replace("OTHER", other))
+    holders = load_holders(tmp_path / "holders.yaml")
+    with pytest.raises(HoldersError, match="other deletes from that bucket"):
+        maps_of(holders)
+
+
+def test_other_buckets_are_no_obstacle(tmp_path: Path) -> None:
+    """Nor is a holder beside it that has nothing to do with the scans."""
+    (tmp_path / "shop.yaml").write_text(MAP.replace("BUCKET", "scans").replace("PLACE", ""))
+    other = '{kind: s3, bucket: films, prefix: "{customer}/", answers_within: P1D}'
+    (tmp_path / "holders.yaml").write_text(HOLDERS.replace("OTHER", other))
+
+    assert list(maps_of(load_holders(tmp_path / "holders.yaml"))) == ["shop"]
+
+
+KEYS = st.sampled_from(["a", "b", "c", "d", "e"])
+YEARS = st.sampled_from([2015, 2024, 2025, 2026])
+WHO = st.sampled_from(["acme", "acme", "fjord"])
+TABLES = st.sampled_from(["vouchers", "receipts", "notes", "badges"])
+Row = tuple[str, str, int, str, str]
+
+
+def test_an_object_goes_just_when_no_row_is_left_that_names_it() -> None:
+    """Whatever rows there are, whoever has them: what was acme's and no standing row names is gone, all else stays."""
+    with asyncio.Runner() as runner:
+        context = vouchers_world()
+        world = runner.run(context.__aenter__())
+
+        @settings(max_examples=30, deadline=None, derandomize=True)
+        @given(
+            rows=st.lists(st.tuples(TABLES, WHO, YEARS, KEYS, KEYS), min_size=2, max_size=9),
+            years=st.lists(st.sampled_from([2027, 2028, 2029, 2033, 2034]), min_size=1, max_size=3),
+        )
+        def goes_with_its_last_row(rows: list[Row], years: list[int]) -> None:
+            runner.run(_a_case(world, rows, sorted(years)))
+
+        goes_with_its_last_row()
+        runner.run(context.__aexit__(None, None, None))
+
+
+async def _a_case(world: Vouchers, rows: list[Row], years: list[int]) -> None:
+    await world.emptied()
+    await world.put("a", "b", "c", "d", "e")
+    named = set()
+    for number, (table, who, year, scan, preview) in enumerate(rows):
+        day = f"'{year}-05-05'"
+        values = {
+            "vouchers": f"({number}, '{who}', null, {day}, '{scan}', '{preview}')",
+            "receipts": f"({number}, '{who}', {day}, '{scan}')",
+            "notes": f"({number}, '{who}', '{scan}')",
+            "badges": f"({number}, '{scan}')",
+        }[table]
+        await world.run(f"insert into {table} values {values}")
+        if who == "acme" and table != "badges":
+            named |= {scan, *([preview] if table == "vouchers" else [])}
+    for year in years:
+        now = datetime(year, 6, 1, tzinfo=UTC)
+        outcome, after = await world.erase(now), await world.survey(now)
+        standing = await _standing(world)
+        assert await world.keys() == {"a", "b", "c", "d", "e"} - (named - standing)
+        assert (after.own, after.kept) == (0, told(outcome, world.bucket).get("kept", 0))
+        assert lawful(after, world.bucket) == lawful(outcome, world.bucket)
+
+
+async def _standing(world: Vouchers) -> set[str]:
+    """Name what any row names that is there."""
+    found = await world.connection.fetch("""
+        select scan from vouchers union select preview from vouchers union select scan from receipts
+        union select file from notes union select file from badges
+    """)
+    return {row["scan"] for row in found} - {None}
