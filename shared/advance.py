@@ -120,11 +120,16 @@ def _decide(
     except Exception as error:
         raise PoisonError(fact, _reason(error)) from error
     if isinstance(decision, Decided):
-        about: tuple[Event | Task, ...] = (*decision.events, *decision.tasks)
-        for one in about:
-            if one.customer_id != customer_id:
-                raise PoisonError(fact, "decided something about another customer")
+        for said in decision.events:
+            _check_owner(said, customer_id, fact)
+        for task in decision.tasks:
+            _check_owner(task, customer_id, fact)
     return decision
+
+
+def _check_owner(one: Event | Task, customer_id: str, fact: Fact | None) -> None:
+    if one.customer_id != customer_id:
+        raise PoisonError(fact, "decided something about another customer")
 
 
 def _reason(error: Exception) -> str:

@@ -43,7 +43,10 @@ def next_call(deadline: Deadline, told: tuple[str, ...], now: datetime) -> datet
     owed = _owed(deadline, calls, told, now)
     if owed is not None:
         return owed.at
-    return next((call.at for call in calls if call.at > now), None)
+    for call in calls:
+        if call.at > now:
+            return call.at
+    return None
 
 
 def announcement(

@@ -40,8 +40,12 @@ def announce(
 
 def next_moment(known: ContractState, now: datetime, policy: NoticePolicy) -> datetime | None:
     """Tell when *known* has to be looked at again: for an announcement, or at its end; None if never."""
-    calls = (next_call(deadline, known.told.ids, now) for deadline in deadlines(known, policy, now))
-    return min((one for one in (*calls, _own_end(known)) if one is not None), default=None)
+    first = _own_end(known)
+    for deadline in deadlines(known, policy, now):
+        call = next_call(deadline, known.told.ids, now)
+        if call is not None and (first is None or call < first):
+            first = call
+    return first
 
 
 def told_by_answer(known: ContractState, now: datetime, policy: NoticePolicy) -> ContractState:
@@ -49,9 +53,10 @@ def told_by_answer(known: ContractState, now: datetime, policy: NoticePolicy) ->
 
     A deadline for notice isn't told by an answer, so what was told of it before counts no more.
     """
-    ends = (one for one in deadlines(known, policy, now) if one.name in _ENDS)
-    promises = tuple(Promise(one.name, one.due_at) for one in ends)
-    return replace(known, told=replace(known.told, promises=promises))
+    # Most often the contract goes on: it has no end to be told.
+    dates = () if isinstance(known, Running) and goes_on(known.terms) else deadlines(known, policy, now)
+    promises = tuple([Promise(one.name, one.due_at) for one in dates if one.name in _ENDS])
+    return known if promises == known.told.promises else replace(known, told=replace(known.told, promises=promises))
 
 
 def changes(

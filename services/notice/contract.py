@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import NamedTuple
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from shared.contracts import covers, ending_of, order
@@ -26,7 +26,7 @@ _MOST_STANDBY = 20
 _MOST_OVERS = 20
 
 
-class Facts(NamedTuple):
+class Facts(Struct, frozen=True):
     """What was heard of one contract, in whatever order: how it stands follows from this alone.
 
     *since*: when its *terms* were heard. *overs*: every end of it that was told. *undone_until*: see ``Running``.
@@ -65,7 +65,7 @@ def notices_of(known: ContractState) -> tuple[Notice, ...]:
 
 def standing(facts: Facts, now: datetime, policy: NoticePolicy) -> ContractState:
     """Tell how a contract stands by *facts*: an end that covers it ends it, unless it ends before by itself."""
-    over = _latest(one for one in facts.overs if covered(one, facts.terms))
+    over = _latest([one for one in facts.overs if covered(one, facts.terms)])
     if over is None:
         return _going(facts, now, policy)
     if over.ending.terminated_at > now:
@@ -83,7 +83,7 @@ def _latest(overs: Iterable[Over]) -> Over | None:
 def _ended(facts: Facts, over: Over, now: datetime, policy: NoticePolicy) -> Ended:
     terms = facts.terms
     # What was taken back in vain is still told.
-    counting, standby = _first_and_others(facts._replace(undone_until=None), now, policy)
+    counting, standby = _first_and_others(replace(facts, undone_until=None), now, policy)
     earlier = tuple(one for one in facts.overs if one is not over)
     return Ended(
         terms.contract_id, over.ending, over.basis, terms, facts.since, counting, standby, facts.told, earlier,
@@ -143,6 +143,8 @@ def covered(over: Over, terms: Terms) -> bool:
 
 def over_until(overs: tuple[Over, ...], terms: Terms, now: datetime) -> datetime | None:
     """Tell when the last of the times before the one under *terms* was over: what was received until then is past."""
+    if not overs:
+        return None
     past = [one.ending.terminated_at for one in overs if one.ending.terminated_at <= now and not covered(one, terms)]
     return max(past, default=None)
 
@@ -160,24 +162,28 @@ def terminates_at(notice: Notice, reckoned: Dates, terms: Terms, since: datetime
 
 def _heard_at(notice: Notice, reckoned: Dates, terms: Terms) -> datetime:
     """Tell since when it was known that *notice* leads to this end: since a completion was heard of, if it is that."""
+    if not notice.completions:
+        return notice.heard_at
     known = (one for one in notice.completions if counting_day(one.completed_at, terms.zone) == reckoned.completed)
     return min((max(one.heard_at, notice.heard_at) for one in known), default=notice.heard_at)
 
 
 def _going(facts: Facts, now: datetime, policy: NoticePolicy) -> Running | Leaving:
-    terms, since, _, overs, undone_until, told = facts
+    terms, since = facts.terms, facts.since
     counting, standby = _first_and_others(facts, now, policy)
     if counting is None:
-        return Running(terms, since, period_at(terms, now), told, overs, undone_until)
+        return Running(terms, since, period_at(terms, now), facts.told, facts.overs, facts.undone_until)
     reckoned = dates(terms, counting, policy)
     at = terminates_at(counting, reckoned, terms, since)
-    return Leaving(terms, since, counting, reckoned.last_day, at, standby, told, overs, undone_until)
+    return Leaving(
+        terms, since, counting, reckoned.last_day, at, standby, facts.told, facts.overs, facts.undone_until
+    )
 
 
 def _first_and_others(facts: Facts, now: datetime, policy: NoticePolicy) -> tuple[Notice | None, tuple[Notice, ...]]:
     """Give the notice that counts and those in reserve: neither taken back nor about a time that is over."""
     found = _sorted(facts, now, policy)
-    return next(iter(found), None), tuple(found[1 : _MOST_STANDBY + 1])
+    return (found[0], tuple(found[1 : _MOST_STANDBY + 1])) if found else (None, ())
 
 
 def _sorted(facts: Facts, now: datetime, policy: NoticePolicy) -> Sequence[Notice]:

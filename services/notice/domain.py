@@ -151,7 +151,7 @@ def contract_terminated(
         return Ignored("known to be over")
     if known.terms is None:
         return _changed(state, still_unknown(known, over), now, policy)
-    facts = facts_of(known, known.terms, known.since or now)._replace(overs=with_over(known, over))
+    facts = replace(facts_of(known, known.terms, known.since or now), overs=with_over(known, over))
     return _changed(state, standing(facts, now, policy), now, policy)
 
 
@@ -246,13 +246,16 @@ def _changed(
 
 def _with(state: Known, news: ContractState, now: datetime, policy: NoticePolicy) -> Known:
     contract_id = contract_id_of(news)
-    others = [known for known in state.contracts if contract_id_of(known) != contract_id]
-    return _with_wake(state, tuple(sorted([*others, news], key=contract_id_of)), now, policy)
+    contracts = [known for known in state.contracts if contract_id_of(known) != contract_id]
+    contracts.append(news)
+    if len(contracts) > 1:
+        contracts.sort(key=contract_id_of)
+    return _with_wake(state, tuple(contracts), now, policy)
 
 
 def _with_wake(state: Known, contracts: tuple[ContractState, ...], now: datetime, policy: NoticePolicy) -> Known:
-    moments = (next_moment(known, now, policy) for known in contracts)
-    return replace(state, contracts=contracts, wakes_at=min((one for one in moments if one is not None), default=None))
+    moments = [at for known in contracts if (at := next_moment(known, now, policy)) is not None]
+    return replace(state, contracts=contracts, wakes_at=min(moments, default=None))
 
 
 def _known(state: State, customer_id: str) -> Known:
@@ -260,7 +263,10 @@ def _known(state: State, customer_id: str) -> Known:
 
 
 def _find(state: Known, contract_id: str) -> ContractState | None:
-    return next((known for known in state.contracts if contract_id_of(known) == contract_id), None)
+    for known in state.contracts:
+        if contract_id_of(known) == contract_id:
+            return known
+    return None
 
 
 def _answer(state: Known, contract_id: str, notice_id: str) -> Answer | None:

@@ -34,7 +34,7 @@ def withdrawn(
     if known.terms is None or _is_over(known, withdrawn_at):
         # Should the contract be registered anew, what was given until then stays undone.
         return replace(known, undone_until=undone_until), _refused(event, "contract_ended")
-    facts = facts_of(known, known.terms, known.since or now)._replace(undone_until=undone_until)
+    facts = replace(facts_of(known, known.terms, known.since or now), undone_until=undone_until)
     follows = told_by_answer(standing(facts, now, policy), now, policy)
     return follows, _accepted(event, follows) if named else _refused(event, "notice_does_not_count")
 
