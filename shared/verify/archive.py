@@ -25,6 +25,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import IO, Literal, Protocol
 from zipfile import BadZipFile, ZipFile
 
@@ -49,9 +50,10 @@ IN_BOTH = ("bagit.txt", "verify.py", ALLOWED_SIGNERS, PUBLIC_PEM)
 _OF_A_SET = re.compile(r"(.+)[.]vol[0-9]{3}([.]zip(?:[.]age)?)")
 _AGE = b"age-encryption.org/"
 _PIECE = 1 << 20
-# What zipfile raises when bytes are not what they were; RuntimeError is its word for an encrypted file.
 _NEITHER_QUOTES_NOR_LINE_ENDS = bytes(byte for byte in range(256) if byte not in b'"\n')
-_UNREADABLE = (BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, OSError)
+# What zipfile raises when bytes are not what they were; RuntimeError is its word for an encrypted file.
+UNREADABLE = (BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, OSError)
+_NONE_PASSING: Mapping[str, Future[Read]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,15 +239,15 @@ class _Records:
         self._inside ^= len(marks) % 2 == 0
 
 
-class _Taken:
-    """What a file's pieces come to; a piece is hashed and counted *beside*, while the next one is inflated."""
+class Taking:
+    """What a file's pieces come to; it *counts* lines, unless nobody wants to know them."""
 
     def __init__(self, *, counts: bool) -> None:
         self.digest, self.size, self.records = hashlib.sha256(), 0, _Records()
         self._counts = counts
 
     def all_of(self, opened: IO[bytes], beside: Executor) -> None:
-        """Take in all that can be read; what was read before it can't be is taken in, too."""
+        """Take in all that can be read, and what was before it can't be; *beside*, while the next is inflated."""
         taking: Future[None] | None = None
         try:
             while piece := opened.read(_PIECE):
@@ -253,19 +255,29 @@ class _Taken:
                     taking.result()
                 taking = None
                 if len(piece) == _PIECE:
-                    taking = beside.submit(self._take, piece)
+                    taking = beside.submit(self.take, piece)
                 else:
                     # The rest of a file, or a small one, isn't worth the way to a thread.
-                    self._take(piece)
+                    self.take(piece)
         finally:
             if taking is not None:
                 taking.result()
 
-    def _take(self, piece: bytes) -> None:
+    def take(self, piece: bytes) -> None:
+        """Take in the next piece."""
         self.digest.update(piece)
         self.size += len(piece)
         if self._counts:
             self.records.feed(piece)
+
+    @property
+    def read(self) -> Read:
+        """Tell what they came to by now."""
+        return Read(self.size, self.digest.hexdigest(), "", self.records.lines, self.records.records)
+
+    def broken(self, error: Exception) -> Read:
+        """Tell of a file that can't be read any further."""
+        return Read(self.size, "", f"it can't be read: {error}")
 
 
 def verify(
@@ -364,12 +376,14 @@ def verify_volumes(
     published: PublicKeys | None = None,
     checker: Checker = by_stock_tools,
     base: Checked | None = None,
+    passing: Mapping[str, Future[Read]] = _NONE_PASSING,
 ) -> Verdict:
     """Check an archive of one or more *volumes*, the last of them last; some *findings* are known already.
 
-    If it is a delta, it is checked together with its *base*, of which nothing is read a second time.
+    If it is a delta, it is checked together with its *base*, of which nothing is read a second time. What somebody else
+    reads meanwhile is *passing*, by its path: it is waited for, and not read again.
     """
-    with checked_volumes(volumes, findings, published, checker, base) as one:
+    with checked_volumes(volumes, findings, published, checker, base, passing) as one:
         return one.verdict
 
 
@@ -380,6 +394,7 @@ def checked_volumes(
     published: PublicKeys | None = None,
     checker: Checker = by_stock_tools,
     base: Checked | None = None,
+    passing: Mapping[str, Future[Read]] = _NONE_PASSING,
 ) -> Iterator[Checked]:
     """Check as ``verify_volumes`` does, and keep open what was checked."""
     last = volumes[-1]
@@ -391,8 +406,9 @@ def checked_volumes(
                 broken = one.name
                 read.append((one, stack.enter_context(ZipFile(one.opened))))
             broken = last.name
-            whole = _checked(last.name, lambda: last.digest, Zips(read), findings, published, checker, base)
-        except _UNREADABLE as error:
+            known = findings, published, checker, base, passing
+            whole = _checked(last.name, lambda: last.digest, Zips(read), *known)
+        except UNREADABLE as error:
             says = _ENCRYPTED if is_encrypted(one.opened) else f"it is no whole ZIP: {error}"
             verdict = Verdict(last.digest, 0, 0, {}, (*findings, Finding("broken", broken, says)))
             whole = Checked(last.name, verdict, _Nothing(), {})
@@ -433,8 +449,9 @@ def _checked(
     published: PublicKeys | None,
     checker: Checker,
     base: Checked | None,
+    passing: Mapping[str, Future[Read]] = _NONE_PASSING,
 ) -> Checked:
-    bag = _Bag(files, published, checker)
+    bag = _Bag(files, published, checker, _all_read(files, passing))
     found = [*findings, *bag.check()]
     needs, whole = bag.needs, bag
     if base is not None and needs is None:
@@ -586,6 +603,24 @@ def _said(manifest: str) -> tuple[dict[str, str], list[str]]:
     return said, unreadable
 
 
+def _all_read(files: Files, passing: Mapping[str, Future[Read]]) -> dict[str, Read]:
+    """Read every file, in the order of their paths; what somebody else reads is waited for in the end."""
+    with ThreadPoolExecutor(1) as beside:
+        read = {path: _read(files, path, beside) for path in sorted(files.paths - passing.keys())}
+    return read | {path: passing[path].result() for path in sorted(files.paths & passing.keys())}
+
+
+def _read(files: Files, path: str, beside: Executor) -> Read:
+    # Of a medium nobody wants to know its lines.
+    taking = Taking(counts=not path.startswith(MEDIA))
+    try:
+        with files.open(path) as opened:
+            taking.all_of(opened, beside)
+    except UNREADABLE as error:
+        return taking.broken(error)
+    return taking.read
+
+
 class _Bag:
     """The bag, all of whose files have been *read*."""
 
@@ -594,29 +629,15 @@ class _Bag:
         files: Files,
         published: PublicKeys | None,
         checker: Checker,
-        read: Mapping[str, Read] | None = None,
+        read: Mapping[str, Read],
     ) -> None:
         self._files = files
         self._published = published
         self._checker = checker
         self.signature = Signature("wrong")
-        self.read = self._all_read() if read is None else read
+        self.read = read
         self.rows: dict[str, int] = {}
         self._rows_at: dict[str, int] = {}
-
-    def _all_read(self) -> dict[str, Read]:
-        with ThreadPoolExecutor(1) as beside:
-            return {path: self._read(path, beside) for path in sorted(self._files.paths)}
-
-    def _read(self, path: str, beside: Executor) -> Read:
-        # Of a medium nobody wants to know its lines.
-        taken = _Taken(counts=not path.startswith(MEDIA))
-        try:
-            with self._files.open(path) as opened:
-                taken.all_of(opened, beside)
-        except _UNREADABLE as error:
-            return Read(taken.size, "", f"it can't be read: {error}")
-        return Read(taken.size, taken.digest.hexdigest(), "", taken.records.lines, taken.records.records)
 
     def check(self) -> Iterator[Finding]:
         yield from self._files.strays

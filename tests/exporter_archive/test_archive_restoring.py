@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from io import BytesIO
+from io import BufferedReader, FileIO
 from pathlib import Path
+from typing import Any
 from zipfile import ZipFile
 
 import asyncpg
@@ -55,23 +57,30 @@ async def tables_at(dsn: str) -> int:
 
 
 async def built(school: School, path: Path, restore_up_to: int) -> ArchiveReport:
-    formats = (FORMATS["csv"], WHOLE["sql"])
-    order = replace(school.order(), formats=formats, compare_up_to=100, restore_up_to=restore_up_to)
+    formats, up_to = (FORMATS["csv"], WHOLE["sql"]), max(restore_up_to, 100)
+    order = replace(school.order(), formats=formats, compare_up_to=up_to, restore_up_to=restore_up_to)
     return await build(school.sources, order, FileSink(path))
 
 
-async def proven(school: School, empty: str, path: Path, restore_up_to: int = 100) -> Proven:
+def scratch_at(empty: str) -> Scratch:
     @asynccontextmanager
     async def connect() -> AsyncIterator[asyncpg.Connection]:
         connection = await asyncpg.connect(empty)
         yield connection
         await connection.close()
 
-    return await prove(await built(school, path, restore_up_to), KeptFile(path), Scratch(connect, empty))
+    return Scratch(connect, empty)
+
+
+async def proven(school: School, empty: str, path: Path, restore_up_to: int = 100) -> Proven:
+    return await prove(await built(school, path, restore_up_to), KeptFile(path), scratch_at(empty))
 
 
 async def restored(text: str, dsn: str, dump: Dump = CERTAIN) -> tuple[str, ...]:
-    return await restore(dump, BytesIO(text.encode()), dsn)
+    async def pieces() -> AsyncIterator[bytes]:
+        yield text.encode()
+
+    return await restore(dump, pieces(), dsn)
 
 
 async def test_the_dump_of_an_archive_is_restored_and_compared(school: School, empty: str, tmp_path: Path) -> None:
@@ -86,6 +95,35 @@ async def test_the_dump_of_an_archive_is_restored_and_compared(school: School, e
     with ZipFile(path) as archive:
         together = json.loads(archive.read("export-1/data/completeness.json"))["together"]
     assert {"path": "data/sql/dump.sql", "format": "sql", "read_back": "restored by psql"} in together
+
+
+class Counted(FileIO):
+    """Counts what is read of all files that are open."""
+
+    total = 0
+
+    def readinto(self, buffer: Any) -> int:
+        count = super().readinto(buffer) or 0
+        Counted.total += count
+        return count
+
+
+class Counting(KeptFile):
+    async def open(self, report: ArchiveReport) -> Any:
+        return BufferedReader(Counted(self.path), 4096)
+
+
+async def test_what_is_restored_is_read_once_for_all_that_is_done_with_it(
+    school: School, empty: str, tmp_path: Path
+) -> None:
+    """All of it is read for its digest, then once: psql gets the very bytes that the file's own digest is taken of."""
+    rows = "select gen_random_uuid(), 1, md5(n::text) from generate_series(1, 20000) n"
+    await school.run(f"insert into notes (id, user_id, title) {rows}")
+    report = await built(school, tmp_path / "a.zip", sys.maxsize)
+    before = Counted.total
+
+    await prove(report, Counting(tmp_path / "a.zip"), scratch_at(empty))
+    assert 2 * report.size <= Counted.total - before < 2 * report.size + 200_000
 
 
 async def test_what_a_code_means_is_no_part_of_the_comparison(school: School, empty: str, tmp_path: Path) -> None:

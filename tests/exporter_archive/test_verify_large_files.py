@@ -12,7 +12,7 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
 
-from shared.verify.archive import PAYLOAD_MANIFEST, _Records, _Taken, verify
+from shared.verify.archive import PAYLOAD_MANIFEST, Taking, _Records, verify
 
 MIB = 1 << 20
 
@@ -54,7 +54,7 @@ def rows(size: int) -> bytes:
 @pytest.mark.parametrize("size", [0, 5, MIB - 1, MIB, MIB + 1, 3 * MIB, 3 * MIB + 5])
 def test_all_of_it_is_taken_in(beside: Executor, size: int) -> None:
     """Digest, size and rows are those of the file as a whole, wherever its pieces end."""
-    body, whole, taken = rows(size), _Records(), _Taken(counts=True)
+    body, whole, taken = rows(size), _Records(), Taking(counts=True)
     whole.feed(body)
 
     taken.all_of(BytesIO(body), beside)
@@ -65,7 +65,7 @@ def test_all_of_it_is_taken_in(beside: Executor, size: int) -> None:
 
 def test_what_was_read_before_it_breaks_is_taken_in(beside: Executor) -> None:
     """The size that is told of a file that can't be read is that of what could be."""
-    taken = _Taken(counts=True)
+    taken = Taking(counts=True)
 
     with pytest.raises(OSError, match="it ends here"):
         taken.all_of(Broken(rows(4 * MIB)), beside)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Coroutine, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import ExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import IO, TYPE_CHECKING, Any, TypeAlias
 from zipfile import ZipFile
 
@@ -15,7 +17,7 @@ import asyncpg
 from shared.database_fates import DATABASE_OUTAGES
 from shared.lease import LeaseLostError
 from shared.store_faults import StoreError
-from shared.verify.archive import Checked, Files, Joined, Volume, Zips, verify_volumes
+from shared.verify.archive import Checked, Files, Joined, Read, Volume, Zips, verify_volumes
 from shared.verify.by_library import by_library
 
 from . import links
@@ -24,6 +26,7 @@ from .faults import NotReadBackError
 from .fingerprint import fingerprint
 from .kept import Kept, KeptVolumes
 from .linked import first_dangling
+from .passing import Passing, passing
 from .report import ArchiveReport
 from .restoring import restore
 from .witness import Connect, Connection
@@ -83,15 +86,27 @@ async def prove(
         if scratch is None:
             await _check_files(report, plain, base)
             return Proven(report, ())
-        against = plain, scratch, base
-        beside = _check_files(report, plain, base), _compare(report, *against), _restore_dump(report, *against)
-        _, compared, restored = await _all(*beside)
-        return Proven(report, compared, restored)
+        with passing(_restored_from(report, base)) as through:
+            against = plain, scratch, base, through
+            beside = (
+                _check_files(report, plain, base, through.reads),
+                _compare(report, *against),
+                _restore_dump(report, *against),
+            )
+            _, compared, restored = await _all(*beside)
+            return Proven(report, compared, restored)
     except BaseException as cause:
         # The last one first: as long as it is there the others would have to be, too.
         for one, what in reversed(tuple(zip(volumes, _reports(report), strict=True))):
             await _withdraw(one, what, cause)
         raise
+
+
+def _restored_from(report: ArchiveReport, base: Checked | None) -> list[str]:
+    """Name the files that are read by who restores them; of those of a base it is known already what they are."""
+    if base is not None:
+        return []
+    return [*(one.path for one in report.compared), *(() if report.dump is None else (report.dump.path,))]
 
 
 def _digests(report: ArchiveReport) -> tuple[str, ...]:
@@ -136,11 +151,14 @@ async def _all_open(report: ArchiveReport, volumes: Volumes) -> AsyncIterator[li
         yield [stack.enter_context(await one.open(what)) for one, what in each]
 
 
-async def _check_files(report: ArchiveReport, volumes: Volumes, base: Checked | None) -> None:
+async def _check_files(
+    report: ArchiveReport, volumes: Volumes, base: Checked | None, passing: Mapping[str, Future[Read]] | None = None
+) -> None:
     async with _all_open(report, volumes) as files:
         named = [one.place.rpartition("/")[2] for one in report.volumes] or [report.place]
         opened = [Volume(*one) for one in zip(named, files, _digests(report), strict=True)]
-        verdict = await asyncio.to_thread(verify_volumes, opened, checker=by_library, base=base)
+        checking = partial(verify_volumes, opened, checker=by_library, base=base, passing=passing or {})
+        verdict = await asyncio.to_thread(checking)
         nowhere = None if verdict.findings else await asyncio.to_thread(_dangling, files, base)
     for found in verdict.findings:
         raise _fault(f"{report.place}: {found.path}", f"{found.kind}: {found.says}")
@@ -163,34 +181,36 @@ def _files(volumes: Sequence[IO[bytes]], base: Checked | None) -> Files:
     return found if base is None else Joined(found, base.files)
 
 
-async def _compare(report: ArchiveReport, volumes: Volumes, scratch: Scratch, base: Checked | None) -> tuple[str, ...]:
+async def _compare(
+    report: ArchiveReport, volumes: Volumes, scratch: Scratch, base: Checked | None, through: Passing
+) -> tuple[str, ...]:
     async with _all_open(report, volumes) as files:
         archive = await asyncio.to_thread(_files, files, base)
         async with scratch.connect() as connection:
             for one in report.compared:
-                with await asyncio.to_thread(archive.open, one.path) as csv:
+                async with aclosing(through.pieces(archive, one.path)) as csv:
                     await _restore(connection, one, csv)
     return tuple(one.table for one in report.compared)
 
 
 async def _restore_dump(
-    report: ArchiveReport, volumes: Volumes, scratch: Scratch, base: Checked | None
+    report: ArchiveReport, volumes: Volumes, scratch: Scratch, base: Checked | None, through: Passing
 ) -> tuple[str, ...]:
     if report.dump is None:
         return ()
     async with _all_open(report, volumes) as files:
         archive = await asyncio.to_thread(_files, files, base)
-        with await asyncio.to_thread(archive.open, report.dump.path) as sql:
+        async with aclosing(through.pieces(archive, report.dump.path)) as sql:
             return await restore(report.dump, sql, scratch.dsn)
 
 
-async def _restore(connection: Connection, one: Expected, csv: IO[bytes]) -> None:
+async def _restore(connection: Connection, one: Expected, csv: AsyncIterator[bytes]) -> None:
     names = [f"c{number}" for number in range(len(one.columns))]
     async with connection.transaction():
         await connection.execute(RESTORED.format(", ".join(f"{name} text" for name in names)))
         try:
             await connection.copy_to_table(
-                "restored", schema_name="pg_temp", source=_pieces(csv), format="csv", header=True, encoding="utf8"
+                "restored", schema_name="pg_temp", source=csv, format="csv", header=True, encoding="utf8"
             )
         except asyncpg.DataError as error:
             raise _fault(one.table, f"read back it can't be restored: {error}") from error
@@ -200,11 +220,6 @@ async def _restore(connection: Connection, one: Expected, csv: IO[bytes]) -> Non
     if found is None or tuple(found) != (one.rows, one.fingerprint):
         says = f"read back it has other rows than the source had: {found and found[0]} of them, {one.rows} there"
         raise _fault(one.table, says)
-
-
-async def _pieces(csv: IO[bytes]) -> AsyncIterator[bytes]:
-    while piece := await asyncio.to_thread(csv.read, _PIECE):
-        yield piece
 
 
 def _fault(place: str, says: str) -> NotReadBackError:

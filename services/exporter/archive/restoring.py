@@ -11,7 +11,7 @@ import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import IO, cast
+from typing import cast
 from urllib.parse import urlsplit, urlunsplit
 
 from shared.datamap.ownership import relation
@@ -22,7 +22,6 @@ from .faults import NotReadBackError
 from .fingerprint import fingerprint
 from .witness import SETTINGS
 
-_PIECE = 1 << 20
 _END = b"commit;\n"
 _SQLSTATE = re.compile(r"(?:ERROR|FATAL):\s+([0-9A-Z]{5})")
 # What the scratch database lacks or has too much of: rights, extensions, or tables of the same names.
@@ -53,8 +52,8 @@ class Dump:
     tables: tuple[Restorable, ...]
 
 
-async def restore(dump: Dump, sql: IO[bytes], dsn: str) -> tuple[str, ...]:
-    """Restore *sql*, read in a thread, in the empty database *dsn*, compare, and roll back; gives the tables.
+async def restore(dump: Dump, sql: AsyncIterator[bytes], dsn: str) -> tuple[str, ...]:
+    """Restore *sql*, in pieces, in the empty database *dsn*, compare, and roll back; gives the tables.
 
     Raises NotReadBackError where the dump is at fault, OperatorError where the database is not fit for it, and
     ScratchAwayError where the database can't be reached or gives up.
@@ -104,13 +103,13 @@ async def _psql(dsn: str) -> AsyncIterator[asyncio.subprocess.Process]:
             await process.wait()
 
 
-async def _tell(psql: asyncio.subprocess.Process, dump: Dump, sql: IO[bytes]) -> bool:
+async def _tell(psql: asyncio.subprocess.Process, dump: Dump, sql: AsyncIterator[bytes]) -> bool:
     """Write the dump but for its commit, then the questions; tells whether there was a commit to leave out."""
     stdin = cast("asyncio.StreamWriter", psql.stdin)
     try:
         stdin.write(_BEGIN)
         held = b""
-        while piece := await asyncio.to_thread(sql.read, _PIECE):
+        async for piece in sql:
             held += piece
             stdin.write(held[: -len(_END)])
             held = held[-len(_END) :]
