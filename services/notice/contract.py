@@ -175,9 +175,7 @@ def _going(facts: Facts, now: datetime, policy: NoticePolicy) -> Running | Leavi
         return Running(terms, since, period_at(terms, now), facts.told, facts.overs, facts.undone_until)
     reckoned = dates(terms, counting, policy)
     at = terminates_at(counting, reckoned, terms, since)
-    return Leaving(
-        terms, since, counting, reckoned.last_day, at, standby, facts.told, facts.overs, facts.undone_until
-    )
+    return Leaving(terms, since, counting, reckoned.last_day, at, standby, facts.told, facts.overs, facts.undone_until)
 
 
 def _first_and_others(facts: Facts, now: datetime, policy: NoticePolicy) -> tuple[Notice | None, tuple[Notice, ...]]:
