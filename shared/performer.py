@@ -257,7 +257,7 @@ class Performer:
             raise mine.fate
 
     async def _bring(self, mine: _Ended) -> None:
-        """Take *mine* in, and what else has ended by now."""
+        """Take *mine* in, and what else has ended by now; if this one is stopped, each of the others brings its own."""
         others = [one for one in self._waiting if one is not mine]
         batch, self._waiting = [mine, *others[: _MOST_TOGETHER - 1]], others[_MOST_TOGETHER - 1 :]
         try:
@@ -266,10 +266,6 @@ class Performer:
             # Whatever it is, it is told to all who wait, and they keep it with their tasks.
             for one in batch:
                 one.told, one.fate = True, error
-            raise
-        except BaseException:
-            # This one is stopped, not the others. What was taken in all the same is found to have lost its lease.
-            self._waiting = [*batch[1:], *self._waiting]
             raise
         for one, fate in zip(batch, fates, strict=True):
             one.told, one.fate = True, fate

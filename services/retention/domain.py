@@ -35,7 +35,7 @@ from .holders import DONE, Trouble, answered, outcomes, stalled_event, told, wit
 from .holding import freed, hold_placed, hold_released
 from .journal import noted
 from .policy import RetentionPolicy
-from .proof import emptied, maps, objection, read_otherwise, seen, unread, with_shown
+from .proof import emptied, maps, objection, read_otherwise, seen, unread, vouched, with_shown
 from .remapped import adopted, approved_by_name, awaits, not_surveyed, surveyed_anew
 from .right import approved, informed, total
 from .standing import as_before, awaits_answers, changed, commanded, cut_short, under, with_known
@@ -318,6 +318,8 @@ def checked(state: State, event: Checked, now: datetime, policy: RetentionPolicy
         # What laws keep elsewhere has a time of its own.
         after = tuple(row for row in after if row.holder in {one.name for one in deletion.holders})
     against = objection(state.known, deletion, after, policy)
+    if against is not None and against.disputed:
+        state = replace(state, deletion=vouched(deletion, against.holders, after))
     if against is not None:
         return course.stall(state, against.reason, against.holders, now, policy, disputed=against.disputed)
     by_another = read_otherwise(deletion, maps(event.readings))

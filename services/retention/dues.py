@@ -112,7 +112,8 @@ class Dues:
         return mine.found
 
     async def _count_all(self, mine: _Asked) -> None:
-        asked, self._asked = self._asked, []
+        """Count for *mine*, and for all who have asked by now; if this one is stopped each of them counts anew."""
+        asked, self._asked = [mine, *(one for one in self._asked if one is not mine)], []
         try:
             async with self._connected() as connection:
                 for one, usual in zip(asked, await _noted(connection, asked), strict=True):
@@ -121,10 +122,6 @@ class Dues:
         except Exception as error:
             for one in asked:
                 one.failed = error
-            raise
-        except BaseException:
-            # Who asked first is stopped, not the others: the next of them counts.
-            self._asked = [one for one in asked if one is not mine] + self._asked
             raise
 
     async def _due(self, connection: Connection, order: UUID | None, now: datetime) -> int:
@@ -163,12 +160,12 @@ class Dues:
 async def _noted(connection: Connection, asked: list[_Asked]) -> list[int | None]:
     """Note *asked*, each once, and give the usual size for each: of up to a hundred deletions that were due before it.
 
-    Those before it in the list are among them, so that a mistake with many is not its own measure.
+    Those before it in the list are among them, and no others of it: a mistake with many is not its own measure.
     """
     last = {one.deletion_id: one for one in asked}
     noted = sorted(last.values(), key=lambda one: one.deletion_id)
     columns = [[getattr(one, name) for one in noted] for name in ("deletion_id", "customer_id", "now", "rows")]
-    former = [(row["deletion_id"], row["rows"]) for row in await connection.fetch(NOTE, *columns, _FORMER)]
+    former = [(row["deletion_id"], row["rows"]) for row in await connection.fetch(NOTE, *columns, _FORMER + 1)]
     found = []
     for one in asked:
         former = [(name, rows) for name, rows in former if name != one.deletion_id]
@@ -184,13 +181,13 @@ def usual_rows(former: Sequence[int]) -> int | None:
 
 
 NOTE = """
--- note: deletions that are surveyed again are due again; and what others were due before them, the newest first
+-- note: deletions that are surveyed again are due again; and what was due before, the newest first
 with noted as (
     insert into due_deletions (deletion_id, customer_id, due_at, rows)
     select * from unnest($1::text[], $2::text[], $3::timestamptz[], $4::bigint[])
         on conflict (deletion_id) do update set due_at = excluded.due_at, rows = excluded.rows
 )
-select deletion_id, rows from due_deletions where deletion_id <> all($1::text[]) order by due_at desc limit $5
+select deletion_id, rows from due_deletions order by due_at desc limit $5
 """
 
 DUE = """

@@ -104,7 +104,10 @@ def objection(known: Known, deletion: Deletion, after: tuple[Seen, ...], policy:
     unlike = _unlike(deletion, after)
     if unlike:
         return Objection("counts", unlike, disputed=True)
-    short = _short(deletion)
+    lost = _lost(deletion, after)
+    if lost and not approved(known, deletion.deletion_id, "kept_gone", total(deletion.before)):
+        return Objection("kept_gone", tuple(lost))
+    short = _short(deletion, lost)
     if short and not approved(known, deletion.deletion_id, "counts", total(deletion.before)):
         return Objection("counts", short)
     touched = _changed(deletion.before, after) if policy.bystanders == "strict" else ()
@@ -215,12 +218,44 @@ def _not_read_again(before: tuple[Seen, ...], after: tuple[Seen, ...]) -> tuple[
     return _names(row for row in before if (row.holder, row.table) not in again)
 
 
-def _short(deletion: Deletion) -> tuple[str, ...]:
+def vouched(deletion: Deletion, names: tuple[str, ...], after: tuple[Seen, ...]) -> Deletion:
+    """Keep of the holders *names*, whose answers are disputed, how many rows they said to keep where there are fewer.
+
+    If they aren't there again by the end, rows are gone that perhaps had to stay.
+    """
+    news = {}
+    for holder in (one for one in deletion.holders if one.name in names):
+        found = _kept(holder.name, after)
+        most = {table: rows for table, rows in holder.kept if found[table] < rows}
+        for table, rows in holder.vouched:
+            most[table] = max(rows, most.get(table, 0))
+        news[holder.name] = replace(holder, vouched=tuple(sorted(most.items())))
+    return with_holders(deletion, news)
+
+
+def _lost(deletion: Deletion, after: tuple[Seen, ...]) -> dict[str, Counter[str]]:
+    """Tell of which holders rows are gone that they had said to keep, by table."""
+    lost = {}
+    for holder in deletion.holders:
+        found = _kept(holder.name, after)
+        less = Counter({table: rows - found[table] for table, rows in holder.vouched if found[table] < rows})
+        if less:
+            lost[holder.name] = less
+    return lost
+
+
+def _kept(name: str, after: tuple[Seen, ...]) -> Counter[str]:
+    return Counter({row.table: row.kept for row in after if row.holder == name})
+
+
+def _short(deletion: Deletion, lost: dict[str, Counter[str]]) -> tuple[str, ...]:
     """Name the holders that say they deleted less than there was: somebody else did, or what they say isn't true.
 
-    What they kept is not gone.
+    What they kept is not gone, and what is *lost* of it has a name of its own.
     """
     told: Counter[tuple[str, str]] = Counter()
+    for name, rows_lost in lost.items():
+        told.update({(name, table): rows for table, rows in rows_lost.items()})
     for holder in deletion.holders:
         told.update({(holder.name, table): rows for table, rows in claimed(holder)})
         told.update({(holder.name, table): rows for table, rows in holder.kept})

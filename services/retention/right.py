@@ -14,7 +14,7 @@ from .policy import RetentionPolicy
 from .states import Known, Load, Promise, Seen
 from .statutory import follow_up
 
-Lack: TypeAlias = Literal["policy_unknown", "not_informed", "blast_radius", "size", "counts", "other_map"]
+Lack: TypeAlias = Literal["policy_unknown", "not_informed", "blast_radius", "size", "counts", "other_map", "kept_gone"]
 
 # Two machines' clocks differ by less; more is a clock that was put back.
 CLOCK_SKEW = timedelta(minutes=1)

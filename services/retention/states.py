@@ -240,6 +240,8 @@ class Holder(Struct, frozen=True):
     disputed: datetime | None = None
     # What the answers up to then said to have deleted: it counts only as far as the check shows it.
     doubted: tuple[Rows, ...] = ()
+    # Of which tables it said then to keep so many rows, of which the check found fewer.
+    vouched: tuple[Rows, ...] = ()
 
 
 class Proposed(Struct, frozen=True):

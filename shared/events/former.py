@@ -200,8 +200,49 @@ def deletion_stalled(old: DeletionStalledV1) -> DeletionStalledV2:
     return DeletionStalledV2(**old.model_dump())
 
 
-def deletion_stalled_2(old: DeletionStalledV2) -> DeletionStalled:
+StallReasonV3: TypeAlias = Literal[
+    "unanswered", "refused", "held", "residue", "counts", "bystanders", "check_failed", "contract_active",
+    "not_informed", "blast_radius", "size", "policy_unknown", "not_approved", "hold_review", "not_compared",
+    "other_map",
+]  # fmt: skip
+
+
+class DeletionStalledV3(Event):
+    """The deletion can't go on without somebody: *holders* are those that it waits for, *holds* what keeps it.
+
+    ``not_compared``: the second comparison of what was confirmed (P10) hasn't come; nothing goes early. ``other_map``:
+    the check read *holders* by another data map than the case's. ``counts``: what they say doesn't add up.
+    *missing* is all that stands against it, *reason* the first of that. *counts* is the dry run: what would be
+    deleted, which ``DeletionApproved`` has to name in all. *escalate_to* is who has to know by now. *maps* are other
+    data maps than the deletion began with: *counts* are by them, and an approval has to name them.
+    """
+
+    version: ClassVar[int] = 3
+    owner: ClassVar[str] = "retention"
+
+    deletion_id: Ref
+    reason: StallReasonV3
+    holders: tuple[Code, ...]
+    missing: tuple[StallReasonV3, ...] = ()
+    holds: tuple[Ref, ...] = ()
+    counts: tuple[HolderOutcome, ...] = ()
+    customers_due: Count | None = None
+    escalate_to: Code | None = None
+    maps: tuple[HolderMap, ...] = ()
+
+    @classmethod
+    def type(cls) -> str:
+        """Name the event as its topic does."""
+        return DeletionStalled.type()
+
+
+def deletion_stalled_2(old: DeletionStalledV2) -> DeletionStalledV3:
     """Say the same: which of two things ``counts`` and ``unanswered`` meant wasn't said in words."""
+    return DeletionStalledV3(**old.model_dump())
+
+
+def deletion_stalled_3(old: DeletionStalledV3) -> DeletionStalled:
+    """Say the same: of kept rows that are gone ``counts`` spoke, too."""
     return DeletionStalled(**old.model_dump())
 
 
@@ -226,8 +267,38 @@ class DeletionApprovedV1(Event):
         return DeletionApproved.type()
 
 
-def deletion_approved(old: DeletionApprovedV1) -> DeletionApproved:
+class DeletionApprovedV2(Event):
+    """A second person lets a deletion go on in spite of what made it wait; who asked for it can't be the same.
+
+    *rows*: how many the dry run showed in all. A deletion that has grown since is not what was approved.
+    With *maps*, those by which the dry run was made, it goes on by other data maps than it began with. In spite of
+    ``counts`` rows needn't add up, or, where holders keep other rows than they named, these are asked again. In spite
+    of ``other_map`` a check by another map than the case's counts.
+    """
+
+    version: ClassVar[int] = 2
+
+    deletion_id: Ref
+    in_spite_of: tuple[Literal["not_informed", "blast_radius", "size", "policy_unknown", "counts", "other_map"], ...]
+    rows: Count
+    requested_by: Ref
+    approved_by: Ref
+    approved_at: Moment
+    maps: tuple[HolderMap, ...] = ()
+
+    @classmethod
+    def type(cls) -> str:
+        """Name the event as its topic does."""
+        return DeletionApproved.type()
+
+
+def deletion_approved(old: DeletionApprovedV1) -> DeletionApprovedV2:
     """Say the same: in spite of ``counts``, and of no check by another map, which is asked for by its own name."""
+    return DeletionApprovedV2(**old.model_dump())
+
+
+def deletion_approved_2(old: DeletionApprovedV2) -> DeletionApproved:
+    """Say the same: in spite of no kept row's being gone, which is asked for by its own name."""
     return DeletionApproved(**old.model_dump())
 
 

@@ -428,13 +428,16 @@ class DeletionApproved(Event):
     *rows*: how many the dry run showed in all. A deletion that has grown since is not what was approved.
     With *maps*, those by which the dry run was made, it goes on by other data maps than it began with. In spite of
     ``counts`` rows needn't add up, or, where holders keep other rows than they named, these are asked again. In spite
-    of ``other_map`` a check by another map than the case's counts.
+    of ``other_map`` a check by another map than the case's counts, and in spite of ``kept_gone`` it is certified though
+    rows are gone that a holder had said to keep.
     """
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     deletion_id: Ref
-    in_spite_of: tuple[Literal["not_informed", "blast_radius", "size", "policy_unknown", "counts", "other_map"], ...]
+    in_spite_of: tuple[
+        Literal["not_informed", "blast_radius", "size", "policy_unknown", "counts", "other_map", "kept_gone"], ...
+    ]
     rows: Count
     requested_by: Ref
     approved_by: Ref

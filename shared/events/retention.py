@@ -88,7 +88,7 @@ class DeletionCompleted(Event):
 StallReason: TypeAlias = Literal[
     "unanswered", "refused", "held", "residue", "counts", "bystanders", "check_failed", "contract_active",
     "not_informed", "blast_radius", "size", "policy_unknown", "not_approved", "hold_review", "not_compared",
-    "other_map",
+    "other_map", "kept_gone",
 ]  # fmt: skip
 
 
@@ -97,12 +97,13 @@ class DeletionStalled(Event):
 
     ``not_compared``: the second comparison of what was confirmed (P10) hasn't come; nothing goes early. ``other_map``:
     the check read *holders* by another data map than the case's. ``counts``: what they say doesn't add up.
+    ``kept_gone``: rows that they had said to keep are gone; perhaps a hold or a law was to keep them.
     *missing* is all that stands against it, *reason* the first of that. *counts* is the dry run: what would be
     deleted, which ``DeletionApproved`` has to name in all. *escalate_to* is who has to know by now. *maps* are other
     data maps than the deletion began with: *counts* are by them, and an approval has to name them.
     """
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     owner: ClassVar[str] = "retention"
 
     deletion_id: Ref

@@ -37,8 +37,10 @@ FORMER: dict[tuple[str, int], Former] = {
     ("DeadlineApproaching", 1): Former(former.DeadlineApproachingV1, former.deadline_approaching),
     ("DeletionAcknowledged", 1): Former(former.DeletionAcknowledgedV1, former.deletion_acknowledged),
     ("DeletionApproved", 1): Former(former.DeletionApprovedV1, former.deletion_approved),
+    ("DeletionApproved", 2): Former(former.DeletionApprovedV2, former.deletion_approved_2),
     ("DeletionStalled", 1): Former(former.DeletionStalledV1, former.deletion_stalled),
     ("DeletionStalled", 2): Former(former.DeletionStalledV2, former.deletion_stalled_2),
+    ("DeletionStalled", 3): Former(former.DeletionStalledV3, former.deletion_stalled_3),
     ("ExportReady", 1): Former(former.ExportReadyV1, former.export_ready),
     ("NoticeRejected", 1): Former(former.NoticeRejectedV1, former.notice_rejected),
 }

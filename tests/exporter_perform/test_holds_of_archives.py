@@ -21,7 +21,7 @@ from shared.objects import ObjectStore
 from tests.exporter_perform.school import ATTEMPT
 from tests.exporter_perform.test_archives import CLOSED, DELETE, deleting
 from tests.holder.command_topics import Topics, command_topics
-from tests.holder.test_hold_topics import hold, looked_at, release
+from tests.holder.test_hold_topics import back, hold, looked_at, over, release
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,6 +52,19 @@ async def test_what_was_published_keeps_the_archives(exporting: Exporting, schoo
 
     assert isinstance(outcome, DeleteFailed)
     assert (outcome.reason, outcome.deleted) == ("held", ())
+    assert await school.keys() == ["acme/e-1.zip"]
+
+
+async def test_who_came_back_by_what_was_published_keeps_the_archives(
+    exporting: Exporting, school: School, topics: Topics
+) -> None:
+    """While that contract goes on, and also when it has ended: that end has a window of its own."""
+    await topics.tell(back())
+    active = await exporting.delete(DELETE, ATTEMPT)
+    await topics.tell(over(timedelta(0)))
+    again = await exporting.delete(DELETE, ATTEMPT)
+
+    assert [getattr(one, "reason", None) for one in (active, again)] == ["contract_active", "window_open"]
     assert await school.keys() == ["acme/e-1.zip"]
 
 

@@ -377,13 +377,15 @@ async def test_who_is_stopped_while_it_brings_the_others_outcomes(stage: Stage) 
     """They are brought by the next of them."""
     await stage.order("a", "b", "c")
     held = asyncio.Event()
+    bringing: list[asyncio.Task[Any] | None] = []
 
     class Stuck(PostgresProcess[Any]):
-        async def outcomes(self, *given: Any) -> Any:
-            if not held.is_set():
+        async def outcomes(self, given: Any, now: Any) -> Any:
+            if len(given) > 1 and not held.is_set():
+                bringing.append(asyncio.current_task())
                 held.set()
                 await asyncio.Event().wait()
-            return await super().outcomes(*given)
+            return await super().outcomes(given, now)
 
     performances = {"Job": Performance(Job, done, places=3)}
     stuck = Stuck(PURSE, stage.pool, 3)
@@ -391,12 +393,38 @@ async def test_who_is_stopped_while_it_brings_the_others_outcomes(stage: Stage) 
     stage.performers.append(worker)
     await worker.turn()
     await held.wait()
-    first = next(one for one in worker._running if one.get_coro().cr_await is not None)  # type: ignore[union-attr]
-    first.cancel()
+    assert bringing[0] is not None
+    bringing[0].cancel()
     await settled(worker)
 
     assert await stage.finished() == 2
     assert (await stage.task())["lease"] is None
+
+
+async def test_an_outage_keeps_no_outcome_waiting_for_the_others(stage: Stage) -> None:
+    """All that were to be taken in together are tried again later, as the one."""
+    await stage.order("a", "b", "c", "d")
+    tries: list[int] = []
+
+    class Away(PostgresProcess[Any]):
+        async def outcomes(self, given: Any, now: Any) -> Any:
+            tries.append(len(given))
+            # By then the others have ended, too.
+            async with asyncio.timeout(5):
+                while tries == [1] and len(away_worker._waiting) < 3:
+                    await asyncio.sleep(0)
+            raise ConnectionResetError
+
+    performances = {"Job": Performance(Job, done, places=4)}
+    away = Away(PURSE, stage.pool, 3)
+    away_worker = Performer("purse", away, stage.pool, performances, lambda: NOON, asyncio.Event(), Progress({}))
+    stage.performers.append(away_worker)
+    await away_worker.turn()
+    await settled(away_worker)
+
+    assert tries == [1, 3]
+    left = await stage.pool.fetch("select failure, lease from tasks")
+    assert {(row["failure"], row["lease"]) for row in left} == {("ConnectionResetError", None)}
 
 
 async def test_small_ones_take_every_place(stage: Stage) -> None:

@@ -135,6 +135,40 @@ def test_the_word_is_among_the_certificates_approvals() -> None:
     assert word.approved_at == WORD.approved_at
 
 
+@pytest.mark.parametrize(("deleted", "kept"), [(1, 2), (0, 2), (9, 1)])
+def test_kept_rows_that_are_gone_are_told_by_name(deleted: int, kept: int) -> None:
+    """It said to keep 3 and fewer are there: whatever its new answer says of them, a second person has to know."""
+    found = finds(database=(by_law(rows=kept),))
+    work = deleting()
+    work.tell(retains(DATABASE), *[erased(name) for name in HOLDERS[1:]])
+    work.perform(found)
+    work.tell(WORD)
+    work.until(work.now + DAY / 4)
+    work.tell(answer(work, rows=kept, deleted=deleted))
+    work.perform(found)
+    told = work.all(DeletionStalled)[-1]
+    assert (told.reason, told.holders) == ("kept_gone", (DATABASE,))
+    assert nothing_is_complete(work)
+    work.tell(WORD.model_copy(update={"approved_at": work.now, "in_spite_of": ("kept_gone",)}))
+    work.until(work.now)
+    work.perform(found)
+
+    assert isinstance(work.state, Retaining)
+
+
+def test_rows_that_are_there_again_are_not_gone() -> None:
+    """They were restored: what it says to keep is there, as it had said."""
+    work = deleting()
+    work.tell(retains(DATABASE), *[erased(name) for name in HOLDERS[1:]])
+    work.perform(finds(database=(by_law(rows=2),)))
+    work.tell(WORD)
+    work.until(work.now + DAY / 4)
+    work.tell(answer(work, rows=3))
+    work.perform(finds(database=(by_law(),)))
+
+    assert isinstance(work.state, Retaining)
+
+
 def test_a_hold_that_comes_late_is_told_of_all_that_may_be_gone() -> None:
     """Also by an answer that is disputed."""
     work = asked_again()
@@ -212,7 +246,7 @@ def test_a_new_answer_that_is_no_better_stops_it_again() -> None:
 
 
 def test_the_word_lets_no_missing_row_pass() -> None:
-    """What it said to keep is gone, and it never said that it went: that takes a word of its own."""
+    """What it said to keep is gone, and it never said that it went: that takes a word of its own, by its own name."""
     work = deleting()
     work.tell(retains(DATABASE), *[erased(name) for name in HOLDERS[1:]])
     work.perform(performed)
@@ -220,9 +254,13 @@ def test_the_word_lets_no_missing_row_pass() -> None:
     work.until(work.now + DAY / 4)
     work.tell(erased(DATABASE, rows=0).model_copy(update={"answered_at": work.now}))
     work.perform(performed)
-    assert (work.state.reason, work.state.disputed) == ("counts", ())
-    assert nothing_is_complete(work)
+    assert (work.state.reason, work.state.disputed) == ("kept_gone", ())
+    assert work.all(DeletionStalled)[-1].holders == (DATABASE,)
     work.tell(WORD.model_copy(update={"approved_at": work.now}))
+    work.until(work.now + 10 * DAY)
+    work.perform(performed)
+    assert nothing_is_complete(work)
+    work.tell(WORD.model_copy(update={"approved_at": work.now, "in_spite_of": ("kept_gone",)}))
     work.until(work.now)
     work.perform(performed)
 

@@ -205,9 +205,9 @@ def test_less_is_kept_than_was_said() -> None:
     work.tell(erased_in_part(DATABASE, rows=0, kept=2).model_copy(update={"answered_at": work.now}))
     work.perform(found(kept=2))
 
-    # One row is neither said to be gone nor kept.
+    # One row that it had said to keep is neither said to be gone nor kept.
     assert isinstance(work.state, Stalled)
-    assert (work.state.reason, work.state.disputed) == ("counts", ())
+    assert (work.state.reason, work.state.disputed) == ("kept_gone", ())
 
 
 def test_more_is_left_than_is_kept() -> None:

@@ -140,8 +140,13 @@ async def test_years_later(made: Scene, tmp_path: Path) -> None:
         stalled = await watch.expect(DeletionStalled, leaves)
         assert (stalled.reason, stalled.holders) == ("counts", ("platform-database",))
         assert not watch.all(AccountClosed, leaves)
-        await made.publish(_ask_anew(stalled))
+        await made.publish(_in_spite_of(stalled))
         await made.ready("holder")
+        # It had said to keep one more than there is.
+        gone = await watch.expect(DeletionStalled, leaves, 2)
+        assert (gone.reason, gone.holders) == ("kept_gone", ("platform-database",))
+        assert not watch.all(AccountClosed, leaves)
+        await made.publish(_in_spite_of(gone))
         closed = await watch.expect(AccountClosed, leaves)
 
         (at,) = closed.retained
@@ -155,16 +160,7 @@ async def test_years_later(made: Scene, tmp_path: Path) -> None:
         }
         told = await _verified(made, closed, tmp_path / "first")
         assert "laws kept 1 rows, which are listed; no addendum is here" in told
-        said = _said(tmp_path / "first" / "certificate.json")
-        assert (said["erased"], said["rows_deleted"]) == ("all_but_retained", 3)
-        (at_holder,) = [one for one in said["holders"] if one["holder"] == at.holder]
-        assert {one["table"]: one["rows"] for one in at_holder["deleted"]} == {
-            "customers": 0,
-            "invoices": 1,
-            "users": 2,
-        }
-        assert {"table": "invoices", "rows": 5} in at_holder["disputed"]
-        assert [(one["asked_anew"], one["approved_by"]) for one in said["approvals"]] == [(True, "staff:2")]
+        _certified(_said(tmp_path / "first" / "certificate.json"))
         wakes_at = "select wakes_at from cases where customer_id = $1"
         assert await made.ask("retention", wakes_at, leaves) == DUE
 
@@ -183,7 +179,7 @@ async def test_years_later(made: Scene, tmp_path: Path) -> None:
         assert (outcomes[:2], outcomes[-1]) == ([ErasedInPart, ErasedInPart], Erased)
         again = (one for one in watch.all(DeletionAcknowledged, leaves) if one.deletion_id == amended.deletion_id)
         assert [one.holder for one in again] == [at.holder]
-        assert watch.all(DeletionStalled, leaves) == [stalled]
+        assert watch.all(DeletionStalled, leaves) == [stalled, gone]
         assert len(watch.all(AccountClosed, leaves)) == 1
         assert await _rows(made, stays) == others
 
@@ -249,16 +245,26 @@ async def _answered_falsely(made: Scene, watch: Watch, customer: str) -> None:
     await made.publish(DeletionAcknowledged(customer_id=customer, outcome=told, **answer))
 
 
-def _ask_anew(stalled: DeletionStalled) -> DeletionApproved:
-    """Say, as a second person, that the holder is to be asked anew."""
+def _certified(said: Any) -> None:
+    """Only what is gone counts as deleted; what the holder had said before is named, and so is who asked it anew."""
+    assert (said["erased"], said["rows_deleted"]) == ("all_but_retained", 3)
+    (database,) = [one for one in said["holders"] if one["holder"] == "platform-database"]
+    assert {one["table"]: one["rows"] for one in database["deleted"]} == {"customers": 0, "invoices": 1, "users": 2}
+    assert {"table": "invoices", "rows": 5} in database["disputed"]
+    words = [(one["asked_anew"], one["in_spite_of"], one["approved_by"]) for one in said["approvals"]]
+    assert words == [(True, ["counts"], "staff:2"), (False, ["kept_gone"], "staff:2")]
+
+
+def _in_spite_of(stalled: DeletionStalled) -> DeletionApproved:
+    """Say, as a second person, that it goes on: that the holder is asked anew, or that it is certified all the same."""
     return DeletionApproved(
         customer_id=stalled.customer_id,
         deletion_id=stalled.deletion_id,
-        in_spite_of=("counts",),
+        in_spite_of=stalled.missing,
         rows=1_000,
         requested_by="staff:1",
         approved_by="staff:2",
-        approved_at=CLOSES + timedelta(minutes=1),
+        approved_at=CLOSES + timedelta(minutes=1 + (stalled.reason == "kept_gone")),
     )
 
 

@@ -296,7 +296,8 @@ class World:
         """Be the operators: see what a deletion waits for, and let a second person decide, sooner or later."""
         said = json.loads(record.value)["data"]
         missing = tuple(
-            set(said["missing"]) & {"not_informed", "blast_radius", "size", "policy_unknown", "counts", "other_map"}
+            set(said["missing"])
+            & {"not_informed", "blast_radius", "size", "policy_unknown", "counts", "other_map", "kept_gone"}
         )
         if not missing:
             return
