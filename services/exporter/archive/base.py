@@ -17,12 +17,14 @@ from shared.ranged import opened
 from shared.store_faults import ObjectMissingError
 from shared.verify.archive import Checked, PublicKeys, Verdict, Volume, checked_volumes, is_encrypted, volumes_of
 from shared.verify.by_library import by_library
+from shared.verify.in_store import NothingThereError, lying_at
 
 from .delta import Since
 from .faults import UnusableBaseError
 from .names import bag_name
 
 _S3 = "s3://"
+_FULL = "Make a full export instead"
 _OF_SEVERAL = re.compile(r".+[.]vol[0-9]{3}[.]zip")
 
 
@@ -66,11 +68,16 @@ class Lying:
 
 async def _announced(store: ObjectStore, one: Lying, stack: ExitStack) -> Volume:
     # Whichever version lies there now: links may have been taken back since, and its digest tells if it is the same.
-    ((name, file),) = await _object(one.place, store, stack)
+    bucket, _, key = one.place.removeprefix(_S3).partition("/")
+    try:
+        there = await store.head(bucket, key)
+    except ObjectMissingError as error:
+        raise _refused(one.place, "nothing lies there", _FULL) from error
+    file = stack.enter_context(opened(store, bucket, there))
     found = await asyncio.to_thread(_digest, file)
     if found != one.sha256:
-        raise _refused(one.place, f"its SHA-256 is {found}, announced was {one.sha256}", "Make a full export instead")
-    return Volume(name, file, found)
+        raise _refused(one.place, f"its SHA-256 is {found}, announced was {one.sha256}", _FULL)
+    return Volume(key.rpartition("/")[2], file, found)
 
 
 async def _since(
@@ -94,18 +101,11 @@ async def _in_store(place: str, store: ObjectStore, stack: ExitStack) -> list[tu
     bucket, _, key = place.removeprefix(_S3).partition("/")
     if not bucket or not key:
         raise _refused(place, "it is no place of an object", "It is s3://bucket/key")
-    if _OF_SEVERAL.fullmatch(key):
-        raise _refused(place, "it is one of several volumes in a store", "Fetch all of them into a folder first")
-    return await _object(place, store, stack)
-
-
-async def _object(place: str, store: ObjectStore, stack: ExitStack) -> list[tuple[str, io.BufferedReader]]:
-    bucket, _, key = place.removeprefix(_S3).partition("/")
     try:
-        found = await store.head(bucket, key)
-    except ObjectMissingError as error:
+        found = await lying_at(store, place)
+    except NothingThereError as error:
         raise _refused(place, "nothing lies there", "Name an archive that is there") from error
-    return [(key.rpartition("/")[2], stack.enter_context(opened(store, bucket, found)))]
+    return [(one.key.rpartition("/")[2], stack.enter_context(opened(store, bucket, one))) for one in found]
 
 
 def _digest(file: io.BufferedReader) -> str:
