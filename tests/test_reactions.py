@@ -27,6 +27,7 @@ FOR_OTHERS = {
     "CompletionAccepted": "support and the mailer tell both sides on which day the contract is over (P12)",
     "CompletionRejected": "support and the mailer tell whoever reported it why (P12)",
     "DeadlineApproaching": "the mailer tells the customer, and answers with CustomerInformed (P12)",
+    "DeltaReady": "whoever asked for it, and keeps the export that it is complete with (P3)",
     "ExportRefused": "support and the mailer tell the customer why (P3)",
     "ExportFailed": "support and operators see to it (P3)",
     "ExportDeleted": "whoever handed out the archive's address withdraws it (P7)",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from shared.declared import destinations_file, holders_file, policy_file
 from shared.errors import OperatorError
 from shared.holder.declaration import Holder, PostgresHolder, S3Holder, load_holders
@@ -20,6 +22,8 @@ from .destinations import check_destinations
 from .domain import domain
 from .perform import Exporting
 from .policy import ExporterPolicy
+
+MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 class NothingToExportError(OperatorError):
@@ -41,7 +45,8 @@ def build(settings: Settings) -> Service:
     exporting = Exporting(settings, the_database(holders), archives, keys, topics, *comparing)
     check_destinations(destinations_file())
     delivering = Delivering(settings, policy, destinations_file())
-    return Service(domain(policy), (*exporting.performances(), *delivering.performances()), kept=(topics,))
+    work = (*exporting.performances(), *delivering.performances())
+    return Service(domain(policy), work, (MIGRATIONS,), kept=(topics,))
 
 
 def the_database(holders: tuple[Holder, ...]) -> PostgresHolder:

@@ -17,12 +17,13 @@ from shared.events.event import Event
 from shared.events.exporter import ConfirmationAccepted, ConfirmationRejected, ConfirmationVoided
 from shared.events.platform import ExportConfirmed
 
+from .announced import copy_of, delta_of
 from .counting import expired, relied_on, uncut_window, window_under
 from .policy import ExporterPolicy
 from .states import Accounted, Confirming, Copy, Keeping, Known, State, Verdict
 from .tasks import CompareExport, CompareFailed, ExportCompared
 
-Rejection: TypeAlias = Literal["unknown_export", "other_checksum", "window_not_open", "window_closed"]
+Rejection: TypeAlias = Literal["unknown_export", "other_checksum", "window_not_open", "window_closed", "is_delta"]
 Void: TypeAlias = Literal["data_changed", "map_changed", "not_compared"]
 
 
@@ -55,7 +56,7 @@ def export_confirmed(state: State, event: ExportConfirmed, now: datetime, policy
 def _objection(state: State, event: ExportConfirmed, now: datetime, policy: ExporterPolicy) -> Rejection | None:
     copy = copy_of(state.known, event.export_id)
     if copy is None:
-        return "unknown_export"
+        return "unknown_export" if delta_of(state.known, event.export_id) is None else "is_delta"
     if copy.sha256 != event.sha256:
         return "other_checksum"
     return _closed(state, now, policy)
@@ -184,11 +185,6 @@ def unproven(known: Known, now: datetime, policy: ExporterPolicy) -> bool:
 def verdict_of(known: Known, export_id: str) -> Verdict | None:
     """Give what the last comparison of the export came to."""
     return next((one for one in known.verdicts if one.export_id == export_id), None)
-
-
-def copy_of(known: Known, export_id: str) -> Copy | None:
-    """Give the archive of that export, if it is there and was announced as ready."""
-    return next((one for one in known.archives if one.export_id == export_id and one.announced), None)
 
 
 def _without(known: Known, confirming: Confirming) -> Known:

@@ -65,8 +65,7 @@ def go_on(state: Deleting, now: datetime, policy: ExporterPolicy) -> Decision:
         deletion_id=state.deletion_id,
         attempt=known.attempts,
         archives=tuple(
-            ArchiveCopy(export_id=copy.export_id, place=copy.place, before=places_before(copy))
-            for copy in known.archives
+            ArchiveCopy(export_id=copy.export_id, place=copy.place, before=places_before(copy)) for copy in known.copies
         ),
     )
     return Decided(replace(state, known=known), (), (task,))
@@ -128,7 +127,7 @@ def erased(state: Deleting, event: ArchivesDeleted, now: datetime, policy: Expor
             deleted_at=now,
             before=places_before(copy),
         )
-        for copy in known.archives
+        for copy in known.copies
     )
     # What is still being compared can't be any more: whoever confirmed it hears so, and waits for nothing.
     late = tuple(
@@ -140,5 +139,5 @@ def erased(state: Deleting, event: ArchivesDeleted, now: datetime, policy: Expor
         )
         for one in known.confirming
     )
-    nothing = replace(known, archives=(), confirming=())
+    nothing = replace(known, archives=(), deltas=(), confirming=())
     return Decided(Erased(nothing, state.deletion_id, state.window_closed_at), (*gone, *late, answer))

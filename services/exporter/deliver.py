@@ -22,8 +22,8 @@ from shared.sending import (
 from shared.settings import Settings
 from shared.store_faults import ObjectChangedError, ObjectMissingError, StoreRefusalError
 
+from .announced import any_of
 from .case import case_of
-from .confirming import copy_of
 from .convoy import Convoy
 from .delivering import objection
 from .destinations import (
@@ -95,8 +95,8 @@ class Delivering:
             return self._failed(task, named, "destination_is_ours", "nothing")
         async with ObjectStore(self.settings.s3) as ours, ObjectStore(destination.address) as theirs:
             far = tuple(
-                FarPlace(theirs, destination.bucket, destination.key_of(task.export_id, one.place))
-                for one in _volumes(task)
+                FarPlace(theirs, destination.bucket, destination.key_of(export_id, one.place))
+                for export_id, one in _named(task)
             )
             convoy, again = Convoy(far, right.insist), attempt.number > 1
             reason = await right.missing()
@@ -123,7 +123,7 @@ class Delivering:
             return self._failed(task, named, "missing", await convoy.give_up(tried_before=again), error)
         except (FarEndRefusalError, NoLongerError, SourceDiffersError, StoreRefusalError) as error:
             # The one that failed is dropped; of others an earlier try may have left parts.
-            others = again and task.before
+            others = again and len(_volumes(task)) > 1
             left = await convoy.give_up(tried_before=True) if others else convoy.left_behind
             return self._failed(task, named, _reason(error), left, error)
         if convoy.taken.parts:
@@ -171,25 +171,27 @@ class _Right:
 
     async def versions(self) -> tuple[str | None, ...]:
         """Tell in which version each volume lies; None where that isn't known, so that the newest has to do."""
-        self._versions = self._versions_of(self._copy(await self._look()))
+        self._versions = self._versions_of(self._copies(await self._look()))
         return self._versions
 
-    def _versions_of(self, copy: Copy | None) -> tuple[str | None, ...]:
-        there = {} if copy is None else {one.place: one.version or None for one in copy.volumes}
+    def _versions_of(self, copies: tuple[Copy, ...]) -> tuple[str | None, ...]:
+        there = {one.place: one.version or None for copy in copies for one in copy.volumes}
         return tuple(there.get(one.place) for one in _volumes(self._task))
 
     async def replaced(self) -> bool:
         """Tell whether those versions are gone because others are, or are about to be, in their place."""
         self._read_at = float("-inf")
         state = await self._look()
-        copy = self._copy(state)
-        if state is None or copy is None:
+        copies = self._copies(state)
+        if state is None or not copies:
             return False
-        under_way = any(one.export_id == self._task.export_id for one in state.known.revoking)
-        return under_way or self._versions_of(copy) != self._versions
+        sent = {export_id for export_id, _ in _named(self._task)}
+        under_way = any(one.export_id in sent for one in state.known.revoking)
+        return under_way or self._versions_of(copies) != self._versions
 
-    def _copy(self, state: State | None) -> Copy | None:
-        return None if state is None else copy_of(state.known, self._task.export_id)
+    def _copies(self, state: State | None) -> tuple[Copy, ...]:
+        sent = {} if state is None else {name: any_of(state.known, name) for name, _ in _named(self._task)}
+        return tuple(copy for copy in sent.values() if copy is not None)
 
     async def _look(self) -> State | None:
         moment = asyncio.get_running_loop().time()
@@ -207,9 +209,15 @@ class _Right:
         return objection(state, self._attempt.clock(), self._delivering.policy)
 
 
+def _named(task: DeliverExport) -> tuple[tuple[str, VolumeCopy], ...]:
+    """Give all files that go, each with its export: the archive that a delta needs first, the last volume last."""
+    first = () if task.base is None else tuple((task.base.export_id, one) for one in task.base.volumes)
+    own = (*task.before, VolumeCopy(place=task.place, sha256=task.sha256))
+    return (*first, *((task.export_id, one) for one in own))
+
+
 def _volumes(task: DeliverExport) -> tuple[VolumeCopy, ...]:
-    """Give all files of the archive, the last of them last."""
-    return (*task.before, VolumeCopy(place=task.place, sha256=task.sha256))
+    return tuple(one for _, one in _named(task))
 
 
 async def _cargos(ours: ObjectStore, task: DeliverExport, versions: tuple[str | None, ...]) -> tuple[Cargo, ...]:

@@ -22,11 +22,12 @@ from shared.policy import load_policy
 from shared.sending import FarEndAwayError, FarEndRefusalError, FarPlace, look
 from shared.settings import Settings, read_settings
 
+from .announced import needed_by
 from .delivering import objection, ready
 from .destinations import Destination, check_destination, destination_of
 from .link_command import state_of
 from .policy import ExporterPolicy
-from .states import Copy, State
+from .states import Copy, State, Volume
 
 
 class NotDeliverableError(OperatorError):
@@ -35,22 +36,33 @@ class NotDeliverableError(OperatorError):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What would be sent where: *size* of all in bytes; *there* is what lies at each key now, None if nothing."""
+    """What would be sent where: *size* of all in bytes; *there* is what lies at each key now, None if nothing.
+
+    Of a delta, its *base* goes before it.
+    """
 
     archive: Copy
+    base: Copy | None
     size: int
     destination: Destination
     there: tuple[int | None, ...]
 
     @property
+    def volumes(self) -> tuple[tuple[str, Volume], ...]:
+        """Give each volume that goes, and of which export it is."""
+        copies = (self.archive,) if self.base is None else (self.base, self.archive)
+        return tuple((copy.export_id, one) for copy in copies for one in copy.volumes)
+
+    @property
     def keys(self) -> tuple[str, ...]:
         """Give the key of each volume there."""
-        return tuple(self.destination.key_of(self.archive.export_id, one.place) for one in self.archive.volumes)
+        return tuple(self.destination.key_of(export_id, one.place) for export_id, one in self.volumes)
 
     def as_dict(self) -> dict[str, object]:
         """Show it, with none of the keys."""
         return {
             "export_id": self.archive.export_id,
+            **({} if self.base is None else {"base": self.base.export_id}),
             "sha256": self.archive.sha256,
             "size_bytes": self.size,
             "destination": self.destination.name,
@@ -81,11 +93,11 @@ def deliver(
 
 async def _planned(customer: str, export_id: str, to: str) -> Plan:
     settings = read_settings()
-    archive = await _archive(settings, customer, export_id)
+    archive, base = await _archive(settings, customer, export_id)
     destination = destination_of(destinations_file(), to, customer)
-    plan = Plan(archive, 0, destination, ())
+    plan = Plan(archive, base, 0, destination, ())
     async with ObjectStore(settings.s3) as ours, ObjectStore(destination.address) as theirs:
-        places = [one.place.removeprefix("s3://").partition("/")[::2] for one in archive.volumes]
+        places = [one.place.removeprefix("s3://").partition("/")[::2] for _, one in plan.volumes]
         size = sum([(await ours.head(*place)).size for place in places])
         try:
             there = [await look(FarPlace(theirs, destination.bucket, key)) for key in plan.keys]
@@ -110,9 +122,10 @@ async def _ask(customer: str, export_id: str, to: str, by: str) -> DeliveryReque
     return asked_for
 
 
-async def _archive(settings: Settings, customer: str, export_id: str) -> Copy:
+async def _archive(settings: Settings, customer: str, export_id: str) -> tuple[Copy, Copy | None]:
     policy = load_policy(policy_file(), "exporter", ExporterPolicy)
-    return deliverable(await state_of(settings.dsn("exporter"), customer), export_id, choose_clock()(), policy)
+    state = await state_of(settings.dsn("exporter"), customer)
+    return deliverable(state, export_id, choose_clock()(), policy), needed_by(state.known, export_id)
 
 
 def deliverable(state: State, export_id: str, now: datetime, policy: ExporterPolicy) -> Copy:
@@ -127,6 +140,8 @@ def deliverable(state: State, export_id: str, now: datetime, policy: ExporterPol
 
 def _shown(plan: Plan) -> str:
     at, lines = plan.destination, [f"would be sent: {decimal(plan.size)}, sha256 {plan.archive.sha256}"]
+    if plan.base is not None:
+        lines.append(f"a delta, and {plan.base.export_id}, without which it is not complete, before it")
     for key, there in zip(plan.keys, plan.there, strict=True):
         found = "nothing lies there" if there is None else f"there lies an object of {there} bytes already"
         lines += f"to {at.address.endpoint}/{at.bucket}/{key}", found

@@ -15,8 +15,8 @@ from shared.decision import Decided, Decision, Ignored, Premature
 from shared.events.exporter import DeliveryFailed, ExportDelivered
 from shared.events.platform import DeliveryRequested, TransferAgreed, TransferWithdrawn
 
-from .confirming import copy_of
-from .copies import volumes_before
+from .announced import any_of, needed_by
+from .copies import as_base, volumes_before
 from .counting import expired, window_under
 from .deletion import ended
 from .policy import ExporterPolicy
@@ -61,7 +61,7 @@ def ready(known: Known, export_id: str) -> Copy | Unready:
     """Give the archive of *export_id*, or tell why there is none to send."""
     if any(one.export_id == export_id for one in known.building):
         return "not_ready"
-    copy = copy_of(known, export_id)
+    copy = any_of(known, export_id)
     if copy is None:
         return "unknown_export"
     return copy if copy.sha256 else "checksum_unknown"
@@ -109,11 +109,19 @@ def delivery_requested(
         return _refuse(state, event, reason)
     if not isinstance(copy, Copy):
         return _refuse(state, event, copy)
-    under_way = {(one.export_id, one.destination) for one in known.delivering}
-    if (event.export_id, event.destination) in under_way:
+    under_way = {
+        sent for one in known.delivering if one.destination == event.destination for sent in _sent(known, one.export_id)
+    }
+    if under_way & _sent(known, event.export_id):
         # Two at once would each drop what the other has sent.
         return _refuse(state, event, "under_way")
     return _order(state, event, copy)
+
+
+def _sent(known: Known, export_id: str) -> set[str]:
+    """Name the exports of which something goes: of a delta its base, too, without which it is nothing."""
+    base = needed_by(known, export_id)
+    return {export_id} if base is None else {export_id, base.export_id}
 
 
 def overdue(state: State, event: DeliveryRequested, now: datetime, policy: ExporterPolicy) -> Decision[State]:
@@ -123,7 +131,7 @@ def overdue(state: State, event: DeliveryRequested, now: datetime, policy: Expor
 
 def _order(state: State, event: DeliveryRequested, copy: Copy) -> Decided[State]:
     known = _taken_on(state.known, event)
-    number = known.deliveries + 1
+    number, base = known.deliveries + 1, needed_by(known, copy.export_id)
     order = DeliverExport(
         customer_id=event.customer_id,
         export_id=copy.export_id,
@@ -132,6 +140,7 @@ def _order(state: State, event: DeliveryRequested, copy: Copy) -> Decided[State]
         sha256=copy.sha256,
         destination=event.destination,
         before=volumes_before(copy),
+        base=None if base is None else as_base(base),
     )
     news = Delivering(copy.export_id, event.request_id, event.destination, number)
     known = replace(known, delivering=(*known.delivering, news), deliveries=number)
@@ -158,8 +167,9 @@ def delivered(state: State, event: Delivered, now: datetime, policy: ExporterPol
     found = _awaited(state.known, event.attempt)
     if found is None:
         return Ignored("no such delivery is awaited")
-    copy = copy_of(state.known, found.export_id)
-    if copy is not None and event.volumes != len(copy.volumes):
+    copy, base = any_of(state.known, found.export_id), needed_by(state.known, found.export_id)
+    ordered = sum(len(one.volumes) for one in (copy, base) if one is not None)
+    if copy is not None and event.volumes != ordered:
         # A worker of a release that knows no volumes has sent the last, and that isn't the archive.
         return _not_delivered(state, found, "not_all", "object", now, policy)
     said = ExportDelivered(
@@ -173,6 +183,7 @@ def delivered(state: State, event: Delivered, now: datetime, policy: ExporterPol
         sent=event.sent,
         checked="read_back",
         volumes=event.volumes,
+        with_base=None if base is None else base.export_id,
     )
     return ended(state, _over(state.known, found), (said,), now, policy)
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 from msgspec.structs import replace
 
 from shared import contracts, holds
 from shared.decision import Decided, Decision, Domain, Ignored, Input, Outcome, Overdue, Premature, Woke
 from shared.events.event import Event
-from shared.events.exporter import ExportFailed, ExportReady, ExportRefused
+from shared.events.exporter import ExportRefused, NoBase, Unserved
 from shared.events.notice import ContractTerminated
 from shared.events.platform import (
     ContractRegistered,
@@ -26,14 +26,13 @@ from shared.events.platform import (
     WindowChanged,
 )
 from shared.events.retention import DeletionRequested, EarlyDeletionAccepted, EarlyDeletionWithdrawn, RetentionExpired
-from shared.events.vocabulary import ArchiveVolume
 from shared.identity import derived
 from shared.window import Window
 from shared.windowchanges import Changes, change_of, early_of, taken, withdrawn_of
 
-from .archive.faults import TooManyVolumesError, UnknownError, UnusableRecipientError
+from .building import archive_built, build, build_failed, delta_built
 from .confirming import compare_failed, export_compared, export_confirmed, upheld, uphold_at
-from .counting import expired, expired_at, under_contracts, window_under
+from .counting import expired, under_contracts, window_under
 from .deletion import erased, failed, go_on, objection, refused
 from .delivering import (
     deliver_failed,
@@ -43,10 +42,11 @@ from .delivering import (
     transfer_withdrawn,
 )
 from .delivering import overdue as delivery_overdue
+from .deltas import no_base
 from .policy import ExporterPolicy
 from .revoking import link_revocation_requested, links_cut, revoke_failed, versions_replaced
 from .revoking import overdue as revocation_overdue
-from .states import Accounted, Building, Copy, Deleting, Erased, Keeping, Known, State, Volume
+from .states import Building, Deleting, Erased, Keeping, Known, State
 from .tasks import (
     ArchiveBuilt,
     ArchivesDeleted,
@@ -58,6 +58,7 @@ from .tasks import (
     DeleteFailed,
     Delivered,
     DeliverExport,
+    DeltaBuilt,
     ExportCompared,
     NotDelivered,
     RevokeFailed,
@@ -67,9 +68,7 @@ from .tasks import (
 
 # Any: each reaction takes the one type of event that it stands under in the table.
 Reaction: TypeAlias = Callable[[State, Any, datetime, ExporterPolicy], Decision[State]]
-# What was asked for can't be had, whoever tries it and when.
-FOR_GOOD = frozenset(one.code for one in (UnknownError, UnusableRecipientError, TooManyVolumesError))
-Refusal: TypeAlias = Literal["window_closed", "window_not_open", "unknown_customer", "already_erased"]
+Refusal: TypeAlias = Unserved | NoBase
 
 
 def domain(policy: ExporterPolicy) -> Domain[State, ExporterPolicy]:
@@ -140,7 +139,8 @@ def export_requested(state: State, event: ExportRequested, now: datetime, policy
 
     What counts is when it was made: one that was made inside and is read later is tried, and served if its snapshot
     is still from inside the window; after that the data may be gone at any moment, and nothing that was read then
-    may be called complete. A request made before the window but read inside it is served as well.
+    may be called complete. A request made before the window but read inside it is served as well. One for a delta is
+    refused where what it names can be no base.
     """
     if event.request_id in state.known.asked:
         return Ignored("the request was taken on already")
@@ -155,7 +155,8 @@ def export_requested(state: State, event: ExportRequested, now: datetime, policy
     made_at = min(event.requested_at, now)
     if isinstance(state, Deleting) or made_at >= window.closes_at or expired(state.known, window):
         return _refuse(state, event, "window_closed", window)
-    return _serve(state, event, window)
+    unusable = no_base(state.known, event, window)
+    return _serve(state, event, window) if unusable is None else _refuse(state, event, unusable, None)
 
 
 def retention_expired(state: State, event: RetentionExpired, _: datetime, __: ExporterPolicy) -> Decision[State]:
@@ -226,62 +227,6 @@ REACTIONS: dict[type[Event], Reaction] = {
 }
 
 
-def archive_built(state: State, event: ArchiveBuilt, now: datetime, policy: ExporterPolicy) -> Decision[State]:
-    """Tell the customer that the archive is ready; one that comes too late is deleted with the others."""
-    known = state.known
-    if any(copy.export_id == event.export_id for copy in known.archives):
-        return Ignored("the archive is known")
-    building = next((one for one in known.building if one.export_id == event.export_id), None)
-    late = building is not None and event.snapshot_at >= _until(known, building, policy)
-    unencrypted = building is not None and bool(building.encrypt_to) and not event.encrypted_to
-    announced = isinstance(state, Keeping) and building is not None and not (late or unencrypted)
-    copy = replace(_copy(event, building), announced=announced)
-    known = replace(_without(known, event), archives=(*known.archives, copy))
-    if not isinstance(state, Keeping):
-        failed = () if building is None else (_failed(building, event.customer_id, "deletion_requested"),)
-        return _also(go_on(_under_way(state, known), now, policy), failed)
-    if building is None:
-        return Decided(Keeping(known))
-    if late:
-        # What it shows may be what a deletion had left over, and that must not pass for all there was. Whether one
-        # has begun is not asked: another service's event may be on its way.
-        return Decided(Keeping(known), (_failed(building, event.customer_id, "window_closed"),))
-    if unencrypted:
-        # A worker of a release that encrypts nothing has built it; nobody is given it, and it goes with the others.
-        return Decided(Keeping(known), (_failed(building, event.customer_id, "not_encrypted"),))
-    return Decided(Keeping(known), (_ready(building, event),))
-
-
-def _copy(event: ArchiveBuilt, building: Building | None) -> Copy:
-    account = tuple(Accounted(one.place, one.rows, one.fingerprint) for one in event.account)
-    scope = () if building is None else building.scope
-    of = event.sha256, event.snapshot_at, event.map_sha256
-    before = tuple(Volume(one.place, one.sha256, one.object_version or "") for one in event.before)
-    return Copy(event.export_id, event.place, *of, scope, account, version=event.object_version or "", before=before)
-
-
-def _under_way(state: Deleting | Erased, known: Known) -> Deleting:
-    """Go on deleting with what is *known* now; an archive that turned up late begins it again."""
-    if isinstance(state, Deleting):
-        return replace(state, known=known)
-    return Deleting(known, state.deletion_id, state.window_closed_at)
-
-
-def build_failed(state: State, event: BuildFailed, now: datetime, policy: ExporterPolicy) -> Decision[State]:
-    """Try again, as often as the policy says, or answer that there is no archive; at once where that can't help."""
-    building = next((one for one in state.known.building if one.export_id == event.export_id), None)
-    if building is None or building.attempt != event.attempt:
-        return Ignored("no such attempt is awaited")
-    known = _without(state.known, event)
-    if not isinstance(state, Keeping):
-        failed = (_failed(building, event.customer_id, "deletion_requested"),)
-        return _also(go_on(_under_way(state, known), now, policy), failed)
-    for_good = event.reason in FOR_GOOD or building.attempt >= policy.attempts
-    if for_good or expired_at(known, building.until):
-        return Decided(Keeping(known), (_failed(building, event.customer_id, event.reason),))
-    return _build(known, replace(building, attempt=building.attempt + 1))
-
-
 def archives_deleted(state: State, event: ArchivesDeleted, now: datetime, policy: ExporterPolicy) -> Decision[State]:
     """Answer the command, and tell of each archive that it is gone."""
     if not isinstance(state, Deleting) or event.attempt != state.known.attempts:
@@ -299,6 +244,7 @@ def delete_failed(state: State, event: DeleteFailed, now: datetime, policy: Expo
 # What became of the service's own tasks; never published.
 OUTCOMES: dict[type[Outcome], Reaction] = {
     ArchiveBuilt: archive_built,
+    DeltaBuilt: delta_built,
     BuildFailed: build_failed,
     ArchivesDeleted: archives_deleted,
     DeleteFailed: delete_failed,
@@ -340,15 +286,6 @@ def _holds(state: State, news: holds.Holds) -> Decision[State]:
     return Decided(_with(state, replace(state.known, holds=news)))
 
 
-def _until(known: Known, building: Building, policy: ExporterPolicy) -> datetime:
-    """Tell from when on what was read may have been gone: the window may have been cut short since it was asked for."""
-    window = window_under(known, policy)
-    if window is None:
-        return building.until
-    told = [known.expired_at] if known.expired_at is not None and known.expired_from == window.opens_at else []
-    return min(building.until, window.closes_at, *told)
-
-
 def _changes(state: State, news: Changes | None) -> Decision[State]:
     if news is None:
         return Ignored("known")
@@ -358,23 +295,8 @@ def _changes(state: State, news: Changes | None) -> Decision[State]:
 def _serve(state: State, event: ExportRequested, window: Window) -> Decision[State]:
     known = replace(state.known, asked=(*state.known.asked, event.request_id))
     export_id = str(derived("export", event.customer_id, event.request_id))
-    asked = event.scope, event.formats, event.language, event.encrypt_to, event.volume_size
-    return _build(known, Building(event.request_id, export_id, 1, window.closes_at, *asked))
-
-
-def _build(known: Known, building: Building) -> Decision[State]:
-    task = BuildArchive(
-        customer_id=known.customer_id,
-        request_id=building.request_id,
-        export_id=building.export_id,
-        attempt=building.attempt,
-        scope=building.scope,
-        formats=building.formats,
-        language=building.language,
-        encrypt_to=building.encrypt_to,
-        volume_size=building.volume_size,
-    )
-    return Decided(Keeping(replace(known, building=(*known.building, building))), (), (task,))
+    asked = event.scope, event.formats, event.language, event.encrypt_to, event.volume_size, event.since or ""
+    return build(known, Building(event.request_id, export_id, 1, window.closes_at, *asked))
 
 
 def _refuse(state: State, event: ExportRequested, reason: Refusal, window: Window | None) -> Decision[State]:
@@ -385,43 +307,6 @@ def _refuse(state: State, event: ExportRequested, reason: Refusal, window: Windo
         closed_on=None if window is None else window.last_day,
     )
     return Decided(_with(state, replace(state.known, asked=(*state.known.asked, event.request_id))), (answer,))
-
-
-def _ready(building: Building, event: ArchiveBuilt) -> ExportReady:
-    last = ArchiveVolume(
-        place=event.place, size_bytes=event.size_bytes, sha256=event.sha256, object_version=event.object_version
-    )
-    return ExportReady(
-        customer_id=event.customer_id,
-        request_id=building.request_id,
-        export_id=event.export_id,
-        volumes=(*event.before, last),
-        tables=event.tables,
-        media=event.media,
-        map_sha256=event.map_sha256,
-        snapshot_at=event.snapshot_at,
-        available_until=building.until,
-        signed_by=event.signed_by,
-        encrypted_to=event.encrypted_to,
-    )
-
-
-def _failed(building: Building, customer_id: str, reason: str) -> ExportFailed:
-    return ExportFailed(
-        customer_id=customer_id,
-        request_id=building.request_id,
-        export_id=building.export_id,
-        reason=reason,
-        attempts=building.attempt,
-    )
-
-
-def _without(known: Known, event: ArchiveBuilt | BuildFailed) -> Known:
-    return replace(known, building=tuple(one for one in known.building if one.export_id != event.export_id))
-
-
-def _also(decision: Decided[State], events: tuple[Event, ...]) -> Decided[State]:
-    return Decided(decision.state, (*events, *decision.events), decision.tasks)
 
 
 def _with(state: State, known: Known) -> State:

@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
+import uvloop
 
 from shared.errors import OperatorError
 from shared.upload import Stored
-from shared.verify.archive import Checked, checked
-from shared.verify.by_library import by_library
+from shared.verify.anywhere import Reader, reader
+from shared.verify.archive import Checked, Verdict
+from shared.verify.in_store import S3
 
 from .archive.joining import join as joined
-from .archive.sink import FileSink
+from .archive.sink import FileSink, Sink
 
 
 def join(
-    base: Annotated[Path, typer.Argument(metavar="BASE", help="The archive that the delta was made against.")],
-    delta: Annotated[Path, typer.Argument(metavar="DELTA", help="The delta.")],
-    to: Annotated[str, typer.Option(help="Where the full archive goes: a file that isn't there yet.")],
+    base: Annotated[str, typer.Argument(metavar="BASE", help="The archive that the delta was made against.")],
+    delta: Annotated[str, typer.Argument(metavar="DELTA", help="The delta. Either may be s3://bucket/key.")],
+    to: Annotated[str, typer.Option(help="Where the full archive goes, if nothing is there: a file, s3://bucket/key.")],
     keys: Annotated[Path | None, typer.Option(help="The folder of the published keys.")] = None,
+    identity: Annotated[
+        Path | None, typer.Option(help="The key to what is encrypted, as age-keygen writes it. The full one is not.")
+    ] = None,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was made as JSON.")] = False,
 ) -> None:
@@ -33,19 +39,14 @@ def join(
 
     Exit 0: it is there, complete and signed. 1: something is wrong. 3: it is there and complete, but nobody signed it.
     """
-    path = _free(to)
     try:
-        with (
-            checked(base, None, keys, by_library) as below,
-            checked(delta, None, keys, by_library, below) as one,
-        ):
-            if one.verdict.findings:
-                _refuse(delta, one, as_json=as_json)
-            made = asyncio.run(_write(one, below, path))
+        verdict, made = uvloop.run(_join((base, delta, to), keys, identity))
     except OSError as error:
-        raise OperatorError(f"{error.filename} can't be read: {error.strerror}. Nothing was written.") from error
-    verdict = one.verdict
-    if as_json:
+        named = error.filename or f"{base}, or {delta},"
+        raise OperatorError(f"{named} can't be read: {error.strerror or error}. Nothing was written.") from error
+    if made is None:
+        _refuse(delta, verdict, as_json=as_json)
+    elif as_json:
         typer.echo(json.dumps({**asdict(made), "signed_by": verdict.signature.key_id}, indent=2))
     else:
         typer.echo(f"{made.place}\n{verdict.export_id} of {verdict.customer}, as of {verdict.snapshot_at}")
@@ -53,26 +54,42 @@ def join(
     raise typer.Exit(verdict.exit_code)
 
 
-def _free(to: str) -> Path:
-    if to.startswith("s3://"):
-        raise OperatorError(f"--to {to}: it is made in a file. Name one, and put that into the store.")
-    path = Path(to)
-    if path.is_dir() or path.exists():
-        raise OperatorError(f"--to {to}: something is there, and is left as it is. Name a file that isn't there yet.")
-    return path
+async def _join(
+    places: tuple[str, str, str], keys: Path | None, identity: Path | None
+) -> tuple[Verdict, Stored | None]:
+    """Join what lies at the first two at the third, if nothing is wrong with them."""
+    base, delta, to = places
+    async with reader(places, keys, identity) as read:
+        sink = await _free(to, read)
+        with ExitStack() as stack:
+            below = await read.checked(base, stack)
+            one = await read.checked(delta, stack, below)
+            return one.verdict, None if one.verdict.findings else await _write(one, below, sink)
 
 
-def _refuse(delta: Path, one: Checked, *, as_json: bool) -> None:
-    found = one.verdict.findings
+async def _free(to: str, read: Reader) -> Sink:
+    if not to.startswith(S3):
+        path = Path(to)
+        if await asyncio.to_thread(path.exists):
+            raise OperatorError(f"--to {to}: something is there, and is left as it is. Name a file that isn't there.")
+        return FileSink(path)
+    bucket, _, key = to.removeprefix(S3).partition("/")
+    if not bucket or not key or read.store is None:
+        raise OperatorError(f"--to {to}: an object's place is s3://bucket/key.")
+    if await read.store.exists(bucket, key):
+        raise OperatorError(f"--to {to}: something is there, and is left as it is. Name a key that isn't there yet.")
+    return read.store.upload(bucket, key)
+
+
+def _refuse(delta: str, verdict: Verdict, *, as_json: bool) -> None:
+    found = verdict.findings
     if as_json:
         typer.echo(json.dumps({"findings": [asdict(one) for one in found]}, indent=2))
     else:
         typer.echo("\n".join(f"{one.kind}: {one.path}: {one.says}" for one in found))
-        typer.echo(f"{delta}: {one.verdict.told}; nothing was written")
-    raise typer.Exit(1)
+        typer.echo(f"{delta}: {verdict.told}; nothing was written")
 
 
-async def _write(delta: Checked, base: Checked, path: Path) -> Stored:
-    sink = FileSink(path)
+async def _write(delta: Checked, base: Checked, sink: Sink) -> Stored:
     await joined(delta, base, sink)
     return sink.stored

@@ -23,7 +23,7 @@ from shared.statecodec import StateCodec
 from .case import STATE
 from .link import Grant, NoLinkError, grant
 from .policy import ExporterPolicy
-from .states import State
+from .states import Copy, State
 
 
 def link(
@@ -39,30 +39,47 @@ def link(
         asked_for = uvloop.run(_revoke(customer, export_id, by))
         typer.echo(asked_for.model_dump_json(indent=2) if as_json else REVOKING.format(**asked_for.model_dump()))
         return
-    given, urls = uvloop.run(_link(customer, export_id))
+    given, links = uvloop.run(_link(customer, export_id))
     until = f"{given.expires_at:%Y-%m-%dT%H:%M:%SZ}"
-    named = {"export_id": given.archive.export_id, "urls": urls, "expires_at": until}
-    several = f"\nall {len(urls)} of them together are the archive" if len(urls) > 1 else ""
-    typer.echo(json.dumps(named, indent=2) if as_json else "\n".join(urls) + f"\nuntil {until}{several}")
+    *before, urls = links
+    named: dict[str, object] = {"export_id": given.archive.export_id, "urls": urls, "expires_at": until}
+    if given.base is not None:
+        named["base"] = {"export_id": given.base.export_id, "urls": before[0]}
+    typer.echo(json.dumps(named, indent=2) if as_json else _as_text(given, links, until))
 
 
-async def _link(customer: str, export_id: str | None) -> tuple[Grant, list[str]]:
+def _as_text(given: Grant, links: list[list[str]], until: str) -> str:
+    shown = "\n".join(url for urls in links for url in urls)
+    if given.base is not None:
+        base = given.base.export_id
+        return (
+            f"{shown}\nuntil {until}\n{NOT_ALL.format(delta=given.archive.export_id, base=base, first=len(links[0]))}"
+        )
+    several = f"\nall {len(links[0])} of them together are the archive" if len(links[0]) > 1 else ""
+    return f"{shown}\nuntil {until}{several}"
+
+
+async def _link(customer: str, export_id: str | None) -> tuple[Grant, list[list[str]]]:
+    """Give the links to each volume of the archive; of a delta, those to its base's before them."""
     settings, now = read_settings(), choose_clock()()
     policy, dsn = load_policy(policy_file(), "exporter", ExporterPolicy), settings.dsn("exporter")
     wanted = grant(await state_of(dsn, customer), export_id, now, policy)
-    places = [one.place.removeprefix("s3://").partition("/")[::2] for one in wanted.archive.volumes]
     async with ObjectStore(settings.s3) as store:
         # A link to what is gone would look as good as any other.
         found = [
-            await store.head(*place, one.version or None)
-            for place, one in zip(places, wanted.archive.volumes, strict=True)
+            [(place, await store.head(*place, version)) for place, version in _places(copy)] for copy in wanted.copies
         ]
         # After the version: had links been taken back since, this would be the one to which they no longer lead.
         given = grant(await state_of(dsn, customer), wanted.archive.export_id, now, policy)
-        if given.archive.volumes != wanted.archive.volumes:
+        if [one.volumes for one in given.copies] != [one.volumes for one in wanted.copies]:
             raise NoLinkError("Links to this archive were taken back just now. Ask again.")
         seconds = int((given.expires_at - now).total_seconds())
-        return given, [await store.link(*place, seconds, one.version) for place, one in zip(places, found, strict=True)]
+        return given, [[await store.link(*place, seconds, one.version) for place, one in copy] for copy in found]
+
+
+def _places(copy: Copy) -> list[tuple[tuple[str, str], str | None]]:
+    named = [(one.place.removeprefix("s3://").partition("/"), one.version or None) for one in copy.volumes]
+    return [((bucket, key), version) for (bucket, _, key), version in named]
 
 
 async def _revoke(customer: str, export_id: str | None, by: str) -> LinkRevocationRequested:
@@ -91,4 +108,8 @@ async def state_of(dsn: str, customer: str) -> State:
     return StateCodec[State](State).load(text)
 
 
+NOT_ALL = (
+    "NOT ALL OF IT: {delta} is a delta, complete only together with {base}, to which the first {first} of these lead: "
+    "offramp export join"
+)
 REVOKING = "asked for as {request_id}: links to {export_id} end with LinksRevoked; LinkRevocationFailed says why not"

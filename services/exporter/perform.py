@@ -6,17 +6,18 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import asyncpg
 import structlog
 from msgspec.structs import replace
 
-from shared.datamap.model import load
+from shared.datamap.model import DataMap, load
 from shared.declared import reading_dsn
 from shared.errors import OperatorError
 from shared.events.platform import NotErased
-from shared.events.vocabulary import ArchiveVolume, TableCount
+from shared.events.vocabulary import ArchiveVolume, FileChanges, TableCount
 from shared.holder.declaration import PostgresHolder, S3Holder
 from shared.holder.heard import Heard, Published, with_contracts, with_news
 from shared.holder.objects import erase_objects
@@ -28,14 +29,19 @@ from shared.settings import Settings
 from shared.signing.signer import Signer
 from shared.signing.sshsig import ARCHIVE
 from shared.store_faults import ObjectMissingError, StoreOutageError, StoreRefusalError
+from shared.upload import Stored
+from shared.verify.archive import published
 
 from .archive.account import Account, account_now
 from .archive.asked import language_of, named_formats, scope_of
+from .archive.base import Lying, kept_base
 from .archive.build import Order, Progress, Sources, build
+from .archive.delta import Since
 from .archive.encryption import Encryption
-from .archive.faults import ArchiveError
+from .archive.faults import ArchiveError, OtherMapError
 from .archive.in_store import InStore
 from .archive.proof import Proven, Scratch, prove
+from .archive.report import ArchiveReport
 from .archive.suffix import file_suffix
 from .case import case_of
 from .deletion import held_here
@@ -50,6 +56,7 @@ from .tasks import (
     CompareFailed,
     DeleteArchives,
     DeleteFailed,
+    DeltaBuilt,
     ExportCompared,
     RevokeFailed,
     RevokeLinks,
@@ -105,7 +112,7 @@ class Exporting:
         except OperatorError:
             return False
 
-    async def build(self, task: BuildArchive, attempt: Attempt) -> ArchiveBuilt | BuildFailed:
+    async def build(self, task: BuildArchive, attempt: Attempt) -> ArchiveBuilt | DeltaBuilt | BuildFailed:
         """Build one archive and prove it; what a try that was cut off has sent is gone on with, part by part.
 
         Raises KeysError, too, to be tried again: an operator may be about to put the keys back.
@@ -123,7 +130,7 @@ class Exporting:
             await self._give_up(task, attempt)
             named = task.model_dump(include={"customer_id", "request_id", "export_id", "attempt"})
             return BuildFailed(**named, reason=reason)
-        return _built(task, proven)
+        return _built(task, proven) if proven.report.delta is None else _delta_built(task, proven.report)
 
     async def _build(self, task: BuildArchive, attempt: Attempt, signer: Signer) -> Proven:
         # Read each time: the map grows with the schema, and a service lives for months.
@@ -140,28 +147,56 @@ class Exporting:
             # A crash after the upload, or between two volumes', leaves what nobody was told of: a copy too many.
             if await place.clear():
                 _log.warning("an archive that nobody was told of was deleted; begun again", export=task.export_id)
-            sources = Sources(self._connected, store)
-            named = task.customer_id, task.export_id, map, attempt.clock()
+            sources, now = Sources(self._connected, store), attempt.clock()
+            named = task.customer_id, task.export_id, map, now
             comparing = self.compare_up_to, self.restore_up_to
-            order = Order(
-                *named,
-                formats,
-                language_of(task.language),
-                scope,
-                *comparing,
-                signer,
-                accounted=True,
-                encryption=encryption,
-            )
-            # A snapshot ends with its session, so all is read again from a new one; only sending it is spared.
-            told = _log.bind(export=task.export_id).info
-            report = await build(sources, order, place.sink(encryption, told), tell)
-            attempt.report("read back", 0, None)
-            proven = await prove(report, place.kept, Scratch(self._scratch, self._scratch_dsn), encryption)
+            if task.since is not None:
+                attempt.report("checks the base", 0, None)
+            async with self._since(task, store, map, now) as since:
+                order = Order(
+                    *named,
+                    formats,
+                    language_of(task.language),
+                    scope,
+                    *comparing,
+                    signer,
+                    # Of what confirms nothing no account is needed.
+                    accounted=since is None,
+                    encryption=encryption,
+                    since=since,
+                )
+                # A snapshot ends with its session, so all is read again from a new one; only sending it is spared.
+                told = _log.bind(export=task.export_id).info
+                report = await build(sources, order, place.sink(encryption, told), tell)
+                attempt.report("read back", 0, None)
+                scratch = Scratch(self._scratch, self._scratch_dsn)
+                proven = await prove(report, place.kept, scratch, encryption, None if since is None else since.checked)
             # One that was overtaken may have completed its upload beside it.
             if await place.leave_alone(report):
                 _log.warning("an archive that another worker made beside this one was deleted", place=report.place)
             return proven
+
+    @asynccontextmanager
+    async def _since(
+        self,
+        task: BuildArchive,
+        store: ObjectStore,
+        map: DataMap,  # noqa: A002 - the domain's word
+        now: datetime,
+    ) -> AsyncIterator[Since | None]:
+        """Check the archive that a delta is to be made against, if it is to be one, and keep it open."""
+        base = task.since
+        if base is None:
+            yield None
+            return
+        if map.of(task.customer_id).sha256 != base.map_sha256:
+            raise OtherMapError(base.export_id, "it was made by another data map", "Make a full export instead")
+        keys = await asyncio.to_thread(published, self.keys)
+        if keys is None:
+            raise OperatorError(f"{self.keys} has no published keys, by which {base.export_id} could be checked.")
+        lying = [Lying(one.place, one.sha256) for one in base.volumes]
+        async with kept_base(store, lying, keys, task.customer_id, task.export_id, now) as since:
+            yield since
 
     def _place_of(self, task: BuildArchive) -> tuple[str, str]:
         name = f"{task.export_id}{file_suffix(encrypted=bool(task.encrypt_to))}"
@@ -307,6 +342,30 @@ def _built(task: BuildArchive, proven: Proven) -> ArchiveBuilt:
         account=_accounted(report.account),
         object_version=report.version,
         before=before,
+    )
+
+
+def _delta_built(task: BuildArchive, report: ArchiveReport) -> DeltaBuilt:
+    if report.delta is None or report.signed_by is None:
+        raise ValueError("a delta is of a base, and signed")
+    stored = report.volumes or (Stored(report.place, report.size, report.sha256, report.etag, report.version),)
+    changes = report.delta.changes
+    return DeltaBuilt(
+        customer_id=task.customer_id,
+        request_id=task.request_id,
+        export_id=task.export_id,
+        base_id=report.delta.base.export_id,
+        files=FileChanges(new=changes.new, changed=changes.changed, unchanged=changes.unchanged, gone=changes.gone),
+        volumes=tuple(
+            ArchiveVolume(place=one.place, size_bytes=one.size, sha256=one.sha256, object_version=one.version)
+            for one in stored
+        ),
+        tables=report.tables,
+        media=TableCount(table="media", rows=report.media_objects),
+        map_sha256=report.map_sha256,
+        snapshot_at=report.snapshot_at,
+        signed_by=report.signed_by,
+        encrypted_to=report.encrypted_to,
     )
 
 

@@ -13,7 +13,7 @@ from shared.decision import Decided, Decision, Ignored, Premature
 from shared.events.exporter import LinkRevocationFailed, LinksRevoked
 from shared.events.platform import LinkRevocationRequested
 
-from .confirming import copy_of
+from .announced import any_of
 from .copies import volumes_before
 from .counting import expired, window_under
 from .deletion import ended
@@ -27,7 +27,7 @@ def link_revocation_requested(
     state: State, event: LinkRevocationRequested, now: datetime, policy: ExporterPolicy
 ) -> Decision[State]:
     """Take back the links to one archive, or say that there is none; one that is being deleted takes them along."""
-    copy = copy_of(state.known, event.export_id)
+    copy = any_of(state.known, event.export_id)
     if copy is None:
         return Decided(state, (_failed(event.customer_id, event.export_id, event.request_id, "unknown_export"),))
     if not isinstance(state, Keeping):
@@ -47,7 +47,7 @@ def links_cut(before: State, decision: Decision[State], now: datetime, policy: E
     was, is_now = _last_until(before, now, policy), _last_until(decision.state, now, policy)
     if is_now >= min(was, now + LONGEST):
         return decision
-    return _order(decision, decision.state.known.archives, None)
+    return _order(decision, decision.state.known.copies, None)
 
 
 def _last_until(state: State, now: datetime, policy: ExporterPolicy) -> datetime:
@@ -92,11 +92,17 @@ def versions_replaced(state: State, event: VersionsReplaced, now: datetime, poli
     found = _awaited(state.known, event.attempt)
     if not found:
         return Ignored("no such revocation is awaited")
-    archives = tuple(
-        _renewed(copy, event) if copy.export_id == found[0].export_id else copy for copy in state.known.archives
+    before, export_id = state.known, found[0].export_id
+    known = replace(
+        before,
+        archives=tuple(_renewed(one, event) if one.export_id == export_id else one for one in before.archives),
+        deltas=tuple(
+            replace(one, copy=_renewed(one.copy, event)) if one.copy.export_id == export_id else one
+            for one in before.deltas
+        ),
     )
-    known = _over(replace(state.known, archives=archives), found)
-    if any(len(one.before) != len(event.before) for one in archives if one.export_id == found[0].export_id):
+    known = _over(known, found)
+    if any(len(one.before) != len(event.before) for one in known.copies if one.export_id == export_id):
         # A worker of a release that knows no volumes has done it: links to those before the last lead there still.
         failed = tuple(_failed(event.customer_id, one.export_id, one.request_id, "not_all") for one in found)
         return ended(state, known, failed, now, policy)

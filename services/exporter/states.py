@@ -15,7 +15,8 @@ from shared.windowchanges import Changes
 class Building(Struct, frozen=True):
     """An archive in the making; *until* is the end of the window in which it was asked for.
 
-    *scope*, *formats*, *language*, *encrypt_to* and *volume_size* are those of the request.
+    *scope*, *formats*, *language*, *encrypt_to* and *volume_size* are those of the request. With *since*, the name of
+    another export, it is to be a delta against that one.
     """
 
     request_id: str
@@ -27,6 +28,7 @@ class Building(Struct, frozen=True):
     language: str = "en"
     encrypt_to: tuple[str, ...] = ()
     volume_size: int | None = None
+    since: str = ""
 
 
 class Accounted(Struct, frozen=True, array_like=True):
@@ -51,6 +53,7 @@ class Copy(Struct, frozen=True):
     Of one in several volumes these are the last one's, whose *sha256* is so that of all; *before* are the others.
     *account* is that of its snapshot, by the data map *map_sha256* and of the *scope* that it holds; none of an archive
     that was built before accounts were kept. Nobody gets one that wasn't *announced* as ready: it came too late.
+    *formats* and *language* are what was asked for, *encrypted* whether it was to be; None where that wasn't kept.
     """
 
     export_id: str
@@ -63,11 +66,24 @@ class Copy(Struct, frozen=True):
     announced: bool = True
     version: str = ""
     before: tuple[Volume, ...] = ()
+    formats: tuple[str, ...] | None = None
+    language: str | None = None
+    encrypted: bool | None = None
 
     @property
     def volumes(self) -> tuple[Volume, ...]:
         """Give all files of the archive, in order."""
         return (*self.before, Volume(self.place, self.sha256, self.version))
+
+
+class Delta(Struct, frozen=True):
+    """What lies there of a delta, which is complete only together with the archive *base_id*.
+
+    It is a kind of its own, so that nothing takes it for an archive: it can be confirmed by nobody, nor be a base.
+    """
+
+    copy: Copy
+    base_id: str
 
 
 class Confirming(Struct, frozen=True):
@@ -121,6 +137,7 @@ class Known(Struct, frozen=True):
     *confirming* are under comparison; of each export that was compared, *verdicts* has the last one.
     *agreements* are on help with moving, *delivering* is what is being sent because of one; *delivery_requests* were
     taken on or answered, *deliveries* of them ordered.
+    *deltas* lie beside the *archives*, each announced only if its base was.
     *window_days*: by which the window under way is counted, whatever the policy says by now; 0 if it was never kept.
     """
 
@@ -143,6 +160,12 @@ class Known(Struct, frozen=True):
     delivering: tuple[Delivering, ...] = ()
     delivery_requests: tuple[str, ...] = ()
     deliveries: int = 0
+    deltas: tuple[Delta, ...] = ()
+
+    @property
+    def copies(self) -> tuple[Copy, ...]:
+        """Give all that lies there: archives, and what is complete only with one of them."""
+        return (*self.archives, *(one.copy for one in self.deltas))
 
 
 class Keeping(Struct, frozen=True, tag_field="kind", tag="keeping"):

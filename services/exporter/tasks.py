@@ -7,8 +7,10 @@ from typing import Literal
 from shared.decision import Outcome, Task
 from shared.events.vocabulary import (
     ArchiveVolume,
+    ArchiveVolumes,
     Code,
     Count,
+    FileChanges,
     Fingerprint,
     KeyId,
     Moment,
@@ -43,6 +45,14 @@ class VolumeCopy(Value):
     object_version: Version | None = None
 
 
+class BaseCopy(Value):
+    """The archive that a delta is complete with: all its *volumes*, and the data map that it was made by."""
+
+    export_id: Ref
+    volumes: tuple[VolumeCopy, ...]
+    map_sha256: Sha256
+
+
 class Accounted(Value):
     """What a table, or all objects, came to in one snapshot: *rows* and their order-independent *fingerprint*."""
 
@@ -54,7 +64,8 @@ class Accounted(Value):
 class BuildArchive(Task):
     """Build the archive of what was asked for (P5, P6), all of it where nothing was named; *attempt* counts from 1.
 
-    With a *volume_size*, in bytes, it is to be in several files.
+    With a *volume_size*, in bytes, it is to be in several files. With *since* only what that archive hasn't is to be
+    made, and ``DeltaBuilt`` to be said; a release that knows of no deltas makes all of it, and says so.
     """
 
     request_id: Ref
@@ -65,6 +76,7 @@ class BuildArchive(Task):
     language: Code = "en"
     encrypt_to: tuple[PublicKey, ...] = ()
     volume_size: VolumeSize | None = None
+    since: BaseCopy | None = None
 
 
 class ArchiveBuilt(Outcome):
@@ -87,6 +99,26 @@ class ArchiveBuilt(Outcome):
     account: tuple[Accounted, ...] = ()
     object_version: Version | None = None
     before: tuple[ArchiveVolume, ...] = ()
+
+
+class DeltaBuilt(Outcome):
+    """A delta lies there, and together with the archive *base_id* it was read back as the full one.
+
+    An outcome of its own: what isn't all of it must never be taken for an archive. Its fields are as those of
+    ``ArchiveBuilt``; *tables* and *media* are what both give.
+    """
+
+    request_id: Ref
+    export_id: Ref
+    base_id: Ref
+    files: FileChanges
+    volumes: ArchiveVolumes
+    tables: tuple[TableCount, ...]
+    media: TableCount
+    map_sha256: Sha256
+    snapshot_at: Moment
+    signed_by: KeyId
+    encrypted_to: tuple[RecipientId, ...] = ()
 
 
 class BuildFailed(Outcome):
@@ -196,7 +228,10 @@ class RevokeFailed(Outcome):
 
 
 class DeliverExport(Task):
-    """Send the archive at *place* to *destination*, a name, and read it back there (P9); its volumes *before* first."""
+    """Send the archive at *place* to *destination*, a name, and read it back there (P9); its volumes *before* first.
+
+    Of a delta the archive that it is complete with, *base*, goes before all of it.
+    """
 
     export_id: Ref
     attempt: Positive
@@ -204,6 +239,7 @@ class DeliverExport(Task):
     sha256: Sha256
     destination: Code
     before: tuple[VolumeCopy, ...] = ()
+    base: BaseCopy | None = None
 
 
 class Delivered(Outcome):

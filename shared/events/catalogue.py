@@ -8,6 +8,7 @@ from .exporter import (
     ConfirmationRejected,
     ConfirmationVoided,
     DeliveryFailed,
+    DeltaReady,
     ExportDeleted,
     ExportDelivered,
     ExportFailed,
@@ -74,7 +75,7 @@ EVENTS: dict[str, type[Event]] = {event.type(): event for event in (
     NoticeAccepted, NoticeRejected, WithdrawalAccepted, WithdrawalRejected, ProlongationAccepted, ProlongationRejected,
     CompletionAccepted, CompletionRejected, ContractTerminated, DeadlineApproaching,
     # exporter
-    ExportReady, ExportRefused, ExportFailed, ExportDeleted, ConfirmationAccepted, ConfirmationRejected,
+    ExportReady, DeltaReady, ExportRefused, ExportFailed, ExportDeleted, ConfirmationAccepted, ConfirmationRejected,
     ConfirmationVoided, LinksRevoked, LinkRevocationFailed, ExportDelivered, DeliveryFailed,
     # retention
     RetentionExpired, EarlyDeletionAccepted, EarlyDeletionRefused, EarlyDeletionWithdrawn, DeletionRequested,

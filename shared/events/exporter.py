@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeAlias
 
 from .event import Event
 from .vocabulary import (
@@ -10,6 +10,8 @@ from .vocabulary import (
     Code,
     Count,
     Day,
+    DeltaBase,
+    FileChanges,
     KeyId,
     Moment,
     Place,
@@ -58,13 +60,63 @@ class ExportReady(Event):
         return sum(one.size_bytes for one in self.volumes)
 
 
-class ExportRefused(Event):
-    """The request was outside the window, which closed on *closed_on* or has not opened."""
+class DeltaReady(Event):
+    """What changed since *base* lies in *volumes*: it is NOT all of the data, which it gives only together with *base*.
+
+    An event of its own, so that nobody who knows no deltas takes one for an archive that is complete. It confirms
+    nothing (P10), and no deletion rests on it. Volumes, digests, signature and encryption are as in ``ExportReady``;
+    *tables* and *media* are of the full archive that both give, which was read back as such, as of *snapshot_at*.
+    *files* counts that one's files.
+    """
 
     owner: ClassVar[str] = "exporter"
 
     request_id: Ref
-    reason: Literal["window_closed", "window_not_open", "unknown_customer", "already_erased"]
+    export_id: Ref
+    base: DeltaBase
+    files: FileChanges
+    volumes: ArchiveVolumes
+    tables: tuple[TableCount, ...]
+    media: TableCount
+    map_sha256: Sha256
+    snapshot_at: Moment
+    available_until: Moment
+    signed_by: KeyId
+    encrypted_to: tuple[RecipientId, ...] = ()
+
+    @property
+    def sha256(self) -> str:
+        """Give the digest of the delta: that of its last volume."""
+        return self.volumes[-1].sha256
+
+
+Unserved: TypeAlias = Literal["window_closed", "window_not_open", "unknown_customer", "already_erased"]
+# Why an export can't be what a delta is made against. In each case a full one can be had: the same without ``since``.
+NoBase: TypeAlias = Literal[
+    "base_unknown",
+    "base_not_ready",
+    "base_is_delta",
+    "base_encrypted",
+    "base_of_earlier_window",
+    "base_not_comparable",
+    "base_other_scope",
+    "base_other_formats",
+    "base_other_language",
+    "base_other_map",
+]
+
+
+class ExportRefused(Event):
+    """The request was outside the window, which closed on *closed_on* or has not opened, or named no base for a delta.
+
+    What is refused because of its base can be had in full: ask again without ``since``.
+    """
+
+    owner: ClassVar[str] = "exporter"
+    version: ClassVar[int] = 2
+
+    request_id: Ref
+    reason: Unserved | NoBase
     closed_on: Day | None = None
 
 
@@ -109,13 +161,17 @@ class ConfirmationAccepted(Event):
 
 
 class ConfirmationRejected(Event):
-    """The confirmation doesn't count, and why: nothing that is ready has this id and this checksum (P10)."""
+    """The confirmation doesn't count, and why: nothing that is ready has this id and this checksum (P10).
+
+    What *is_delta* isn't all that there is: a full export can be confirmed.
+    """
 
     owner: ClassVar[str] = "exporter"
+    version: ClassVar[int] = 2
 
     export_id: Ref
     confirmed_by: Ref
-    reason: Literal["unknown_export", "other_checksum", "window_not_open", "window_closed"]
+    reason: Literal["unknown_export", "other_checksum", "window_not_open", "window_closed", "is_delta"]
 
 
 class ConfirmationVoided(Event):
@@ -169,7 +225,8 @@ class ExportDelivered(Event):
 
     *sent* tells whether it was copied for this request or was found there, the same, from an earlier one. Of an archive
     in several *volumes* all lie there, each read again; *size_bytes* is that of all, *sha256* is the archive's: that of
-    the last, which has the digests of all others.
+    the last, which has the digests of all others. Of a delta the archive that it is complete with, *with_base*, lies
+    there too, and is counted among *volumes* and *size_bytes*.
     """
 
     owner: ClassVar[str] = "exporter"
@@ -183,6 +240,7 @@ class ExportDelivered(Event):
     sent: Literal["copied", "found"]
     checked: Literal["read_back"]
     volumes: Positive = 1
+    with_base: Ref | None = None
 
 
 class DeliveryFailed(Event):

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 from pydantic import Field
 
 from .event import Event
-from .exporter import ExportReady
+from .exporter import ConfirmationRejected, ExportReady, ExportRefused
 from .notice import ContractTerminated, DeadlineApproaching, NoticeRejected
 from .platform import (
     CalendarDays,
@@ -355,3 +355,43 @@ def export_ready(old: ExportReadyV1) -> ExportReady:
     """Say the same: an archive was one file then."""
     of_file = {"place", "size_bytes", "sha256", "object_version"}
     return ExportReady(**old.model_dump(exclude=of_file), volumes=(ArchiveVolume(**old.model_dump(include=of_file)),))
+
+
+class ExportRefusedV1(Event):
+    """The request was outside the window, which closed on *closed_on* or has not opened."""
+
+    owner: ClassVar[str] = "exporter"
+
+    request_id: Ref
+    reason: Literal["window_closed", "window_not_open", "unknown_customer", "already_erased"]
+    closed_on: Day | None = None
+
+    @classmethod
+    def type(cls) -> str:
+        """Name the event as its topic does."""
+        return ExportRefused.type()
+
+
+def export_refused(old: ExportRefusedV1) -> ExportRefused:
+    """Say the same: nobody could ask for a delta then."""
+    return ExportRefused(**old.model_dump())
+
+
+class ConfirmationRejectedV1(Event):
+    """The confirmation doesn't count, and why: nothing that is ready has this id and this checksum (P10)."""
+
+    owner: ClassVar[str] = "exporter"
+
+    export_id: Ref
+    confirmed_by: Ref
+    reason: Literal["unknown_export", "other_checksum", "window_not_open", "window_closed"]
+
+    @classmethod
+    def type(cls) -> str:
+        """Name the event as its topic does."""
+        return ConfirmationRejected.type()
+
+
+def confirmation_rejected(old: ConfirmationRejectedV1) -> ConfirmationRejected:
+    """Say the same: all that was ready was complete then."""
+    return ConfirmationRejected(**old.model_dump())

@@ -195,6 +195,9 @@ class ExportRequested(Event):
     With *encrypt_to* the archive is encrypted with age, and only who has a secret key to one of these can open it; one
     that can't be used fails the export. ``ExportReady.encrypted_to`` says that it was done. With a *volume_size*, in
     bytes, another file is begun where one has so much, and ``ExportReady.volumes`` names all of them.
+    With *since*, the id of a ready export of the same window, scope, formats and language, only what changed since is
+    made: ``DeltaReady`` answers, never ``ExportReady``, or ``ExportRefused`` why that export can be no base. Who knows
+    of no deltas makes all of it.
     """
 
     request_id: Ref
@@ -204,6 +207,7 @@ class ExportRequested(Event):
     language: Code = "en"
     encrypt_to: tuple[PublicKey, ...] = ()
     volume_size: VolumeSize | None = None
+    since: Ref | None = None
 
 
 class ExportConfirmed(Event):

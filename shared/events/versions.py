@@ -32,6 +32,7 @@ Formers: TypeAlias = Mapping[tuple[str, int], Former]
 
 # By type and version.
 FORMER: dict[tuple[str, int], Former] = {
+    ("ConfirmationRejected", 1): Former(former.ConfirmationRejectedV1, former.confirmation_rejected),
     ("ContractRegistered", 1): Former(former.ContractRegisteredV1, former.contract_registered),
     ("ContractTerminated", 1): Former(former.ContractTerminatedV1, former.contract_terminated),
     ("DeadlineApproaching", 1): Former(former.DeadlineApproachingV1, former.deadline_approaching),
@@ -42,6 +43,7 @@ FORMER: dict[tuple[str, int], Former] = {
     ("DeletionStalled", 2): Former(former.DeletionStalledV2, former.deletion_stalled_2),
     ("DeletionStalled", 3): Former(former.DeletionStalledV3, former.deletion_stalled_3),
     ("ExportReady", 1): Former(former.ExportReadyV1, former.export_ready),
+    ("ExportRefused", 1): Former(former.ExportRefusedV1, former.export_refused),
     ("NoticeRejected", 1): Former(former.NoticeRejectedV1, former.notice_rejected),
 }
 

@@ -135,6 +135,26 @@ class ArchiveVolume(Value):
     object_version: Version | None = None
 
 
+class DeltaBase(Value):
+    """The archive that a delta is complete with, and not without: its name, its moment, and its SHA-256.
+
+    That is the one that ``ExportReady`` told, of several volumes that of the last.
+    """
+
+    export_id: Ref
+    sha256: Sha256
+    snapshot_at: Moment
+
+
+class FileChanges(Value):
+    """How many files of the full archive are new, changed or unchanged beside the base, and how many it has no more."""
+
+    new: Count
+    changed: Count
+    unchanged: Count
+    gone: Count
+
+
 # All files of one archive, in order; the last has the digests of all before it.
 ArchiveVolumes = Annotated[tuple[ArchiveVolume, ...], Field(min_length=1, max_length=999)]
 

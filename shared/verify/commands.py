@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -22,15 +23,19 @@ app = typer.Typer(
     help="Check an archive or a certificate.",
 )
 _ZIP = b"PK"
+_S3 = "s3://"
 _AGE = ".age"
 _CERTIFICATE = "certificate.json"
 
 
 @app.callback()
 def verify_command(
-    what: Annotated[
-        Path,
-        typer.Argument(metavar="ARCHIVE | CERTIFICATE", help="A .zip, a certificate's JSON, or the folder of either."),
+    where: Annotated[
+        str,
+        typer.Argument(
+            metavar="ARCHIVE | CERTIFICATE",
+            help="A .zip, a certificate's JSON, or the folder of either; an archive's s3://bucket/key.",
+        ),
     ],
     sha256: Annotated[str | None, typer.Option(help="What the file's SHA-256 must be, as it was announced.")] = None,
     keys: Annotated[Path | None, typer.Option(help="The folder of the published keys.")] = None,
@@ -41,7 +46,7 @@ def verify_command(
         Path | None, typer.Option(help="The key to an encrypted archive, as age-keygen writes it; nothing is unpacked.")
     ] = None,
     base: Annotated[
-        Path | None, typer.Option(help="The archive that a delta was made against: both are checked, and together.")
+        str | None, typer.Option(help="The archive that a delta was made against: both are checked, and together.")
     ] = None,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
@@ -52,16 +57,41 @@ def verify_command(
     3: an archive that is whole, but that nobody signed. 4: an archive that is encrypted: nothing in it was checked.
     5: a delta, unaltered, that is complete only together with its base.
     """
+    if _is_elsewhere(where, base):
+        _anywhere(where, sha256, keys, identity, base, as_json=as_json)
+    what, below = Path(where), None if base is None else Path(base)
     if what.is_dir() and (what / _CERTIFICATE).exists():
         what /= _CERTIFICATE
     if what.is_dir() or _begins_as_zip(what):
-        _archive(what, sha256, keys, base, as_json=as_json)
+        _archive(what, sha256, keys, below, as_json=as_json)
     elif begins_as_age(what) or what.suffix == _AGE:
-        _encrypted(what, sha256, keys, identity, base, as_json=as_json)
-    elif base is not None:
+        _encrypted(what, sha256, keys, identity, below, as_json=as_json)
+    elif below is not None:
         raise OperatorError(f"{what} is no archive, so it has no base. Leave out --base.")
     else:
         _certificate(what, sha256, keys, first, as_json=as_json)
+
+
+def _is_elsewhere(where: str, base: str | None) -> bool:
+    """Tell whether either lies in a store, or the base is encrypted: what reads that is slow to load."""
+    if where.startswith(_S3) or (base is not None and base.startswith(_S3)):
+        return True
+    return base is not None and Path(base).is_file() and begins_as_age(Path(base))
+
+
+def _anywhere(
+    where: str, sha256: str | None, keys: Path | None, identity: Path | None, base: str | None, *, as_json: bool
+) -> None:
+    from .anywhere import verify_anywhere  # noqa: PLC0415 - as above
+
+    try:
+        found = asyncio.run(verify_anywhere(where, sha256, keys, identity, base))
+    except OSError as error:
+        raise OperatorError(f"{error.filename or where} can't be read: {error.strerror or error}.") from error
+    if isinstance(found, Verdict):
+        _tell(where, found, as_json=as_json)
+    typer.echo(json.dumps(asdict(found), indent=2) if as_json else found.told)
+    raise typer.Exit(found.exit_code)
 
 
 def _begins_as_zip(what: Path) -> bool:
@@ -82,7 +112,7 @@ def _archive(path: Path, sha256: str | None, keys: Path | None, base: Path | Non
     _tell(path, verdict, as_json=as_json)
 
 
-def _tell(path: Path, verdict: Verdict, *, as_json: bool) -> None:
+def _tell(path: Path | str, verdict: Verdict, *, as_json: bool) -> None:
     typer.echo(json.dumps(asdict(verdict), indent=2) if as_json else _as_text(path, verdict))
     raise typer.Exit(verdict.exit_code)
 
@@ -103,7 +133,7 @@ def _encrypted(
     raise typer.Exit(unopened.exit_code)
 
 
-def _as_text(path: Path, verdict: Verdict) -> str:
+def _as_text(path: Path | str, verdict: Verdict) -> str:
     lines = [f"{found.kind}: {found.path}: {found.says}" for found in verdict.findings]
     whose = f"{verdict.export_id} of {verdict.customer}, as of {verdict.snapshot_at}"
     tally = f"{path}: {verdict.told}; {verdict.files} files, {verdict.size} bytes"

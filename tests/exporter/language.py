@@ -18,6 +18,7 @@ from services.exporter.tasks import (
     DeleteArchives,
     Delivered,
     DeliverExport,
+    DeltaBuilt,
     ExportCompared,
     RevokeLinks,
     VersionsReplaced,
@@ -38,7 +39,7 @@ from shared.events.platform import (
     Vouched,
 )
 from shared.events.retention import DeletionRequested, RetentionExpired
-from shared.events.vocabulary import ArchiveVolume, TableCount
+from shared.events.vocabulary import ArchiveVolume, FileChanges, TableCount
 from shared.policy import load_policy
 from tests.casework import Casework, at
 
@@ -148,6 +149,28 @@ def built(task: Task, snapshot_at: datetime = OVER) -> ArchiveBuilt:
     )
 
 
+def delta_built(task: Task, snapshot_at: datetime = OVER) -> DeltaBuilt:
+    """Build a delta as ordered."""
+    assert isinstance(task, BuildArchive)
+    assert task.since is not None
+    before = () if task.volume_size is None else tuple(volume(task, number) for number in (1, 2))
+    last = ArchiveVolume(place=place_of(task, 3), size_bytes=10, sha256="d" * 64, object_version="v1")
+    return DeltaBuilt(
+        customer_id="acme",
+        request_id=task.request_id,
+        export_id=task.export_id,
+        base_id=task.since.export_id,
+        files=FileChanges(new=1, changed=2, unchanged=3, gone=4),
+        volumes=(*before, last),
+        tables=(TableCount(table="users", rows=11),),
+        media=TableCount(table="media", rows=2),
+        map_sha256="1" * 64,
+        snapshot_at=snapshot_at,
+        signed_by=KEY,
+        encrypted_to=task.encrypt_to,
+    )
+
+
 def place_of(task: BuildArchive, number: int) -> str:
     """Name the file, or the volume of this number."""
     numbered = "" if task.volume_size is None else f".vol{number:03}"
@@ -253,7 +276,7 @@ def arrived(task: Task, moment: datetime = OVER) -> Delivered:
         sha256=task.sha256,
         sent="copied",
         delivered_at=moment,
-        volumes=len(task.before) + 1,
+        volumes=len(task.before) + 1 + (0 if task.base is None else len(task.base.volumes)),
     )
 
 
@@ -265,7 +288,9 @@ def performed(task: Task) -> Outcome:
         return replaced(task)
     if isinstance(task, DeliverExport):
         return arrived(task)
-    return built(task) if isinstance(task, BuildArchive) else deleted(task)
+    if isinstance(task, BuildArchive):
+        return built(task) if task.since is None else delta_built(task)
+    return deleted(task)
 
 
 def outcome_of(answer: Any) -> Any:

@@ -369,9 +369,9 @@ def test_what_changes_while_it_is_joined_is_never_joined(here: Path, monkeypatch
     assert sorted(one.name for one in here.iterdir()) == [f"{BASE}.zip", f"{DELTA}.zip"]
 
 
-@pytest.mark.parametrize(("to", "says"), [("s3://bucket/key", "it is made in a file"), (".", "something is there")])
+@pytest.mark.parametrize(("to", "says"), [("s3://bucket", "an object's place is"), (".", "something is there")])
 def test_a_mistake_in_joining_is_a_sentence(here: Path, to: str, says: str) -> None:
-    """Nothing is written over, and nothing into a store."""
+    """Nothing is written over."""
     arguments = [str(here / f"{BASE}.zip"), str(here / f"{DELTA}.zip"), "--to", to]
     said = CliRunner().invoke(join_app, arguments)
 
@@ -383,6 +383,144 @@ def test_a_mistake_in_joining_is_a_sentence(here: Path, to: str, says: str) -> N
     assert (here / f"{BASE}.zip").read_bytes() == before
     missing = CliRunner().invoke(join_app, [str(here / "no.zip"), *arguments[1:-1], str(here / "x.zip")])
     assert "no.zip can't be read" in str(missing.exception)
+
+
+# Wherever they lie, and for whoever they are encrypted.
+
+SECRET = pyrage.x25519.Identity.generate()
+
+
+@dataclass
+class Elsewhere:
+    """The base and the delta in a store, as they are and encrypted; *place* is where, and *folder* has the key."""
+
+    school: School
+    folder: Path
+    place: str
+
+    @property
+    def key(self) -> str:
+        return str(self.folder / "KEY")
+
+    async def at(self, name: str) -> bytes:
+        return await self.school.store.get(self.school.bucket, f"joining/{name}")
+
+    async def join(self, base: str, delta: str, to: str, *more: str) -> Result:
+        arguments = [base, delta, "--to", to, "--keys", str(self.folder / "keys"), *more]
+        return await asyncio.to_thread(CliRunner().invoke, join_app, arguments)
+
+    async def verify(self, delta: str, *more: str) -> Result:
+        arguments = [delta, "--keys", str(self.folder / "keys"), *more]
+        return await asyncio.to_thread(CliRunner().invoke, verify_app, arguments)
+
+
+@pytest.fixture
+async def elsewhere(school: School, made: Path, tmp_path: Path) -> AsyncIterator[Elsewhere]:
+    for name in (BASE, DELTA):
+        body = (made / f"{name}.zip").read_bytes()
+        sealed = pyrage.encrypt(body, [SECRET.to_public()])
+        for key, what in ((f"{name}.zip", body), (f"{name}.zip.age", sealed)):
+            await school.store.put(school.bucket, f"joining/{key}", what)
+            (tmp_path / key).write_bytes(what)
+    shutil.copytree(made / "keys", tmp_path / "keys")
+    (tmp_path / "KEY").write_text(str(SECRET))
+    yield Elsewhere(school, tmp_path, f"s3://{school.bucket}/joining")
+    await school.store.delete_all_versions(school.bucket, "joining/")
+
+
+async def test_they_are_joined_from_a_store_into_a_store(elsewhere: Elsewhere, made: Path) -> None:
+    """The same bytes as in folders, and nothing is written over there either; what is wrong leaves nothing there."""
+    place, full = elsewhere.place, digest(made / f"{FULL}.zip")
+    said = await elsewhere.join(f"{place}/{BASE}.zip", f"{place}/{DELTA}.zip", f"{place}/full.zip")
+    assert said.exit_code == 0, said.output
+    assert full in said.output
+    assert hashlib.sha256(await elsewhere.at("full.zip")).hexdigest() == full
+    over = await elsewhere.join(f"{place}/{BASE}.zip", f"{place}/{DELTA}.zip", f"{place}/full.zip")
+    assert "something is there, and is left as it is" in str(over.exception)
+    itself = await elsewhere.join(f"{place}/{DELTA}.zip", f"{place}/{DELTA}.zip", f"{place}/other.zip")
+    assert (itself.exit_code, "nothing was written" in itself.output) == (1, True)
+    store, bucket = elsewhere.school.store, elsewhere.school.bucket
+    assert await store.count_left(bucket, "joining/other") == 0
+    missing = await elsewhere.join(f"{place}/no.zip", f"{place}/{DELTA}.zip", f"{place}/other.zip")
+    assert f"{place}/no.zip: nothing lies there" in str(missing.exception)
+    nowhere = await elsewhere.join(f"{place}/{BASE}.zip", f"{place}/{DELTA}.zip", f"s3://{bucket}")
+    assert "an object's place is s3://bucket/key" in str(nowhere.exception)
+
+
+async def test_what_is_encrypted_is_joined_by_whoever_has_the_key(elsewhere: Elsewhere, made: Path) -> None:
+    """One of the two or both, in a folder or a store; nothing of it is written but the full archive."""
+    folder, place = elsewhere.folder, elsewhere.place
+    ways = (
+        (f"{folder}/{BASE}.zip.age", f"{folder}/{DELTA}.zip"),
+        (f"{place}/{BASE}.zip", f"{folder}/{DELTA}.zip.age"),
+        (f"{place}/{BASE}.zip.age", f"{place}/{DELTA}.zip.age"),
+    )
+    before = sorted(one.name for one in folder.iterdir())
+    for number, (base, delta) in enumerate(ways):
+        to = str(folder / f"full-{number}.zip")
+        said = await elsewhere.join(base, delta, to, "--identity", elsewhere.key)
+        assert said.exit_code == 0, said.output
+        assert digest(Path(to)) == digest(made / f"{FULL}.zip")
+        without = await elsewhere.join(base, delta, f"{folder}/x.zip")
+        assert "is encrypted. Name the file with your key: --identity" in str(without.exception)
+        Path(to).unlink()
+    (folder / "OTHER").write_text(str(pyrage.x25519.Identity.generate()))
+    other = await elsewhere.join(*ways[0], f"{folder}/x.zip", "--identity", str(folder / "OTHER"))
+    assert "is not encrypted for this key" in str(other.exception)
+    assert sorted(one.name for one in folder.iterdir()) == sorted([*before, "OTHER"])
+
+
+async def test_they_are_verified_wherever_they_lie(elsewhere: Elsewhere, made: Path) -> None:
+    """With the exit codes that they have in a folder: with the base 0, without it 5, without a key 4, altered 1."""
+    folder, place, of_delta = elsewhere.folder, elsewhere.place, digest(made / f"{DELTA}.zip")
+    age = digest(folder / f"{DELTA}.zip.age")
+    key, sealed = ("--identity", elsewhere.key), f"{place}/{DELTA}.zip.age"
+    ways: tuple[tuple[int, str, tuple[str, ...]], ...] = (
+        (0, f"{place}/{DELTA}.zip", ("--base", f"{place}/{BASE}.zip", "--sha256", of_delta)),
+        (0, f"{folder}/{DELTA}.zip", ("--base", f"{place}/{BASE}.zip")),
+        (0, f"{place}/{DELTA}.zip", ("--base", f"{folder}/{BASE}.zip")),
+        (0, f"{folder}/{DELTA}.zip", ("--base", f"{folder}/{BASE}.zip.age", *key)),
+        (0, sealed, ("--base", f"{place}/{BASE}.zip.age", *key, "--sha256", age)),
+        (5, f"{place}/{DELTA}.zip", ()),
+        (4, sealed, ("--sha256", age)),
+        (1, sealed, ("--sha256", of_delta)),
+        (1, f"{place}/{DELTA}.zip", ("--base", f"{place}/{DELTA}.zip")),
+        (1, f"{place}/{DELTA}.zip", ("--base", f"{place}/{BASE}.zip", "--sha256", age)),
+    )
+    for code, delta, more in ways:
+        said = await elsewhere.verify(delta, *more)
+        assert said.exit_code == code, (delta, more, said.output, said.exception)
+    others = ("--keys", str(made / "others-keys"))
+    assert (await elsewhere.verify(f"{place}/{DELTA}.zip", *others, "--base", f"{place}/{BASE}.zip")).exit_code == 1
+    body = (folder / f"{BASE}.zip.age").read_bytes()
+    (folder / f"{BASE}.zip.age").write_bytes(body[: len(body) // 2])
+    cut = await elsewhere.verify(f"{folder}/{DELTA}.zip", "--base", f"{folder}/{BASE}.zip.age", *key)
+    assert "was altered or cut off" in str(cut.exception)
+
+
+async def test_volumes_in_a_store_are_found_by_any_of_them(
+    elsewhere: Elsewhere, writer: Writer, made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a folder: a base and a delta of several, joined, and a delta made against such a base."""
+    school, folder, place = elsewhere.school, elsewhere.folder, elsewhere.place
+    parts = folder / "parts"
+    volumes = Volumes(lambda number: FileSink(parts / f"{BASE}.vol{number:03}.zip"), 1 << 16)
+    order = replace(school.order(BASE), now=NOW, signer=Signer.load(writer.keys, ARCHIVE))
+    await build(school.sources, order, volumes)
+    assert len(volumes.volumes) > 1
+    for one in parts.iterdir():
+        await school.store.put(school.bucket, f"joining/{one.name}", one.read_bytes())
+    for name in (f"{BASE}.volume.zip", f"{BASE}.vol001.zip.age"):
+        await school.store.put(school.bucket, f"joining/{name}", b"another's")
+    async with writer.since(f"{place}/{BASE}.vol002.zip") as since:
+        await writer.full(folder / "d.zip", DELTA, LATER, since=since)
+    verdict = await elsewhere.verify(f"{folder}/d.zip", "--base", f"{place}/{BASE}.vol001.zip")
+    assert verdict.exit_code == 0, verdict.output
+    said = await elsewhere.join(f"{place}/{BASE}.vol001.zip", f"{folder}/d.zip", f"{folder}/full.zip")
+    assert said.exit_code == 0, said.output
+    await school.store.delete_all_versions(school.bucket, f"joining/{BASE}.vol001.zip")
+    lacks = await elsewhere.verify(f"{folder}/d.zip", "--base", f"{place}/{BASE}.vol002.zip")
+    assert (lacks.exit_code, "names this volume" in lacks.output) == (1, True)
 
 
 # With tools that we did not write.
@@ -477,7 +615,7 @@ async def test_what_can_be_no_base_is_refused_by_name(writer: Writer, here: Path
     assert "it can't be read: Is a directory" in await refused(writer, here)
     assert "nothing lies there" in await refused(writer, f"{store}/acme/no.zip")
     assert "it is s3://bucket/key" in (await refused(writer, "s3://bucket")).lower()
-    assert "Fetch all of them into a folder first" in await refused(writer, f"{store}/acme/a.vol002.zip")
+    assert "nothing lies there" in await refused(writer, f"{store}/acme/a.vol002.zip")
     assert "the delta would have its name" in await refused(writer, base, export_id=BASE)
     assert "later than now" in await refused(writer, base, now=NOW - timedelta(seconds=1))
 

@@ -9,6 +9,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TypeAlias
 
 import pytest
@@ -18,12 +19,14 @@ from aiohttp import web
 from deploy.demo import ground
 from deploy.demo.watch import Watch
 from deploy.platform.generate import BUCKET
-from shared.events.exporter import ExportDelivered, ExportReady, LinksRevoked
+from shared.events.exporter import DeltaReady, ExportDelivered, ExportReady, LinksRevoked
 from shared.events.notice import ContractTerminated
 from shared.events.platform import ExportRequested, TransferAgreed
 from shared.objects import ObjectStore
 from shared.settings import Settings
 from shared.signing.sshsig import ARCHIVE
+from shared.verify.archive import verify
+from shared.verify.by_library import by_library
 from tests.exporter_perform.far_end import FarEnd, far_end
 from tests.scenarios.phrases import contract
 from tests.scenarios.scene import Scene, scene
@@ -128,7 +131,7 @@ async def made(
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def watch(made: Scene) -> AsyncIterator[Watch]:
     """Hear what the exporter says."""
-    async with made.hearing(ExportReady, ExportDelivered, LinksRevoked) as one:
+    async with made.hearing(ExportReady, DeltaReady, ExportDelivered, LinksRevoked) as one:
         yield one
 
 
@@ -218,6 +221,42 @@ async def test_links_are_taken_back_by_command(made: Scene, watch: Watch) -> Non
         versions = await real.versions_of(made.ground.settings.exports_bucket, key)
     assert versions == (revoked.object_version,)
     assert revoked.object_version != ready.volumes[0].object_version
+
+
+async def test_killed_between_two_volumes_of_a_delta(made: Scene, store: Store, watch: Watch, tmp_path: Path) -> None:
+    """One lies there, and nobody was told: the next worker makes both, and with the base they are all there is."""
+    customer, settings = made.ground.customers.stays, made.ground.settings
+    base = await watch.expect(ExportReady, customer)
+    async with ObjectStore(settings.s3) as real:
+        await real.put(BUCKET, f"{customer}/film.mp4", os.urandom(FILM))
+        store.hold(
+            lambda request: "vol002" in request.path and request.method == "POST" and "uploadId" in request.query
+        )
+        asked = {"request_id": "r-2", "requested_at": NOW, "since": base.export_id, "volume_size": 1 << 16}
+        await made.publish(ExportRequested(customer_id=customer, **asked))
+        await store.reached()
+        assert len([key async for key, _ in real.versions(settings.exports_bucket, f"{customer}/")]) == 2
+        await made.started[-1].kill()
+        await _lease_ran_out(made)
+        await made.ready("exporter")
+        delta = await watch.expect(DeltaReady, customer)
+        await _said_all(made)
+        lying = [one async for one in real.versions(settings.exports_bucket, f"{customer}/")]
+        for place in (one.place for one in (*base.volumes, *delta.volumes)):
+            bucket, _, key = place.removeprefix("s3://").partition("/")
+            (tmp_path / key.rpartition("/")[2]).write_bytes(await real.get(bucket, key))
+
+    assert watch.all(DeltaReady, customer) == [delta]
+    assert watch.all(ExportReady, customer) == [base]
+    assert delta.base.sha256 == base.sha256
+    told = {(one.place.rpartition("/")[2], one.object_version) for one in delta.volumes}
+    assert {(key.rpartition("/")[2], version) for key, version in lying if "vol" in key} == told
+    assert len(lying) == 1 + len(told) == 3
+    first, last = tmp_path / f"{base.export_id}.zip", tmp_path / f"{delta.export_id}.vol002.zip"
+    keys = made.ground.exporter_keys
+    verdict = verify(last, delta.sha256, keys, by_library, first)
+    assert (verdict.findings, verdict.exit_code) == ((), 0)
+    assert verify(last, delta.sha256, keys, by_library).exit_code == 5
 
 
 def _over(customer: str) -> ContractTerminated:

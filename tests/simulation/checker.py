@@ -20,6 +20,7 @@ from shared.events.exporter import (
     ConfirmationRejected,
     ConfirmationVoided,
     DeliveryFailed,
+    DeltaReady,
     ExportDelivered,
     ExportFailed,
     ExportReady,
@@ -111,6 +112,8 @@ class Checker:
     # By export: the rows that it was made of; and whether each comparison, by its moment, found the same.
     of_export: dict[str, tuple[str, ...]] = field(default_factory=dict)
     same: dict[tuple[str, datetime], bool] = field(default_factory=dict)
+    # What each delta that was announced needs.
+    bases: dict[str, str] = field(default_factory=dict)
     confirmations: Counter[str] = field(default_factory=Counter)
     violation: ViolationError | None = None
     ending: Ending = field(init=False)
@@ -262,6 +265,9 @@ class Checker:
                 self.answered(asked)
                 if isinstance(event, ExportReady):
                     self._archive(event)
+            case DeltaReady(request_id=asked):
+                self.answered(asked)
+                self._delta(event)
             case ConfirmationAccepted() | ConfirmationVoided() | ConfirmationRejected():
                 self._confirmed(event)
             case LinksRevoked() | LinkRevocationFailed():
@@ -300,7 +306,35 @@ class Checker:
             name = (event.customer_id, one.announcement_id)
             self.must(name in self.announced, f"{name}: offered as evidence, and never announced")
 
+    def _delta(self, event: DeltaReady) -> None:
+        """With its base, as that lies there now, it is all that there was."""
+        platform, who = self.world.platform, f"{event.customer_id}: {event.export_id}"
+        base = event.base.export_id
+        self.must(base in self.of_export, f"{who}: {base} was never announced as an archive")
+        places = self.volumes.get(base, ())
+        self.must(all(event.customer_id == place.split("/")[3] for place in places), f"{who}: {base} is another's")
+        # While its links are taken back it lies there twice.
+        lying = [{*platform.shelf.of(place).values()} for place in places]
+        self.must(lying == [{self.ready[place]} for place in places], f"{who}: {base} doesn't lie there")
+        self.must(lying and lying[-1] == {event.base.sha256}, f"{who}: {base} isn't {event.base.sha256}")
+        self._lies_there(event)
+        own, taken = platform.contents[event.sha256], platform.taken[event.sha256]
+        there = platform.contents[event.base.sha256]
+        self.must({*taken} <= {*there}, f"{who}: {base} hasn't got {[one for one in taken if one not in there]}")
+        self.must(sorted((*own, *taken)) == sorted(self.snapshots[event.sha256]), f"{who}: not all the rows")
+        counted = sum(one.rows for one in (*event.tables, event.media))
+        self.must(counted == len(own) + len(taken), f"{who}: {counted} rows said")
+        self.bases[event.export_id] = base
+
     def _archive(self, event: ExportReady) -> None:
+        self._lies_there(event)
+        contents, stem = self.world.platform.contents[event.sha256], event.export_id
+        self.must(sorted(contents) == sorted(self.snapshots[event.sha256]), f"{stem}: not all the rows")
+        counted = sum(one.rows for one in (*event.tables, event.media))
+        self.must(counted == len(contents), f"{stem}: {counted} rows said, {len(contents)} there")
+        self.of_export[event.export_id] = tuple(self.snapshots[event.sha256])
+
+    def _lies_there(self, event: ExportReady | DeltaReady) -> None:
         platform = self.world.platform
         for one in event.volumes:
             there = platform.shelf.of(one.place)
@@ -310,16 +344,12 @@ class Checker:
         lying = {one for one in platform.shelf.versions if one.startswith(f"{stem}.") and platform.shelf.of(one)}
         self.must(lying == named, f"{stem}: {lying - named} lies beside it")
         self.volumes[event.export_id] = tuple(one.place for one in event.volumes)
-        contents = platform.contents[event.sha256]
-        self.must(sorted(contents) == sorted(self.snapshots[event.sha256]), f"{stem}: not all the rows")
-        counted = sum(one.rows for one in (*event.tables, event.media))
-        self.must(counted == len(contents), f"{stem}: {counted} rows said, {len(contents)} there")
-        self.of_export[event.export_id] = tuple(self.snapshots[event.sha256])
 
     def _confirmed(self, event: ConfirmationAccepted | ConfirmationVoided | ConfirmationRejected) -> None:
         self.confirmations[event.export_id] += 1
         if isinstance(event, ConfirmationRejected):
             return
+        self.must(event.export_id not in self.bases, f"{event.export_id}: a delta was looked at as if it were all")
         same = self.same.get((event.export_id, event.compared_at))
         self.must(same is not None, f"{event.export_id}: confirmed or void, and nobody compared it")
         if isinstance(event, ConfirmationAccepted):
@@ -342,8 +372,15 @@ class Checker:
     def _delivered(self, event: ExportDelivered | DeliveryFailed) -> None:
         if isinstance(event, DeliveryFailed):
             self.must(event.reason != "missing", f"{event.export_id}: not there to be sent")
+            self.must(event.reason != "not_all", f"{event.export_id}: not all of it was sent, and no release is older")
             return
+        base = self.bases.get(event.export_id)
+        self.must(event.with_base == base, f"{event.export_id}: delivered with {event.with_base}, it needs {base}")
         places = self.volumes[event.export_id]
+        if base is not None:
+            sent = self.world.platform.sent.get((event.destination, base))
+            self.must(sent == self.ready[self.volumes[base][-1]], f"{event.export_id}: its base was not delivered")
+            places = (*self.volumes[base], *places)
         found = self.world.platform.sent.get((event.destination, event.export_id))
         self.must(found == event.sha256 == self.ready[places[-1]], f"{event.export_id}: something else was delivered")
         self.must(event.volumes == len(places), f"{event.export_id}: not all of its volumes were delivered")

@@ -7,10 +7,10 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from services.exporter import tasks
-from services.exporter.confirming import copy_of
+from services.exporter.announced import any_of, needed_by
 from services.exporter.delivering import objection
-from services.exporter.states import Deleting, State
-from shared.events.vocabulary import ArchiveVolume, TableCount, TableFingerprint
+from services.exporter.states import Copy, Deleting, State
+from shared.events.vocabulary import ArchiveVolume, FileChanges, TableCount, TableFingerprint
 from shared.holds import held
 from shared.lease import LeaseLostError
 from shared.performer import Attempt, Performance
@@ -20,6 +20,8 @@ from .faults import PassingError
 from .systems import BUCKET, DATABASE, MEDIA, TABLES, work
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from .systems import Platform
     from .worker import Worker
 
@@ -28,19 +30,26 @@ _states: StateCodec[State] = StateCodec(State)
 _TAKEN_OVER = 0.7
 
 
-async def build(worker: Worker, task: tasks.BuildArchive, attempt: Attempt) -> tasks.ArchiveBuilt | tasks.BuildFailed:
+async def build(
+    worker: Worker, task: tasks.BuildArchive, attempt: Attempt
+) -> tasks.ArchiveBuilt | tasks.DeltaBuilt | tasks.BuildFailed:
     """Take a snapshot, then write it, as the product does: in place of whatever an earlier try has left."""
     platform, named = worker.world.platform, {"customer_id": task.customer_id, "request_id": task.request_id}
     await work(worker)
     if worker.world.unlucky(0.1):
         return tasks.BuildFailed(**named, export_id=task.export_id, attempt=task.attempt, reason="undeclared_table")
+    base = None if task.since is None else _read(platform, task.since)
+    if task.since is not None and base is None:
+        return tasks.BuildFailed(**named, export_id=task.export_id, attempt=task.attempt, reason="unusable_base")
     snapshot_at, tables = attempt.clock(), (*TABLES[DATABASE], *TABLES[MEDIA])
     contents = tuple(row for table in tables for row in platform.own(table, task.customer_id))
     counts = {table: len(platform.own(table, task.customer_id)) for table in tables}
     account = _account(platform, task.customer_id)
     # Every archive differs, if only by the moment it was made at.
-    digest = sha256(f"{snapshot_at} {contents}".encode()).hexdigest()
-    platform.contents[digest] = contents
+    digest = sha256(f"{snapshot_at} {task.since} {contents}".encode()).hexdigest()
+    # Of a delta only what its base hasn't, and a list of what that one has.
+    platform.contents[digest] = tuple(row for row in contents if row not in (base or ()))
+    platform.taken[digest] = tuple(row for row in contents if row in (base or ()))
     worker.world.checker.snapshots[digest] = worker.world.checker.rows_left_of(task.customer_id)
     places = _places(task, len(contents))
     await _clear(worker, attempt, task)
@@ -49,6 +58,8 @@ async def build(worker: Worker, task: tasks.BuildArchive, attempt: Attempt) -> t
     written = await _put(worker, attempt, tuple(zip(places, [*digests, digest], strict=True)))
     await _leave_alone(worker, attempt, task, written)
     *before, (place, version) = written.items()
+    if task.since is not None:
+        return _delta(platform, task, written, (*digests, digest), counts, snapshot_at)
     return tasks.ArchiveBuilt(
         **named, account=account, before=tuple(
             ArchiveVolume(place=one, size_bytes=1, sha256=sha, object_version=its)
@@ -58,6 +69,32 @@ async def build(worker: Worker, task: tasks.BuildArchive, attempt: Attempt) -> t
         tables=tuple(TableCount(table=name, rows=counts[name]) for name in TABLES[DATABASE]),
         media=TableCount(table="media", rows=counts[TABLES[MEDIA][0]]), map_sha256="0" * 64, snapshot_at=snapshot_at,
         object_version=version,
+    )  # fmt: skip
+
+
+def _read(platform: Platform, base: tasks.BaseCopy) -> tuple[str, ...] | None:
+    """Give what is in the archive, if it lies there as it was announced: in whichever version."""
+    for one in base.volumes:
+        if one.sha256 not in list(platform.shelf.of(one.place).values())[-1:]:
+            return None
+    return platform.contents[base.volumes[-1].sha256]
+
+
+def _delta(
+    platform: Platform, task: tasks.BuildArchive, written: dict[str, str], digests: tuple[str, ...],
+    counts: dict[str, int], snapshot_at: datetime,
+) -> tasks.DeltaBuilt:  # fmt: skip
+    size, taken = len(platform.contents[digests[-1]]), len(platform.taken[digests[-1]])
+    return tasks.DeltaBuilt(
+        customer_id=task.customer_id, request_id=task.request_id, export_id=task.export_id,
+        base_id=task.since.export_id if task.since else "", map_sha256="0" * 64, snapshot_at=snapshot_at,
+        files=FileChanges(new=size, changed=0, unchanged=taken, gone=0), signed_by=f"SHA256:{'k' * 43}",
+        volumes=tuple(
+            ArchiveVolume(place=place, size_bytes=size, sha256=sha, object_version=version)
+            for (place, version), sha in zip(written.items(), digests, strict=True)
+        ),
+        tables=tuple(TableCount(table=name, rows=counts[name]) for name in TABLES[DATABASE]),
+        media=TableCount(table="media", rows=counts[TABLES[MEDIA][0]]),
     )  # fmt: skip
 
 
@@ -217,24 +254,25 @@ async def deliver(worker: Worker, task: tasks.DeliverExport, attempt: Attempt) -
     """Send the archive to whom it is promised, while there is the right to."""
     named = {"customer_id": task.customer_id, "export_id": task.export_id, "attempt": task.attempt}
     platform, key = worker.world.platform, (task.destination, task.export_id)
-    places = [*(one.place for one in task.before), task.place]
+    needed = () if task.base is None else task.base.volumes
+    places = [*(one.place for one in (*needed, *task.before)), task.place]
     state = _state(worker, task.customer_id)
     for _ in range(2):
         reason = objection(state, attempt.clock(), worker.service.domain.policy)
         if reason is not None:
             return tasks.NotDelivered(**named, reason=reason)
-        copy = copy_of(state.known, task.export_id)
-        lying = (
-            {} if copy is None else {one.place: platform.shelf.of(one.place).get(one.version) for one in copy.volumes}
-        )
+        copies = _copies(state, task)
+        lying = {one.place: platform.shelf.of(one.place).get(one.version) for copy in copies for one in copy.volumes}
         digest = lying.get(task.place) if all(lying.get(one) for one in places) else None
         await work(worker)
         state = _state(worker, task.customer_id)
     found = platform.sent.get(key)
     if digest is None:
-        if copy != copy_of(state.known, task.export_id) or _is_revoking(state, task.export_id):
+        if copies != _copies(state, task) or _is_revoking(state, task):
             raise PassingError("its links are being taken back")
         return tasks.NotDelivered(**named, reason="missing")
+    if task.base is not None:
+        platform.sent.setdefault((task.destination, task.base.export_id), lying[needed[-1].place] or "")
     platform.sent.setdefault(key, digest)
     worker.world.checker.sent(task.customer_id)
     await work(worker)
@@ -247,8 +285,14 @@ def _state(worker: Worker, customer_id: str) -> State:
     return _states.load(worker.service.database.cases[customer_id]["state"])
 
 
-def _is_revoking(state: State, export_id: str) -> bool:
-    return any(one.export_id == export_id for one in state.known.revoking)
+def _copies(state: State, task: tasks.DeliverExport) -> list[Copy]:
+    found = needed_by(state.known, task.export_id), any_of(state.known, task.export_id)
+    return [one for one in found if one is not None]
+
+
+def _is_revoking(state: State, task: tasks.DeliverExport) -> bool:
+    sent = {task.export_id} if task.base is None else {task.export_id, task.base.export_id}
+    return any(one.export_id in sent for one in state.known.revoking)
 
 
 def _account(platform: Platform, customer_id: str) -> tuple[tasks.Accounted, ...]:

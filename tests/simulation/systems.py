@@ -53,6 +53,8 @@ class Platform:
     certificates: dict[str, str] = field(default_factory=dict)
     # What is in an archive, by its checksum, and which of them were sent to whom.
     contents: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    # What a delta says that its base has.
+    taken: dict[str, tuple[str, ...]] = field(default_factory=dict)
     sent: dict[tuple[str, str], str] = field(default_factory=dict)
     shelf: Shelf = field(init=False)
 

@@ -24,7 +24,7 @@ from shared.decision import Domain, Fact
 from shared.declared import policy_file, rules_folder
 from shared.events.envelope import write
 from shared.events.event import Event
-from shared.events.exporter import ExportReady
+from shared.events.exporter import DeltaReady, ExportReady
 from shared.events.notice import DeadlineApproaching
 from shared.events.platform import CustomerInformed, DeletionApproved
 from shared.events.retention import DeletionRequested, DeletionStalled
@@ -274,9 +274,9 @@ class World:
             self._begin(self._decide(record))
         if record.topic == DeletionRequested.type():
             self._go_away(json.loads(record.value)["data"]["customer_id"])
-        if record.topic == ExportReady.type():
+        for kind in (one for one in (ExportReady, DeltaReady) if record.topic == one.type()):
             # Once, though the relay may say it twice, or an operator again.
-            ready = ExportReady.model_validate(json.loads(record.value)["data"])
+            ready = kind.model_validate(json.loads(record.value)["data"])
             if ready.export_id not in self._moved:
                 self._moved.add(ready.export_id)
                 self._begin(moves(self, ready, EXPORTER))

@@ -6,8 +6,9 @@ import asyncio
 import hashlib
 import io
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -16,12 +17,14 @@ from shared.ranged import opened
 from shared.store_faults import ObjectMissingError
 from shared.verify.archive import Checked, PublicKeys, Verdict, Volume, checked_volumes, is_encrypted, volumes_of
 from shared.verify.by_library import by_library
+from shared.verify.in_store import NothingThereError, lying_at
 
 from .delta import Since
 from .faults import UnusableBaseError
 from .names import bag_name
 
 _S3 = "s3://"
+_FULL = "Make a full export instead"
 _OF_SEVERAL = re.compile(r".+[.]vol[0-9]{3}[.]zip")
 
 
@@ -39,10 +42,51 @@ async def opened_base(
         if await asyncio.to_thread(is_encrypted, files[-1][1]):
             raise _refused(place, "it is encrypted", "Decrypt it first (age --decrypt), and name what comes of it")
         volumes = [Volume(name, file, await asyncio.to_thread(_digest, file)) for name, file in files]
-        checking = checked_volumes(volumes, published=keys, checker=by_library)
-        checked = await asyncio.to_thread(stack.enter_context, checking)
-        _judge(place, checked, customer, export_id, now)
-        yield Since(checked, several=_OF_SEVERAL.fullmatch(files[-1][0]) is not None)
+        yield await _since(place, volumes, keys, (customer, export_id, now), stack)
+
+
+@asynccontextmanager
+async def kept_base(
+    store: ObjectStore, lying: Sequence[Lying], keys: PublicKeys, customer: str, export_id: str, now: datetime
+) -> AsyncIterator[Since]:
+    """Check an archive of our own, whose volumes are *lying* in *store*, the last of them last, and keep it open.
+
+    Each has to be what was announced. Raises as ``opened_base`` does.
+    """
+    with ExitStack() as stack:
+        volumes = [await _announced(store, one, stack) for one in lying]
+        yield await _since(lying[-1].place, volumes, keys, (customer, export_id, now), stack)
+
+
+@dataclass(frozen=True, slots=True)
+class Lying:
+    """A file of an archive at *place*, ``s3://bucket/key``, and the SHA-256 that was announced of it."""
+
+    place: str
+    sha256: str
+
+
+async def _announced(store: ObjectStore, one: Lying, stack: ExitStack) -> Volume:
+    # Whichever version lies there now: links may have been taken back since, and its digest tells if it is the same.
+    bucket, _, key = one.place.removeprefix(_S3).partition("/")
+    try:
+        there = await store.head(bucket, key)
+    except ObjectMissingError as error:
+        raise _refused(one.place, "nothing lies there", _FULL) from error
+    file = stack.enter_context(opened(store, bucket, there))
+    found = await asyncio.to_thread(_digest, file)
+    if found != one.sha256:
+        raise _refused(one.place, f"its SHA-256 is {found}, announced was {one.sha256}", _FULL)
+    return Volume(key.rpartition("/")[2], file, found)
+
+
+async def _since(
+    place: str, volumes: list[Volume], keys: PublicKeys, of: tuple[str, str, datetime], stack: ExitStack
+) -> Since:
+    checking = checked_volumes(volumes, published=keys, checker=by_library)
+    checked = await asyncio.to_thread(stack.enter_context, checking)
+    _judge(place, checked, *of)
+    return Since(checked, several=_OF_SEVERAL.fullmatch(volumes[-1].name) is not None)
 
 
 def _in_folder(place: str, stack: ExitStack) -> list[tuple[str, io.BufferedReader]]:
@@ -57,13 +101,11 @@ async def _in_store(place: str, store: ObjectStore, stack: ExitStack) -> list[tu
     bucket, _, key = place.removeprefix(_S3).partition("/")
     if not bucket or not key:
         raise _refused(place, "it is no place of an object", "It is s3://bucket/key")
-    if _OF_SEVERAL.fullmatch(key):
-        raise _refused(place, "it is one of several volumes in a store", "Fetch all of them into a folder first")
     try:
-        found = await store.head(bucket, key)
-    except ObjectMissingError as error:
+        found = await lying_at(store, place)
+    except NothingThereError as error:
         raise _refused(place, "nothing lies there", "Name an archive that is there") from error
-    return [(key.rpartition("/")[2], stack.enter_context(opened(store, bucket, found)))]
+    return [(one.key.rpartition("/")[2], stack.enter_context(opened(store, bucket, one))) for one in found]
 
 
 def _digest(file: io.BufferedReader) -> str:

@@ -92,6 +92,12 @@ class UnusableBaseError(ArchiveError):
     code = "unusable_base"
 
 
+class OtherMapError(ArchiveError):
+    """What a delta was to be made against was made by another data map."""
+
+    code = "base_other_map"
+
+
 class TooManyVolumesError(ArchiveError):
     """So many files nobody can handle."""
 
