@@ -80,7 +80,8 @@ def arrive(domain: Domain[S, P], case: Case[S], fact: Fact, now: datetime) -> St
     """
     decision = _decide(domain, case.state, fact.event, now, fact.event.customer_id, fact)
     if isinstance(decision, Decided):
-        step = _follow(domain, Step(case), decision, fact, now)
+        follows = Case(decision.state, case.revision + 1, case.waiting)
+        step = Step(follows, *_ordered(domain.name, decision, fact, now))
         return _offer_again(domain, step, now) if case.waiting else step
     if isinstance(decision, Premature):
         return Step(_wait(case, Waiting(fact, decision.until, decision.reason)))
@@ -148,15 +149,22 @@ def _cause(fact: Fact) -> str:
 
 def _follow(domain: Domain[S, P], step: Step[S], decided: Decided[S], cause: Fact | str, now: datetime) -> Step[S]:
     case = Case(decided.state, step.case.revision + 1, step.case.waiting)
-    if not decided.events and not decided.tasks:
-        return Step(case, step.owed, step.tasks)
-    name, why = domain.name, cause if isinstance(cause, str) else _cause(cause)
-    source = f"/offramp/{name}"
-    owed = [
-        Fact(derived(name, why, event.type(), place), source, now, event) for place, event in enumerate(decided.events)
-    ]
-    tasks = [Ordered(UUID(derived(name, why, task.kind(), place)), task) for place, task in enumerate(decided.tasks)]
+    owed, tasks = _ordered(domain.name, decided, cause, now)
     return Step(case, (*step.owed, *owed), (*step.tasks, *tasks))
+
+
+def _ordered(
+    name: str, decided: Decided[S], cause: Fact | str, now: datetime
+) -> tuple[tuple[Fact, ...], tuple[Ordered, ...]]:
+    """Give what a decision owes and orders, under ids that follow from its *cause*."""
+    events, tasks = decided.events, decided.tasks
+    if not events and not tasks:
+        return (), ()
+    why = cause if isinstance(cause, str) else _cause(cause)
+    source = f"/offramp/{name}"
+    owed = [Fact(derived(name, why, event.type(), place), source, now, event) for place, event in enumerate(events)]
+    ordered = [Ordered(UUID(derived(name, why, task.kind(), place)), task) for place, task in enumerate(tasks)]
+    return tuple(owed), tuple(ordered)
 
 
 def _offer_again(domain: Domain[S, P], step: Step[S], now: datetime) -> Step[S]:

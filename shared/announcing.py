@@ -6,6 +6,8 @@ from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
+from msgspec import Struct
+
 from .days import first_moment, first_moment_after
 from .events.notice import DeadlineApproaching
 
@@ -17,7 +19,7 @@ class _Call(NamedTuple):
     days: int
 
 
-class Deadline(NamedTuple):
+class Deadline(Struct, frozen=True):
     """Something of *subject* (a contract, a customer) that is possible up to and including *last_day* in *zone*.
 
     *days*: how many days before it to tell the customer; each at the start of its day. *told_at*: when the customer
