@@ -11,6 +11,8 @@ from services.exporter.announced import any_of, needed_by
 from services.exporter.delivering import objection
 from services.exporter.states import Copy, Deleting, State
 from shared.events.vocabulary import ArchiveVolume, FileChanges, TableCount, TableFingerprint
+from shared.holder.heard import with_contracts
+from shared.holder.right import RefusedError, check_contracts
 from shared.holds import held
 from shared.lease import LeaseLostError
 from shared.performer import Attempt, Performance
@@ -316,6 +318,12 @@ async def delete(worker: Worker, task: tasks.DeleteArchives, _: Attempt) -> task
         or held(state.known.holds, worker.world.now())
     ):
         return tasks.DeleteFailed(**step, reason="not_asked")
+    try:
+        # Also what its consumers have not read yet: it looks at the topics.
+        published = worker.world.checker.contracts(task.customer_id)
+        check_contracts(with_contracts(state.known.contracts, published), state.window_closed_at)
+    except RefusedError as refused:
+        return tasks.DeleteFailed(**step, reason=refused.reason)
     if worker.world.unlucky(0.05):
         return tasks.DeleteFailed(**step, reason="refused")
     before, deleted = platform.others(BUCKET, task.customer_id), len(platform.own(BUCKET, task.customer_id))
