@@ -21,7 +21,7 @@ from .database_fates import DATABASE_OUTAGES
 from .errors import OperatorError
 from .objects import Listed, ObjectStore
 from .store_faults import ObjectChangedError, ObjectMissingError, StoreOutageError, StoreRefusalError, judged
-from .unfinished import Taken, Unfinished, unfinished, uploads_of
+from .unfinished import Taken, Unfinished, Whole, unfinished, uploads_of
 from .upload import MIB
 
 Left: TypeAlias = Literal["nothing", "parts", "object"]
@@ -241,7 +241,7 @@ class Sending:
     async def _standing(self, number: int, part: bytes, checksum: str) -> str | None:
         if self._earlier is None or number not in self._earlier.parts:
             return None
-        etag = await asyncio.get_running_loop().run_in_executor(None, self._earlier.same, number, part, checksum)
+        etag = await asyncio.get_running_loop().run_in_executor(None, self._earlier.same, number, Whole(part), checksum)
         if etag is not None:
             self.taken = Taken(self.taken.parts + 1, self.taken.size + len(part))
         return etag

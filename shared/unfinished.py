@@ -6,7 +6,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from .store_faults import UploadGoneError, judged
 
@@ -17,6 +17,33 @@ class Taken:
 
     parts: int = 0
     size: int = 0
+
+
+class Sized(Protocol):
+    """A part that is to be sent."""
+
+    @property
+    def size(self) -> int:
+        """Count its bytes."""
+
+    def md5(self) -> str:
+        """Give its MD5, in hexadecimal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A part that is in memory."""
+
+    body: bytes
+
+    @property
+    def size(self) -> int:
+        """Count its bytes."""
+        return len(self.body)
+
+    def md5(self) -> str:
+        """Give its MD5, in hexadecimal."""
+        return hashlib.md5(self.body, usedforsecurity=False).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +62,20 @@ class Unfinished:
     upload_id: str
     parts: Mapping[int, tuple[Part, ...]]
 
-    def same(self, number: int, part: bytes, sha256: str) -> str | None:
+    def same(self, number: int, part: Sized, sha256: str) -> str | None:
         """Give the ETag under which exactly *part* lies there as *number*; None if it has to be sent.
 
         By SHA-256 (*sha256* is that of *part*, in base64) where the store lists it, else by MD5, which is what an ETag
         is unless the store encrypts with keys of its own: then nothing is ever the same. Computes, so call it in a
         thread.
         """
-        alike = [one for one in self.parts.get(number, ()) if one.size == len(part)]
+        alike = [one for one in self.parts.get(number, ()) if one.size == part.size]
         for one in alike:
             if one.sha256 == sha256:
                 return one.etag
         unsaid = {one.etag for one in alike if one.sha256 is None}
         # Only computed here, where there is something to compare it with.
-        md5 = hashlib.md5(part, usedforsecurity=False).hexdigest() if unsaid else None
+        md5 = part.md5() if unsaid else None
         return md5 if md5 in unsaid else None
 
 

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import io
 import re
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Protocol, Self, TypeAlias
 
 from botocore.exceptions import ClientError
 
 from .database_fates import DATABASE_OUTAGES
+from .filling import Filling
 from .lease import LeaseLostError
 from .store_faults import StoreError, StoreRefusalError, UploadGoneError, judged
 from .unfinished import Taken, Unfinished, unfinished, uploads_of
 
 MIB = 1 << 20
-# S3 allows 10,000 parts; sizes double every 2,500, so 6 MiB reach 219 GiB before that.
+# S3 allows 10,000 parts and 5 TiB; sizes double every 1,000, so 6 MiB reach 5.8 TiB, the last of 3 GiB.
 _MOST_PARTS = 10_000
-_DOUBLE_EVERY = 2_500
+_DOUBLE_EVERY = 1_000
 # What S3 and all that speak it make of the MD5s of the parts.
 _OF_PARTS = re.compile(r"[0-9a-f]{32}-[0-9]+")
 _MD5 = re.compile(r"[0-9a-f]{32}")
@@ -105,8 +106,8 @@ class Upload:
     written again, and a part that lies there under the same number with the same digest isn't sent. So the object is
     what was written this time, whatever lay there.
 
-    At most *in_flight* parts are under way and one is being filled, which bounds the memory. After the block,
-    ``stored`` tells size and SHA-256. What happens to earlier parts is *told*.
+    At most *in_flight* parts are under way and one is being filled, which bounds the memory; large ones wait on disk.
+    After the block, ``stored`` tells size and SHA-256. What happens to earlier parts is *told*.
 
     *may* keeps a worker that was overtaken from putting its object over a later one's. It is asked once the upload is
     there, and before any other is dropped: whoever comes later looks for uploads after that, finds this one, and takes
@@ -137,7 +138,7 @@ class Upload:
         self._earlier: Unfinished | None = None
         self._sent = 0
         self._beginning: asyncio.Task[None] | None = None
-        self._filling = io.BytesIO()
+        self._filling = Filling(part_bytes)
         self._tasks: list[asyncio.Task[dict[str, Any]]] = []
         self._failed: BaseException | None = None
         self._digest = hashlib.sha256()
@@ -219,16 +220,14 @@ class Upload:
             await self._begun()
         rest = memoryview(data)
         while rest:
-            # Copied, since what is handed on in pieces may be a piece of something larger, which would be kept whole.
-            taken = self._filling.write(rest[: self._size_of_part() - self._filled])
-            rest = rest[taken:]
-            if self._filled == self._size_of_part():
+            rest = rest[await self._filling.write(rest) :]
+            if self._filling.is_full:
                 await self._send()
 
     async def seal(self) -> Stored:
         """Send what is left, take no more, and tell what will appear; it doesn't before the block ends."""
         await self._begun()
-        if self._filled:
+        if self._filling.size:
             await self._send()
         await asyncio.gather(*self._tasks)
         return Stored(self._place, self._size, self._digest.hexdigest())
@@ -239,10 +238,6 @@ class Upload:
             version = None if self._stored is None else self._stored.version
             await withdraw(self._client, **_named(self._at), etag=self._etag, version=version, may=self._may)
 
-    @property
-    def _filled(self) -> int:
-        return self._filling.tell()
-
     def _size_of_part(self) -> int:
         return self._part_bytes << (len(self._tasks) // _DOUBLE_EVERY)
 
@@ -250,55 +245,58 @@ class Upload:
         await self._slots.acquire()
         if self._failed is not None:
             raise self._failed
-        # Its buffer itself and no copy, which is all that a part takes up.
-        part, self._filling = self._filling.getvalue(), io.BytesIO()
         if len(self._tasks) == _MOST_PARTS:
             raise StoreRefusalError(f"{self._place} needs more than {_MOST_PARTS} parts: begin with larger ones")
-        task = asyncio.create_task(self._send_part(len(self._tasks) + 1, part))
+        task = asyncio.create_task(self._send_part(len(self._tasks) + 1, self._filling))
         task.add_done_callback(self._landed)
         self._tasks.append(task)
+        self._filling = Filling(self._size_of_part())
 
-    def _hashed(self, part: bytes) -> str:
-        self._digest.update(part)
-        self._size += len(part)
-        return b64encode(hashlib.sha256(part).digest()).decode()
+    def _hashed(self, part: Filling) -> str:
+        digest = hashlib.sha256()
+        for piece in part.pieces():
+            self._digest.update(piece)
+            digest.update(piece)
+        self._size += part.size
+        return b64encode(digest.digest()).decode()
 
     def _landed(self, task: asyncio.Task[dict[str, Any]]) -> None:
         self._slots.release()
         if not task.cancelled():
             self._failed = self._failed or task.exception()
 
-    async def _send_part(self, number: int, part: bytes) -> dict[str, Any]:
-        # The lock is fair, so the digest of the whole takes the parts in their order; the writer need not wait for it.
-        async with self._hashing:
-            checksum = await asyncio.get_running_loop().run_in_executor(None, self._hashed, part)
-        etag = await self._standing(number, part, checksum) or await self._put(number, part, checksum)
+    async def _send_part(self, number: int, part: Filling) -> dict[str, Any]:
+        with closing(part):
+            # The lock is fair, so the digest of the whole takes the parts in order; the writer need not wait for it.
+            async with self._hashing:
+                checksum = await asyncio.get_running_loop().run_in_executor(None, self._hashed, part)
+            etag = await self._standing(number, part, checksum) or await self._put(number, part, checksum)
         self._sent += 1
         return {"PartNumber": number, "ETag": etag, "ChecksumSHA256": checksum}
 
-    async def _standing(self, number: int, part: bytes, checksum: str) -> str | None:
+    async def _standing(self, number: int, part: Filling, checksum: str) -> str | None:
         if self._earlier is None or number not in self._earlier.parts:
             return None
         etag = await asyncio.get_running_loop().run_in_executor(None, self._earlier.same, number, part, checksum)
         if etag is not None:
-            self.taken = Taken(self.taken.parts + 1, self.taken.size + len(part))
+            self.taken = Taken(self.taken.parts + 1, self.taken.size + part.size)
         return etag
 
-    async def _put(self, number: int, part: bytes, checksum: str) -> str:
+    async def _put(self, number: int, part: Filling, checksum: str) -> str:
         with judged(f"send part {number} of {self._place}"):
             sent = await self._client.upload_part(
                 **self._at,
                 UploadId=self._id,
                 PartNumber=number,
-                Body=io.BytesIO(part),
-                ContentLength=len(part),
+                Body=part.body(),
+                ContentLength=part.size,
                 ChecksumSHA256=checksum,
             )
         return str(sent["ETag"]).strip('"')
 
     async def _complete(self) -> None:
         await self._begun()
-        if self._filled or not self._tasks:
+        if self._filling.size or not self._tasks:
             await self._send()
         parts = await asyncio.gather(*self._tasks)
         await self._may()
@@ -333,7 +331,7 @@ class Upload:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._filling = io.BytesIO()
+        self._filling.close()
         try:
             await asyncio.shield(self._leave(cause))
         except _UNTIDY as trouble:

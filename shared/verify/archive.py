@@ -12,22 +12,28 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import zlib
-from collections import Counter
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
+from itertools import count, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
-from typing import IO, Literal, Protocol
-from zipfile import BadZipFile, ZipFile
+from typing import IO, Literal, Protocol, cast
+from zipfile import BadZipFile, ZipFile, ZipInfo
 
 PAYLOAD_MANIFEST = "manifest-sha256.txt"
 TAG_MANIFEST = "tagmanifest-sha256.txt"
@@ -50,6 +56,16 @@ IN_BOTH = ("bagit.txt", "verify.py", ALLOWED_SIGNERS, PUBLIC_PEM)
 _OF_A_SET = re.compile(r"(.+)[.]vol[0-9]{3}([.]zip(?:[.]age)?)")
 _AGE = b"age-encryption.org/"
 _PIECE = 1 << 20
+# Of a digest, in bytes; how many numbers are kept of a file; so many files' headers zipfile is given at a time.
+_DIGEST, _COUNTS, _AT_ONCE = 32, 3, 256
+# Of a ZIP (APPNOTE 4.3.12, 4.3.14 to 4.3.16): a file's header with the lengths of what follows it, the end of the
+# directory for large ZIPs, what leads to that, the end, of which at most so many bytes are looked at.
+_HEADER, _END64 = struct.Struct("<4s24x3H12x"), struct.Struct("<4sQ2H2L4Q")
+_NAMED = struct.Struct("<8xH18xH")
+_LOCATOR, _END = struct.Struct("<4sLQL"), struct.Struct("<4s4H2LH")
+# A header is shorter than that.
+_HEADERS = 256 * 1024
+_LONGEST_END, _UTF8 = (1 << 16) + _END.size + _LOCATOR.size + _END64.size, 0x0800
 _NEITHER_QUOTES_NOR_LINE_ENDS = bytes(byte for byte in range(256) if byte not in b'"\n')
 # What zipfile raises when bytes are not what they were; RuntimeError is its word for an encrypted file.
 UNREADABLE = (BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, OSError)
@@ -398,21 +414,20 @@ def checked_volumes(
 ) -> Iterator[Checked]:
     """Check as ``verify_volumes`` does, and keep open what was checked."""
     last = volumes[-1]
-    with ExitStack() as stack:
-        broken, one = last.name, volumes[0]
-        try:
-            read = []
-            for one in volumes:
-                broken = one.name
-                read.append((one, stack.enter_context(ZipFile(one.opened))))
-            broken = last.name
-            known = findings, published, checker, base, passing
-            whole = _checked(last.name, lambda: last.digest, Zips(read), *known)
-        except UNREADABLE as error:
-            says = _ENCRYPTED if is_encrypted(one.opened) else f"it is no whole ZIP: {error}"
-            verdict = Verdict(last.digest, 0, 0, {}, (*findings, Finding("broken", broken, says)))
-            whole = Checked(last.name, verdict, _Nothing(), {})
-        yield whole
+    broken, one = last.name, volumes[0]
+    try:
+        read: list[Directory] = []
+        for one in volumes:
+            broken = one.name
+            read.append(Directory(one))
+        broken = last.name
+        known = findings, published, checker, base, passing
+        whole = _checked(last.name, lambda: last.digest, Zips(read), *known)
+    except UNREADABLE as error:
+        says = _ENCRYPTED if is_encrypted(one.opened) else f"it is no whole ZIP: {error}"
+        verdict = Verdict(last.digest, 0, 0, {}, (*findings, Finding("broken", broken, says)))
+        whole = Checked(last.name, verdict, _Nothing(), {})
+    yield whole
 
 
 _ENCRYPTED = "it is encrypted: nothing in it was checked. First age --decrypt -i KEY -o ARCHIVE.zip ARCHIVE.zip.age"
@@ -491,8 +506,11 @@ class Files(Protocol):
     """
 
     base: str
-    paths: frozenset[str]
     strays: tuple[Finding, ...]
+
+    @property
+    def paths(self) -> AbstractSet[str]:
+        """Give the paths of all files."""
 
     @property
     def volumes(self) -> Mapping[str, str] | None:
@@ -501,34 +519,303 @@ class Files(Protocol):
     def open(self, path: str) -> IO[bytes]:
         """Open the file at *path*."""
 
+    def each(self) -> Iterator[tuple[str, Callable[[], IO[bytes]]]]:
+        """Give every path, and how to open the file there, in the order in which that is quickest."""
+
+
+class Paths(AbstractSet[str]):
+    """Paths in the order in which they were added, each with its number; of each little more than its text is kept."""
+
+    def __init__(self, paths: Iterable[str] = ()) -> None:
+        self._text = bytearray()
+        self._ends = array("Q", [0])
+        # An open hash table: the number of a path, counted from 1, at the place that its hash says, or the next free.
+        self._slots = array("L", bytes(array("L").itemsize * 64))
+        for path in paths:
+            self.add(path)
+
+    def add(self, path: str) -> int:
+        """Add *path*, unless it is there; gives its number."""
+        body = path.encode("utf-8", "surrogatepass")
+        at = self._slot(body)
+        if self._slots[at] == 0:
+            self._text += body
+            self._ends.append(len(self._text))
+            self._slots[at] = len(self)
+            if 2 * len(self) > len(self._slots):
+                self._grow()
+            return len(self) - 1
+        return self._slots[at] - 1
+
+    def number(self, path: object) -> int | None:
+        """Give the number of *path*; None if it isn't there."""
+        if not isinstance(path, str):
+            return None
+        found = self._slots[self._slot(path.encode("utf-8", "surrogatepass"))]
+        return found - 1 if found else None
+
+    def _slot(self, body: bytes) -> int:
+        last = len(self._slots) - 1
+        at = hash(body) & last
+        while (found := self._slots[at]) and self._body(found - 1) != body:
+            at = (at + 1) & last
+        return at
+
+    def _grow(self) -> None:
+        self._slots = array("L", bytes(self._slots.itemsize * len(self._slots) * 2))
+        for number in range(len(self)):
+            self._slots[self._slot(self._body(number))] = number + 1
+
+    def _body(self, number: int) -> bytes:
+        return bytes(self._text[self._ends[number] : self._ends[number + 1]])
+
+    def __contains__(self, path: object) -> bool:
+        return self.number(path) is not None
+
+    def __iter__(self) -> Iterator[str]:
+        return (self._body(number).decode("utf-8", "surrogatepass") for number in range(len(self)))
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+
+class Reads(Mapping[str, Read]):
+    """The files at *paths* as they were read; of each little more than its digest is kept."""
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        self.paths = paths if isinstance(paths, Paths) else Paths(paths)
+        self._digests = bytearray(_DIGEST * len(self.paths))
+        self._counts = array("Q", bytes(_COUNTS * len(self.paths) * array("Q").itemsize))
+        # Of those that could not be read.
+        self._says: dict[int, str] = {}
+
+    def put(self, path: str, read: Read) -> None:
+        """Note the file at *path*, which is among the paths."""
+        number = self._number(path)
+        self._digests[_DIGEST * number : _DIGEST * (number + 1)] = bytes.fromhex(read.sha256) or bytes(_DIGEST)
+        self._counts[_COUNTS * number : _COUNTS * (number + 1)] = array("Q", (read.size, read.lines, read.records))
+        if not read.sha256:
+            self._says[number] = read.says
+
+    def at(self, number: int) -> Read:
+        """Give the file of that *number*."""
+        size, lines, records = self._counts[_COUNTS * number : _COUNTS * (number + 1)]
+        if number in self._says:
+            return Read(size, "", self._says[number])
+        return Read(size, self._digests[_DIGEST * number : _DIGEST * (number + 1)].hex(), "", lines, records)
+
+    def _number(self, path: str) -> int:
+        number = self.paths.number(path)
+        if number is None:
+            raise KeyError(path)
+        return number
+
+    def __getitem__(self, path: str) -> Read:
+        return self.at(self._number(path))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.paths)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+
+class Directory:
+    """Where the files in a ZIP are, read piece by piece (APPNOTE 4.3.12 to 4.3.16).
+
+    ``zipfile`` keeps some 600 bytes of each file as long as a ZIP is open. So it is given some of the files at a time:
+    the ZIP's very bytes, behind which only these files' headers lie.
+    """
+
+    def __init__(self, volume: Volume) -> None:
+        self.volume = volume
+        size = self._opened.seek(0, os.SEEK_END)
+        at = max(size - _LONGEST_END, 0)
+        self._opened.seek(at)
+        tail = self._opened.read(_LONGEST_END)
+        end = tail.rfind(b"PK\5\6")
+        if end < 0 or len(tail) < end + _END.size:
+            raise BadZipFile("File is not a zip file")
+        *_, self._size, self._offset, _ = _END.unpack_from(tail, end)
+        begins = end
+        if end >= _LOCATOR.size + _END64.size and tail[end - _LOCATOR.size :].startswith(b"PK\6\7"):
+            begins = end - _LOCATOR.size - _END64.size
+            sign, *_, self._size, self._offset = _END64.unpack_from(tail, begins)
+            if sign != b"PK\6\6":
+                raise BadZipFile("its ZIP64 record is not where it should be")
+        # Where the directory is; its own field may say less, if something was put before the ZIP.
+        self._begins = at + begins - self._size
+        if min(self._begins, self._begins - self._offset) < 0:
+            raise BadZipFile("Bad offset for central directory")
+        # Kept as it lies there, but packed to a quarter: going back for it would cost a store's request each time.
+        headers = self._read()
+        self._packed = []
+        while some := list(islice(headers, _AT_ONCE)):
+            self._packed.append(zlib.compress(b"".join(some), 1))
+
+    def through(self, opened: IO[bytes]) -> Directory:
+        """Give the same directory of the same ZIP that was *opened* once more, so that both can be read at once."""
+        other = copy(self)
+        other.volume = replace(self.volume, opened=opened)
+        return other
+
+    @property
+    def _opened(self) -> IO[bytes]:
+        return self.volume.opened
+
+    def names(self) -> Iterator[str]:
+        """Give the names of the files, in their order."""
+        for packed in self._packed:
+            for header in _cut(zlib.decompress(packed)):
+                flags, length = _NAMED.unpack_from(header)
+                name = header[_HEADER.size : _HEADER.size + length]
+                yield ZipInfo(name.decode("utf-8" if flags & _UTF8 else "cp437")).filename
+
+    def _read(self) -> Iterator[bytes]:
+        """Read the headers, a piece at a time."""
+        at, end = self._begins, self._begins + self._size
+        while at < end:
+            self._opened.seek(at)
+            piece, taken = self._opened.read(min(_HEADERS, end - at)), 0
+            for header in _cut(piece):
+                yield header
+                taken += len(header)
+            if not taken:
+                raise BadZipFile("Truncated central directory")
+            at += taken
+
+    def parts(self) -> Iterator[ZipFile]:
+        """Give some of the files after the other, each time as a ZIP of those alone."""
+        return (self._part(list(_cut(zlib.decompress(packed)))) for packed in self._packed)
+
+    def only(self, number: int) -> ZipFile:
+        """Give a ZIP of the one file of that *number*, from 0 on."""
+        headers = _cut(zlib.decompress(self._packed[number // _AT_ONCE]))
+        return self._part([next(islice(headers, number % _AT_ONCE, None))])
+
+    def _part(self, headers: Sequence[bytes]) -> ZipFile:
+        return ZipFile(cast("IO[bytes]", _Part(self._opened, self._begins, self._offset, headers)))
+
+
+def _cut(piece: bytes) -> Iterator[bytes]:
+    """Give the headers that are whole in *piece*."""
+    at = 0
+    while len(piece) - at >= _HEADER.size:
+        sign, *lengths = _HEADER.unpack_from(piece, at)
+        if sign != b"PK\1\2":
+            raise BadZipFile("Bad magic number for central directory")
+        whole = _HEADER.size + sum(lengths)
+        if at + whole > len(piece):
+            return
+        yield piece[at : at + whole]
+        at += whole
+
+
+class _Part:
+    """A ZIP as it lies there up to its directory, which begins at *begins*; in that are *headers* alone."""
+
+    def __init__(self, opened: IO[bytes], begins: int, offset: int, headers: Sequence[bytes]) -> None:
+        self._opened, self._begins, self._at = opened, begins, 0
+        many, directory = len(headers), b"".join(headers)
+        end64 = _END64.pack(b"PK\6\6", 44, 45, 45, 0, 0, many, many, len(directory), offset)
+        locator = _LOCATOR.pack(b"PK\6\7", 0, offset + len(directory), 1)
+        end = _END.pack(b"PK\5\6", 0, 0, *2 * (min(many, 0xFFFF),), 0xFFFFFFFF, 0xFFFFFFFF, 0)
+        self._rest = directory + end64 + locator + end
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        begins = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._begins + len(self._rest)}
+        if begins[whence] + offset < 0:
+            raise OSError("before the beginning")
+        self._at = begins[whence] + offset
+        return self._at
+
+    def read(self, size: int = -1) -> bytes:
+        if self._at >= self._begins:
+            rest = self._rest[self._at - self._begins :]
+            piece = rest if size < 0 else rest[:size]
+        else:
+            self._opened.seek(self._at)
+            piece = self._opened.read(self._begins - self._at if size < 0 else min(size, self._begins - self._at))
+        self._at += len(piece)
+        return piece
+
 
 class Zips:
     """The files in one ZIP or in several, of which all lie in one folder, that of the last."""
 
-    def __init__(self, opened: Sequence[tuple[Volume, ZipFile]]) -> None:
-        names = Counter(name for _, read in opened for name in read.namelist())
-        self._in = {name: read for _, read in opened for name in read.namelist()}
-        self._before = [one for one, _ in opened[:-1]]
-        self.base = next(iter(opened[-1][1].namelist()), "").partition("/")[0]
+    def __init__(self, directories: Sequence[Directory]) -> None:
+        self.directories = directories
+        self.base = next(directories[-1].names(), "").partition("/")[0]
         self._base = f"{self.base}/"
-        self.paths = frozenset(name.removeprefix(self._base) for name in names if name.startswith(self._base))
-        self.strays = tuple(self._strays(names))
+        self.paths = Paths()
+        # By the number of a path: in which ZIP it is, and as which file there.
+        self._in, self._at = array("H"), array("Q")
+        self.strays = tuple(self._found())
+
+    def _found(self) -> Iterator[Finding]:
+        """Find all files; gives those that are not where they should be."""
+        times, outside = dict[str, int](), set[str]()
+        for place, one in enumerate(self.directories):
+            for at, name in enumerate(one.names()):
+                inside = name.startswith(self._base)
+                if (not inside or ".." in name.split("/")) and name not in outside:
+                    outside.add(name)
+                    yield Finding("added", name, "it lies outside the bag")
+                if not inside:
+                    times[name] = times.get(name, 0) + 1
+                elif (number := self.paths.add(name.removeprefix(self._base))) < len(self._at):
+                    # Of several the last one counts, as everywhere.
+                    self._in[number], self._at[number] = place, at
+                    times[name] = times.get(name, 1) + 1
+                else:
+                    self._in.append(place)
+                    self._at.append(at)
+        yield from (
+            Finding("added", name, f"the ZIP holds it {many} times") for name, many in times.items() if many > 1
+        )
+
+    def through(self, opened: Sequence[IO[bytes]]) -> Zips:
+        """Give the same files in the same ZIPs, *opened* once more, so that both can be read at once."""
+        other = copy(self)
+        other.directories = [one.through(file) for one, file in zip(self.directories, opened, strict=True)]
+        return other
 
     @property
     def volumes(self) -> Mapping[str, str]:
         """Give the digests of the ZIPs before the last."""
-        return {one.name: one.digest for one in self._before}
-
-    def _strays(self, names: Mapping[str, int]) -> Iterator[Finding]:
-        for name, times in names.items():
-            if not name.startswith(self._base) or ".." in name.split("/"):
-                yield Finding("added", name, "it lies outside the bag")
-            if times > 1:
-                yield Finding("added", name, f"the ZIP holds it {times} times")
+        return {one.volume.name: one.volume.digest for one in self.directories[:-1]}
 
     def open(self, path: str) -> IO[bytes]:
         """Open the file at *path*."""
-        return self._in[self._base + path].open(self._base + path)
+        number = self.paths.number(path)
+        if number is None:
+            raise KeyError(path)
+        return _only(self.directories[self._in[number]].only(self._at[number]))
+
+    def each(self) -> Iterator[tuple[str, Callable[[], IO[bytes]]]]:
+        """Give every path, and how to open the file there, as they lie one after the other."""
+        for place, one in enumerate(self.directories):
+            numbers = count()
+            for part in one.parts():
+                with part:
+                    for found in part.infolist():
+                        at = next(numbers)
+                        path = found.filename.removeprefix(self._base)
+                        number = self.paths.number(path) if found.filename.startswith(self._base) else None
+                        if number is not None and (self._in[number], self._at[number]) == (place, at):
+                            yield path, partial(part.open, found)
+
+
+def _only(part: ZipFile) -> IO[bytes]:
+    """Open the one file in *part*."""
+    with part:
+        return part.open(part.infolist()[0])
 
 
 class _Folder:
@@ -547,17 +834,23 @@ class _Folder:
     def open(self, path: str) -> IO[bytes]:
         return (self._folder / path).open("rb")
 
+    def each(self) -> Iterator[tuple[str, Callable[[], IO[bytes]]]]:
+        return ((path, partial(self.open, path)) for path in sorted(self.paths))
+
 
 class _Nothing:
     """What is no archive has no files."""
 
     base = ""
     volumes = None
-    paths: frozenset[str] = frozenset()
+    paths: AbstractSet[str] = frozenset()
     strays: tuple[Finding, ...] = ()
 
     def open(self, path: str) -> IO[bytes]:
         raise FileNotFoundError(path)
+
+    def each(self) -> Iterator[tuple[str, Callable[[], IO[bytes]]]]:
+        return iter(())
 
 
 class Joined:
@@ -578,7 +871,7 @@ class Joined:
             self._in |= {path: (below, path) for path in taken.keys() & below.paths if path.startswith("data/")}
         own = (path for path in delta.paths if path in IN_BOTH or path.startswith(("data/", FULL)))
         self._in |= {path.removeprefix(FULL): (delta, path) for path in own}
-        self.paths = frozenset(self._in)
+        self.paths: AbstractSet[str] = frozenset(self._in)
 
     def at(self, path: str) -> tuple[Files, str]:
         """Tell in which of the two, and where there, the file at *path* lies."""
@@ -588,6 +881,10 @@ class Joined:
         """Open the file at *path*."""
         files, there = self._in[path]
         return files.open(there)
+
+    def each(self) -> Iterator[tuple[str, Callable[[], IO[bytes]]]]:
+        """Give every path, and how to open the file there."""
+        return ((path, partial(self.open, path)) for path in sorted(self.paths))
 
 
 def _said(manifest: str) -> tuple[dict[str, str], list[str]]:
@@ -603,22 +900,36 @@ def _said(manifest: str) -> tuple[dict[str, str], list[str]]:
     return said, unreadable
 
 
-def _all_read(files: Files, passing: Mapping[str, Future[Read]]) -> dict[str, Read]:
-    """Read every file, in the order of their paths; what somebody else reads is waited for in the end."""
+def _all_read(files: Files, passing: Mapping[str, Future[Read]]) -> Reads:
+    """Read every file; what somebody else reads is waited for in the end."""
+    reads = Reads(files.paths)
     with ThreadPoolExecutor(1) as beside:
-        read = {path: _read(files, path, beside) for path in sorted(files.paths - passing.keys())}
-    return read | {path: passing[path].result() for path in sorted(files.paths & passing.keys())}
+        for path, opener in files.each():
+            if path not in passing:
+                reads.put(path, _read(path, opener, beside))
+    for path in files.paths & passing.keys():
+        reads.put(path, passing[path].result())
+    return reads
 
 
-def _read(files: Files, path: str, beside: Executor) -> Read:
+def _read(path: str, opener: Callable[[], IO[bytes]], beside: Executor) -> Read:
     # Of a medium nobody wants to know its lines.
     taking = Taking(counts=not path.startswith(MEDIA))
     try:
-        with files.open(path) as opened:
+        with opener() as opened:
             taking.all_of(opened, beside)
     except UNREADABLE as error:
         return taking.broken(error)
     return taking.read
+
+
+def _is_payload(path: str) -> bool:
+    return path.startswith("data/")
+
+
+def _is_tag(path: str) -> bool:
+    # A manifest can't name itself, nor what was made of it.
+    return not _is_payload(path) and path not in {TAG_MANIFEST, SIGNATURE, SECOND_SIGNATURE}
 
 
 class _Bag:
@@ -629,7 +940,7 @@ class _Bag:
         files: Files,
         published: PublicKeys | None,
         checker: Checker,
-        read: Mapping[str, Read],
+        read: Reads,
     ) -> None:
         self._files = files
         self._published = published
@@ -643,13 +954,9 @@ class _Bag:
         yield from self._files.strays
         yield from self._declaration()
         yield from self._volumes()
-        payload = {path for path in self.read if path.startswith("data/")}
-        yield from self._manifest(PAYLOAD_MANIFEST, payload)
-        # A manifest can't name itself, nor what was made of it.
-        beside = {TAG_MANIFEST, SIGNATURE, SECOND_SIGNATURE}
-        yield from self._manifest(TAG_MANIFEST, set(self.read) - payload - beside)
-        yield from self._signatures()
-        yield from self._bag_info(payload)
+        yield from self._manifest(PAYLOAD_MANIFEST, _is_payload)
+        yield from self.tags()
+        yield from self._bag_info()
         if self.needs is None:
             yield from self._descriptor()
             yield from self._completeness()
@@ -666,10 +973,10 @@ class _Bag:
     def joined(self, base: Checked | None) -> _Bag:
         """Give the full archive that this delta and its *base* are together, as both were read already."""
         files = Joined(self._files, None if base is None else base.files)
-        read = {}
+        read = Reads(files.paths)
         for path in files.paths:
             lies_in, there = files.at(path)
-            read[path] = self.read[there] if base is None or lies_in is self._files else base.read[there]
+            read.put(path, self.read[there] if base is None or lies_in is self._files else base.read[there])
         return _Bag(files, self._published, self._checker, read)
 
     def _delta(self) -> Iterator[Finding]:
@@ -695,8 +1002,7 @@ class _Bag:
 
     def tags(self) -> Iterator[Finding]:
         """Check the files outside data/ alone."""
-        tags = {path for path in self.read if not path.startswith("data/")}
-        yield from self._manifest(TAG_MANIFEST, tags - {TAG_MANIFEST, SIGNATURE, SECOND_SIGNATURE})
+        yield from self._manifest(TAG_MANIFEST, _is_tag)
         yield from self._signatures()
 
     def _declaration(self) -> Iterator[Finding]:
@@ -720,23 +1026,36 @@ class _Bag:
             elif digest != said.get(name, digest):
                 yield Finding("altered", name, f"its SHA-256 is {digest}, not {said[name]}")
 
-    def _manifest(self, manifest: str, present: set[str]) -> Iterator[Finding]:
+    def _manifest(self, manifest: str, names: Callable[[str], bool]) -> Iterator[Finding]:
+        """Compare the *manifest*, which *names* a path or not, with what was read; line by line, as it may be long."""
         if manifest not in self.read:
             yield Finding("missing", manifest, "without it nothing is proven")
             return
-        said, unreadable = _said(self._text(manifest))
-        yield from (Finding("broken", manifest, f"a line is not readable: {line[:100]!r}") for line in unreadable)
-        yield from self._compared(said, present, manifest)
+        paths = self.read.paths
+        named, missing, altered = bytearray(len(paths)), set[str](), []
+        for line in self._lines(manifest):
+            found = re.fullmatch(r"([0-9a-f]{64})  (.+)", line)
+            number = paths.number(found[2]) if found and names(found[2]) else None
+            if found is None or found[2] in missing or (number is not None and named[number]):
+                yield Finding("broken", manifest, f"a line is not readable: {line[:100]!r}")
+            elif number is None:
+                missing.add(found[2])
+            else:
+                named[number] = 1
+                read = self.read.at(number)
+                if read.sha256 != found[1]:
+                    says = read.says or f"its SHA-256 is {read.sha256}, not {found[1]}"
+                    altered.append(Finding("altered", found[2], says))
+        yield from (Finding("missing", path, f"{manifest} names it") for path in sorted(missing))
+        added = (path for path, is_named in zip(paths, named, strict=True) if not is_named and names(path))
+        yield from (Finding("added", path, f"{manifest} does not name it") for path in sorted(added))
+        yield from sorted(altered, key=lambda one: one.path)
 
-    def _compared(self, said: Mapping[str, str], present: set[str], manifest: str) -> Iterator[Finding]:
-        for path in sorted(said.keys() - present):
-            yield Finding("missing", path, f"{manifest} names it")
-        for path in sorted(present - said.keys()):
-            yield Finding("added", path, f"{manifest} does not name it")
-        for path in sorted(present & said.keys()):
-            read = self.read[path]
-            if read.sha256 != said[path]:
-                yield Finding("altered", path, read.says or f"its SHA-256 is {read.sha256}, not {said[path]}")
+    def _lines(self, path: str) -> Iterator[str]:
+        if self.read[path].sha256:
+            with self._files.open(path) as opened:
+                for line in opened:
+                    yield from line.decode("utf-8", "replace").splitlines()
 
     def said(self, name: str) -> str:
         """Give what bag-info.txt says under *name*; empty if nothing."""
@@ -775,8 +1094,9 @@ class _Bag:
             else:
                 yield Finding("altered", SIGNATURE, f"it is by {key_id}, bag-info.txt says {signer}")
 
-    def _bag_info(self, payload: set[str]) -> Iterator[Finding]:
-        said, oxum = self.said("Payload-Oxum"), f"{sum(self.read[path].size for path in payload)}.{len(payload)}"
+    def _bag_info(self) -> Iterator[Finding]:
+        sizes = [self.read.at(number).size for number, path in enumerate(self.read) if _is_payload(path)]
+        said, oxum = self.said("Payload-Oxum"), f"{sum(sizes)}.{len(sizes)}"
         if said != oxum:
             yield Finding("altered", "bag-info.txt", f"it has Payload-Oxum {said or None}, found were {oxum}")
         named = re.sub(r"[^A-Za-z0-9._-]", "_", self.said("External-Identifier"))

@@ -122,6 +122,11 @@ def report(files: Files, change: Callable[[Any], object]) -> None:
     files["export-1/data/completeness.json"] = json.dumps(said).encode()
 
 
+def named(files: Files, path: str) -> None:
+    """Let the manifest name a file (once more)."""
+    files[f"export-1/{PAYLOAD_MANIFEST}"] += f"{'0' * 64}  {path}\n".encode()
+
+
 CHANGES: dict[str, tuple[Callable[[Files], object], tuple[str, str]]] = {
     "a changed letter": (
         lambda files: files.update({USERS: files[USERS].replace(b"a@acme", b"z@acme")}),
@@ -153,6 +158,18 @@ CHANGES: dict[str, tuple[Callable[[Files], object], tuple[str, str]]] = {
     "an unreadable manifest": (
         lambda files: files.update({f"export-1/{PAYLOAD_MANIFEST}": b"?\n"}),
         ("broken", PAYLOAD_MANIFEST),
+    ),
+    "a line of the manifest twice": (
+        lambda files: named(files, USERS.removeprefix("export-1/")),
+        ("broken", PAYLOAD_MANIFEST),
+    ),
+    "a line twice of a file that lacks": (
+        lambda files: (named(files, "data/x"), named(files, "data/x")),
+        ("broken", PAYLOAD_MANIFEST),
+    ),
+    "a tag file in the manifest of others": (
+        lambda files: named(files, "bagit.txt"),
+        ("missing", "bagit.txt"),
     ),
     "no tag manifest": (lambda files: files.pop(f"export-1/{TAG_MANIFEST}"), ("missing", TAG_MANIFEST)),
     "a table forgotten in the report": (

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from shared import filling
 from shared.objects import ObjectStore
 from shared.store_faults import StoreOutageError, StoreRefusalError, UploadGoneError
-from shared.unfinished import Part, Taken, Unfinished
+from shared.unfinished import Part, Taken, Unfinished, Whole
 from shared.upload import MIB, Upload
 
 PART = 5 * MIB
@@ -99,9 +100,14 @@ async def place(store: ObjectStore, bucket: str) -> Place:
     return Place(store, bucket)
 
 
-@pytest.mark.parametrize("cause", [StoreOutageError, asyncio.CancelledError])
-async def test_what_was_sent_is_not_sent_again(place: Place, cause: type[BaseException]) -> None:
-    """After an outage or an interruption only what isn't there is sent, and the object is whole."""
+@pytest.mark.parametrize(
+    ("cause", "in_memory"), [(StoreOutageError, PART), (asyncio.CancelledError, PART), (StoreOutageError, PART - 1)]
+)
+async def test_what_was_sent_is_not_sent_again(
+    place: Place, cause: type[BaseException], in_memory: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an outage or an interruption only what isn't there is sent, and the object is whole; from disk too."""
+    monkeypatch.setattr(filling, "IN_MEMORY", in_memory)
     await place.interrupted(cause=cause)
     upload, sent = await place.written(BODY)
 
@@ -160,8 +166,9 @@ async def test_a_part_of_equal_bytes_is_taken_whoever_sent_it(place: Place) -> N
 )
 def test_a_part_is_known_by_its_sha256_where_the_store_lists_it(listed: Part, etag: str | None) -> None:
     """Else by the MD5 in its ETag; the size must be the same; an ETag that is no MD5 is never the same."""
-    assert Unfinished("u", {1: (listed,)}).same(1, b"part", "sha") == etag
-    assert Unfinished("u", {2: (listed,)}).same(1, b"part", "sha") is None
+    part = Whole(b"part")
+    assert Unfinished("u", {1: (listed,)}).same(1, part, "sha") == etag
+    assert Unfinished("u", {2: (listed,)}).same(1, part, "sha") is None
 
 
 async def test_without_an_earlier_upload_no_part_is_digested_twice(

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
+import io
 import os
 import tracemalloc
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from botocore.exceptions import ClientError
 
+from shared import filling
+from shared import upload as upload_of
 from shared.objects import ObjectStore
 from shared.store_faults import ObjectMissingError, StoreOutageError, StoreRefusalError
 from shared.upload import MIB, Upload
@@ -34,6 +38,58 @@ async def test_an_upload_is_there_when_its_block_has_ended(store: ObjectStore, b
     assert await store.get(bucket, "acme/a") == body
     stored = (upload.stored.place, upload.stored.size, upload.stored.sha256)
     assert stored == (f"s3://{bucket}/acme/a", len(body), hashlib.sha256(body).hexdigest())
+
+
+def test_parts_are_small_while_they_can_be_and_enough_for_the_largest_object() -> None:
+    """S3's limits are 10,000 parts of 5 GiB, and 5 TiB."""
+    upload, sizes = Upload(None, "b", "k", part_bytes=6 * MIB, in_flight=2), []
+    for _ in range(10_000):
+        sizes.append(upload._size_of_part())
+        upload._tasks.append(cast("Any", None))
+
+    assert set(sizes[:1000]) == {6 * MIB}
+    assert sum(sizes) >= 5 << 40
+    assert max(sizes) <= 5 << 30
+
+
+async def test_parts_that_grow_take_no_more_memory(
+    store: ObjectStore, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Large ones wait on disk, and are sent from there: an archive of a terabyte has parts of hundreds of megabytes."""
+    monkeypatch.setattr(filling, "IN_MEMORY", PART)
+    monkeypatch.setattr(upload_of, "_DOUBLE_EVERY", 2)
+    piece, digest = os.urandom(MIB // 2), hashlib.sha256()
+    tracemalloc.start()
+    async with store.upload(bucket, "acme/a", part_bytes=PART) as upload:
+        for _ in range(2 * 5 * (1 + 2 + 4 + 8) + 1):
+            await upload.write(piece)
+            digest.update(piece)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    # Less than one of the last parts has.
+    assert most < 8 * PART
+    assert upload.stored.sha256 == digest.hexdigest()
+    read = hashlib.sha256()
+    async for some in store.stream(bucket, "acme/a"):
+        read.update(some)
+    assert read.hexdigest() == digest.hexdigest()
+
+
+async def test_a_full_disk_is_a_sentence(store: ObjectStore, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It names the place, and what can be done; nothing stays in the store."""
+
+    class Full(io.RawIOBase):
+        def write(self, _: Any) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(filling, "IN_MEMORY", PART - 1)
+    monkeypatch.setattr(filling.tempfile, "TemporaryFile", Full)
+    with pytest.raises(StoreRefusalError, match=r"can't wait in /.*No space left.*TMPDIR"):
+        async with store.upload(bucket, "acme/a", part_bytes=PART) as upload:
+            await upload.write(bytes(PART))
+
+    assert await nothing_is_there(store, bucket)
 
 
 async def test_an_upload_of_nothing_is_an_empty_object(store: ObjectStore, bucket: str) -> None:

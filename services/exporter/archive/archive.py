@@ -98,18 +98,18 @@ class File:
         pieces, size, self._gathered, self._waiting = self._gathered, self._waiting, [], 0
         await self._settle()
         self._passed(self)
-        self._working = asyncio.create_task(self._work(pieces, size))
+        if size < _AT_ONCE:
+            await self._pass_on(self._press(pieces))
+        else:
+            self._working = asyncio.create_task(self._work(pieces))
 
     async def _settle(self) -> None:
         if self._working is not None:
             working, self._working = self._working, None
             await working
 
-    async def _work(self, pieces: list[memoryview], size: int) -> None:
-        if size < _AT_ONCE:
-            await self._pass_on(self._press(pieces))
-        else:
-            await self._pass_on(await asyncio.get_running_loop().run_in_executor(self._worker, self._press, pieces))
+    async def _work(self, pieces: list[memoryview]) -> None:
+        await self._pass_on(await asyncio.get_running_loop().run_in_executor(self._worker, self._press, pieces))
 
     def _press(self, pieces: list[memoryview]) -> bytes:
         piece = b"".join(pieces)

@@ -10,14 +10,13 @@ from contextlib import ExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any, TypeAlias
-from zipfile import ZipFile
 
 import asyncpg
 
 from shared.database_fates import DATABASE_OUTAGES
 from shared.lease import LeaseLostError
 from shared.store_faults import StoreError
-from shared.verify.archive import Checked, Files, Joined, Read, Volume, Zips, verify_volumes
+from shared.verify.archive import UNREADABLE, Checked, Directory, Files, Joined, Read, Volume, Zips, verify_volumes
 from shared.verify.by_library import by_library
 
 from . import links
@@ -86,8 +85,10 @@ async def prove(
         if scratch is None:
             await _check_files(report, plain, base)
             return Proven(report, ())
+        async with _all_open(report, plain) as files:
+            archive = await asyncio.to_thread(_zips, report, files)
         with passing(_restored_from(report, base)) as through:
-            against = plain, scratch, base, through
+            against = archive, plain, scratch, base, through
             beside = (
                 _check_files(report, plain, base, through.reads),
                 _compare(report, *against),
@@ -155,11 +156,10 @@ async def _check_files(
     report: ArchiveReport, volumes: Volumes, base: Checked | None, passing: Mapping[str, Future[Read]] | None = None
 ) -> None:
     async with _all_open(report, volumes) as files:
-        named = [one.place.rpartition("/")[2] for one in report.volumes] or [report.place]
-        opened = [Volume(*one) for one in zip(named, files, _digests(report), strict=True)]
+        opened = _named(report, files)
         checking = partial(verify_volumes, opened, checker=by_library, base=base, passing=passing or {})
         verdict = await asyncio.to_thread(checking)
-        nowhere = None if verdict.findings else await asyncio.to_thread(_dangling, files, base)
+        nowhere = None if verdict.findings else await asyncio.to_thread(_dangling, report, files, base)
     for found in verdict.findings:
         raise _fault(f"{report.place}: {found.path}", f"{found.kind}: {found.says}")
     if verdict.needs is not None:
@@ -171,21 +171,33 @@ async def _check_files(
         raise _fault(f"{report.place}: {links.PATH}", nowhere)
 
 
-def _dangling(volumes: Sequence[IO[bytes]], base: Checked | None) -> str | None:
-    return first_dangling(_files(volumes, base))
+def _named(report: ArchiveReport, files: Sequence[IO[bytes]]) -> list[Volume]:
+    names = [one.place.rpartition("/")[2] for one in report.volumes] or [report.place]
+    return [Volume(*one) for one in zip(names, files, _digests(report), strict=True)]
 
 
-def _files(volumes: Sequence[IO[bytes]], base: Checked | None) -> Files:
-    """Give the files of an archive; of a delta those of the full one. To be read in a thread: one waits for stores."""
-    found = Zips([(Volume("", one, ""), ZipFile(one)) for one in volumes])
-    return found if base is None else Joined(found, base.files)
+def _dangling(report: ArchiveReport, files: Sequence[IO[bytes]], base: Checked | None) -> str | None:
+    return first_dangling(_files(_zips(report, files), base))
+
+
+def _zips(report: ArchiveReport, files: Sequence[IO[bytes]]) -> Zips:
+    """Read where the files of an archive are; in a thread, since it waits for stores."""
+    try:
+        return Zips([Directory(one) for one in _named(report, files)])
+    except UNREADABLE as error:
+        raise _fault(report.place, f"read back it is no whole ZIP: {error}") from error
+
+
+def _files(zips: Zips, base: Checked | None) -> Files:
+    """Give the files of an archive; of a delta those of the full one. In a thread, as above."""
+    return zips if base is None else Joined(zips, base.files)
 
 
 async def _compare(
-    report: ArchiveReport, volumes: Volumes, scratch: Scratch, base: Checked | None, through: Passing
+    report: ArchiveReport, zips: Zips, volumes: Volumes, scratch: Scratch, base: Checked | None, through: Passing
 ) -> tuple[str, ...]:
     async with _all_open(report, volumes) as files:
-        archive = await asyncio.to_thread(_files, files, base)
+        archive = await asyncio.to_thread(_files, zips.through(files), base)
         async with scratch.connect() as connection:
             for one in report.compared:
                 async with aclosing(through.pieces(archive, one.path)) as csv:
@@ -194,12 +206,12 @@ async def _compare(
 
 
 async def _restore_dump(
-    report: ArchiveReport, volumes: Volumes, scratch: Scratch, base: Checked | None, through: Passing
+    report: ArchiveReport, zips: Zips, volumes: Volumes, scratch: Scratch, base: Checked | None, through: Passing
 ) -> tuple[str, ...]:
     if report.dump is None:
         return ()
     async with _all_open(report, volumes) as files:
-        archive = await asyncio.to_thread(_files, files, base)
+        archive = await asyncio.to_thread(_files, zips.through(files), base)
         async with aclosing(through.pieces(archive, report.dump.path)) as sql:
             return await restore(report.dump, sql, scratch.dsn)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 # The compiler remembers what it has set and would grow for ever, so its process is renewed after so many papers.
 _RENEWED_AFTER = 1000
+# So many papers are handed on before the first is written, so that the compiler never waits for the next.
+_AHEAD = 4
 # PDF/A-2a keeps (ISO 19005-2), PDF/UA-1 can be read aloud (ISO 14289-1).
 STANDARDS = ["a-2a", "ua-1"]
 # PDF/A has to name a moment (here in seconds since 1970): 1980-01-01 as in the ZIP, which tells nothing of when.
@@ -50,12 +53,28 @@ class Pdf(Whole):
 async def _papers(source: Source, shown: Shown, files: Files, press: ProcessPoolExecutor) -> int:
     loop, folder = asyncio.get_running_loop(), f"{shown.table.category}/{shown.table.name}"
 
-    async def receive(paper: Paper) -> None:
-        body = await loop.run_in_executor(press, render, paper, source.map.system)
-        async with files.file(f"{folder}/{paper.name}.pdf", packed=False, listed=False) as file:
-            await file.write(body)
+    # In their order, which is that of the archive.
+    ahead: deque[tuple[str, asyncio.Future[bytes]]] = deque()
 
-    made = await each_paper(source, shown, receive)
+    async def write_next() -> None:
+        path, body = ahead.popleft()
+        async with files.file(path, packed=False, listed=False) as file:
+            await file.write(await body)
+
+    async def receive(paper: Paper) -> None:
+        setting = loop.run_in_executor(press, render, paper, source.map.system)
+        ahead.append((f"{folder}/{paper.name}.pdf", setting))
+        if len(ahead) > _AHEAD:
+            await write_next()
+
+    try:
+        made = await each_paper(source, shown, receive)
+        while ahead:
+            await write_next()
+    finally:
+        for _, setting in ahead:
+            setting.cancel()
+        await asyncio.gather(*(setting for _, setting in ahead), return_exceptions=True)
     if made:
         files.lists(f"{folder}/", shown.table.name)
     return made

@@ -1,0 +1,87 @@
+"""A part of an upload while it is filled and sent: in memory while parts are small, else on disk."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO
+
+from .store_faults import StoreRefusalError
+
+# Parts grow with the archive; memory doesn't.
+IN_MEMORY = 8 << 20
+_PIECE = 1 << 20
+
+
+class Filling:
+    """Takes *room* bytes. A large one waits on disk, in a file without a name, until it is sent."""
+
+    def __init__(self, room: int) -> None:
+        self._room = room
+        self._kept: IO[bytes] = io.BytesIO()
+        self._on_disk = False
+        self.size = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Tell whether there is room for nothing more."""
+        return self.size == self._room
+
+    async def write(self, data: memoryview) -> int:
+        """Take in as much of *data* as there is room for, and tell how much; raises StoreRefusalError.
+
+        It is copied, since what is handed on in pieces may be a piece of something larger, which would be kept whole.
+        """
+        taken = data[: self._room - self.size]
+        if self._room <= IN_MEMORY:
+            self._kept.write(taken)
+        else:
+            with self._told():
+                await asyncio.to_thread(self._write_to_disk, taken)
+        self.size += len(taken)
+        return len(taken)
+
+    def _write_to_disk(self, data: memoryview) -> None:
+        if not self._on_disk:
+            self._kept, self._on_disk = tempfile.TemporaryFile(), True  # noqa: SIM115 - closed by close()
+        self._kept.write(data)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            says = f"a part of {self._room} bytes can't wait in {tempfile.gettempdir()} until it is sent: {error}"
+            raise StoreRefusalError(f"{says}. Make room for four, or let TMPDIR name another place") from error
+
+    def pieces(self) -> Iterator[bytes]:
+        """Give what it holds, to be read in a thread."""
+        if isinstance(self._kept, io.BytesIO):
+            # Its buffer itself and no copy.
+            yield self._kept.getvalue()
+            return
+        self._kept.seek(0)
+        while piece := self._kept.read(_PIECE):
+            yield piece
+
+    def md5(self) -> str:
+        """Give the MD5 of it, in hexadecimal, as stores name parts by it."""
+        digest = hashlib.md5(usedforsecurity=False)
+        for piece in self.pieces():
+            digest.update(piece)
+        return digest.hexdigest()
+
+    def body(self) -> IO[bytes]:
+        """Give it to be sent, from the beginning."""
+        if isinstance(self._kept, io.BytesIO):
+            return io.BytesIO(self._kept.getvalue())
+        self._kept.seek(0)
+        return self._kept
+
+    def close(self) -> None:
+        """Forget it."""
+        self._kept.close()
