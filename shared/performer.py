@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -299,11 +299,12 @@ class Performer:
                 # The outcomes' transaction asks for the leases again, so working on in doubt is safe.
                 _log.warning("leases not prolonged", outage=type(outage).__name__)
                 continue
+            except Exception:
+                # Nobody prolongs them any more, so nobody works on under them.
+                _lose(asked.values())
+                raise
             kept = {(row["id"], row["lease"]) for row in rows}
-            for place, one in asked.items():
-                if place not in kept:
-                    one.lost = True
-                    one.working.cancel()
+            _lose(one for place, one in asked.items() if place not in kept)
 
     async def _give_back(self, row: Record, failure: str | None, seconds: float, *, heavy: bool | None = None) -> None:
         try:
@@ -311,6 +312,13 @@ class Performer:
                 await connection.execute(_GIVE_BACK, row["id"], row["lease"], failure, seconds, heavy)
         except DATABASE_OUTAGES as outage:
             _log.warning("task not given back; its lease will run out", outage=type(outage).__name__)
+
+
+def _lose(some: Iterable[_Leased]) -> None:
+    """Stop what is worked on under leases that are lost."""
+    for one in some:
+        one.lost = True
+        one.working.cancel()
 
 
 def _places(performances: Mapping[str, Performance], at_once: int) -> tuple[_Places, ...]:

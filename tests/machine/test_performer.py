@@ -201,6 +201,30 @@ async def test_lease_prolonged(stage: Stage) -> None:
     assert await stage.finished() == 1
 
 
+async def test_where_leases_can_not_be_prolonged_nobody_works_on(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not for an outage, which passes, but for good: another worker would begin the same."""
+    await stage.order("x")
+    monkeypatch.setattr("shared.performer._PROLONG", "select $1::uuid[], $2::uuid[], $3::float8, $4::text[], no_column")
+    stopped = asyncio.Event()
+
+    async def long(task: Job, attempt: Attempt) -> JobDone:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.set()
+        raise AssertionError
+
+    worker = stage.performer(long, lease_seconds=0.3)
+    await worker.turn()
+    async with asyncio.timeout(5):
+        await stopped.wait()
+    await settled(worker)
+    assert worker._keeping is not None
+    assert isinstance(worker._keeping.exception(), asyncpg.UndefinedColumnError)
+
+    assert await stage.finished() == 0
+
+
 async def test_crash(stage: Stage) -> None:
     """After a crash the lease runs out, and another worker begins the task again, knowing that it is the second."""
     await stage.order("x")
