@@ -13,8 +13,6 @@ import argparse
 import hashlib
 import json
 import re
-import shutil
-import subprocess
 import sys
 import zlib
 from collections import Counter
@@ -24,10 +22,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import MappingProxyType
-from typing import IO, Literal, Protocol
+from typing import IO, TYPE_CHECKING, Literal, Protocol
 from zipfile import BadZipFile, ZipFile
+
+if TYPE_CHECKING:
+    import subprocess
 
 PAYLOAD_MANIFEST = "manifest-sha256.txt"
 TAG_MANIFEST = "tagmanifest-sha256.txt"
@@ -169,6 +169,9 @@ Checker = Callable[[Sealed], str]
 
 def by_stock_tools(sealed: Sealed) -> str:
     """Check both signatures with OpenSSH's and OpenSSL's own programs."""
+    # Loaded where there is a signature and no library to check it with: a small archive is checked in that time.
+    from tempfile import TemporaryDirectory  # noqa: PLC0415
+
     with TemporaryDirectory() as name:
         folder = Path(name)
         for file, body in (("m", sealed.manifest), ("m.sshsig", sealed.sshsig), ("m.sig", sealed.ecdsa)):
@@ -200,6 +203,9 @@ def _openssl(folder: Path, pem: bytes) -> bool:
 
 
 def _called(command: list[str], folder: Path, given: bytes) -> subprocess.CompletedProcess[bytes]:
+    import shutil  # noqa: PLC0415 - as above
+    import subprocess  # noqa: PLC0415
+
     program = shutil.which(command[0])
     if program is None:
         raise NoToolError(f"there is no {command[0]} on this machine")
