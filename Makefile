@@ -3,6 +3,9 @@ PYTHON ?= python3
 LOCK ?= requirements/dev.lock
 OFFRAMP := .venv/bin/offramp
 
+# Where Python is told to keep no bytecode it compiles every library anew at each start, which is half of what the tests do.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help setup up down status demo test check bench
 

@@ -1,78 +1,43 @@
-"""The command ``offramp``: gathers the groups of commands that the services and the deployment offer."""
+"""The command ``offramp``, begun with as little as each of its commands needs."""
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Sequence
-from copy import copy
-from importlib.metadata import EntryPoint, entry_points
-
-import typer
+from typing import TYPE_CHECKING
 
 from .errors import OperatorError
 
-GROUP = "offramp.commands"
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def main() -> None:
     """Run the command line; an ``OperatorError`` becomes one sentence on stderr and exit code 1."""
-    groups = tuple(entry_points(group=GROUP))
+    arguments = sys.argv[1:]
     try:
-        build(_wanted(groups, sys.argv[1:]), sys.argv[2:])(prog_name="offramp")
+        if arguments[:1] == ["verify"]:
+            sys.exit(_verify(arguments[1:]))
+        # Loaded here: the library that reads the other commands' arguments, and finding them, takes longer than to
+        # check an archive.
+        from .commands import run  # noqa: PLC0415
+
+        run(arguments)
     except OperatorError as error:
-        typer.echo(f"offramp: {error}", err=True)
+        print(f"offramp: {error}", file=sys.stderr)
         sys.exit(1)
 
 
-def build(groups: tuple[EntryPoint, ...], arguments: Sequence[str] = ()) -> typer.Typer:
-    """Make one command of *groups*: each entry point is a ``typer.Typer`` named as the group.
+def _verify(arguments: Sequence[str]) -> int:
+    from .verify.commands import main as verify  # noqa: PLC0415 - the other commands don't need it
 
-    One that is called ``group.command`` is a function, which a part adds to the group of another part;
-    it isn't loaded where a group that is a command itself was given *arguments* that don't name it.
-    """
-    app = typer.Typer(
-        help="Carries a customer out of its contract: notice, 90 days of export, deletion, proof.",
-        no_args_is_help=True,
-        pretty_exceptions_enable=False,
-    )
-    # Without a callback, typer would make a lone command of a lone group.
-    app.callback()(lambda: None)
-    for group in sorted(groups, key=lambda group: group.name):
-        if "." not in group.name:
-            app.add_typer(_load(group, groups, arguments), name=group.name)
-    return app
-
-
-def _wanted(groups: tuple[EntryPoint, ...], arguments: list[str]) -> tuple[EntryPoint, ...]:
-    """Keep the one group that is asked for, so that nobody waits for another group's imports."""
-    asked = next(iter(arguments), "")
-    named = tuple(group for group in groups if group.name.partition(".")[0] == asked)
-    return named or groups
-
-
-def _load(group: EntryPoint, groups: tuple[EntryPoint, ...], arguments: Sequence[str]) -> typer.Typer:
-    loaded = group.load()
-    if not isinstance(loaded, typer.Typer):
-        msg = f"the entry point {group.name} = {group.value} is not a typer.Typer: mend it in pyproject.toml."
-        raise OperatorError(msg)
-    added = [one for one in groups if one.name.startswith(f"{group.name}.")]
-    if loaded.info.invoke_without_command is True:
-        added = _asked(added, arguments)
-    if not added:
-        return loaded
-    # A typer of its own: whatever is added to the loaded one would stay there.
-    both = copy(loaded)
-    both.registered_commands = [*loaded.registered_commands]
-    for one in added:
-        both.command(one.name.removeprefix(f"{group.name}."))(one.load())
-    return both
-
-
-def _asked(added: list[EntryPoint], arguments: Sequence[str]) -> list[EntryPoint]:
-    """Keep the commands that *arguments* may mean: an option first means none that isn't named somewhere.
-
-    What a group does by itself isn't to carry what its commands load, which is tens of megabytes.
-    """
-    if not arguments or not arguments[0].startswith("-") or "--help" in arguments:
-        return added
-    return [one for one in added if one.name.rpartition(".")[2] in arguments]
+    try:
+        code = verify(arguments)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever read along has seen enough; at the end Python would try once more to write what is left.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return code

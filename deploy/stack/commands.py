@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from dataclasses import asdict
 from typing import Annotated
 
@@ -12,7 +11,7 @@ import typer
 from shared.settings import read_settings
 
 from . import jars, lifecycle, tools
-from .during import servers
+from .during import run as run_during
 from .lifecycle import Status
 
 app = typer.Typer(help="The local Kafka, PostgreSQL and S3.", no_args_is_help=True)
@@ -61,9 +60,7 @@ def psql(
 @app.command(context_settings=_PASSED_ON)
 def during(context: typer.Context) -> None:
     """Have the servers up while a command runs (after `--`), and leave them as they were; its exit code is ours."""
-    with servers(read_settings()):
-        done = subprocess.run(context.args, check=False)
-    raise typer.Exit(done.returncode)
+    raise typer.Exit(run_during(read_settings(), context.args))
 
 
 @app.command("jars")

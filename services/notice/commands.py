@@ -14,7 +14,7 @@ import typer
 from shared.clocksetting import choose_clock
 from shared.declared import policy_file, rules_folder
 from shared.errors import OperatorError
-from shared.events.vocabulary import iso
+from shared.moments import iso
 from shared.operations import casebook
 from shared.settings import read_settings
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from shared.contracts import Ending
 from shared.days import first_moment_after, local_day
 from shared.events.notice import DeadlineApproaching
-from shared.events.vocabulary import iso
+from shared.moments import iso
 
 from .announcements import announce, next_moment
 from .calendar import Terms, counting_day, end_of, last_day_for_notice, period_at

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from shared.events.vocabulary import iso
+from shared.moments import iso
 
 
 def day(value: date) -> str:

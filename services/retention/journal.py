@@ -9,7 +9,7 @@ from hashlib import sha256
 
 from msgspec import Struct
 
-from shared.events.vocabulary import iso
+from shared.moments import iso
 
 # Before the first entry there is nothing.
 GENESIS = "0" * 64

@@ -15,13 +15,13 @@ from pydantic import ValidationError
 
 from ..decision import Fact
 from ..identity import derived
+from ..moments import iso
 from .canonical import Envelope, Headers, canonical, encode, is_id, repeated
 from .catalogue import EVENTS, INSTRUCTIONS
 from .event import Event, Instruction
 from .reasons import reason
 from .strict_json import NotStrictJSONError, dump, parse
 from .versions import VersionError, read_any, read_former, schema_name, version_of
-from .vocabulary import iso
 
 M = TypeVar("M", Event, Instruction)
 _ATTRIBUTES = ("specversion", "id", "source", "type", "subject", "time", "dataschema")

@@ -7,7 +7,6 @@ other type fails the build, which is how personal data is kept out of topics, de
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
-from functools import lru_cache
 from typing import Annotated
 from zoneinfo import available_timezones
 
@@ -22,6 +21,8 @@ from pydantic import (
     StringConstraints,
 )
 from pydantic_core import PydanticCustomError
+
+from ..moments import iso
 
 _ZONES = frozenset(available_timezones())
 
@@ -59,12 +60,6 @@ def _utc(moment: datetime) -> datetime:
         return moment.astimezone(UTC)
     except OverflowError:
         raise PydanticCustomError("out_of_range", "outside the years 1 to 9999 in UTC") from None
-
-
-@lru_cache(maxsize=4096)
-def iso(moment: datetime) -> str:
-    """Give *moment* (aware) as RFC 3339 in UTC with a ``Z``."""
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 CustomerId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 from .moments import SECONDS, ssh_time
 from .sshsig import PRINCIPAL, key_id, openssh
 
+ALLOWED_SIGNERS = "allowed_signers"
 _OPTION = r'[a-z-]+="[^"\s]*"'
 _ENTRY = re.compile(rf"{PRINCIPAL} (?P<options>{_OPTION}(?:,{_OPTION})*) (?P<key>ssh-ed25519 [A-Za-z0-9+/=]+)(?: .*)?")
 _NAMESPACES, _AFTER, _BEFORE = "namespaces", "valid-after", "valid-before"

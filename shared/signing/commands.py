@@ -9,7 +9,8 @@ import typer
 
 from ..clock import system_clock
 from ..settings import read_settings
-from .keys import ALLOWED_SIGNERS, PUBLIC_PEM, make_keys, make_keys_for_pdf, rotate_keys
+from .allowed import ALLOWED_SIGNERS
+from .keys import PUBLIC_PEM, make_keys, make_keys_for_pdf, rotate_keys
 from .paperkeys import AUTHORITY_KEY, PAPER_KEY, ROOTS, TIMESTAMP_ROOTS
 from .paperkeys import CERTIFICATE as CERTIFICATE_FILE
 from .place import keys_folder

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from ..errors import OperatorError
-from .allowed import Allowed, read_allowed_signers
+from .allowed import ALLOWED_SIGNERS, Allowed, read_allowed_signers
 from .moments import ssh_time
 from .paperkeys import AUTHORITY_KEY, PAPER_FILES, make_paper_keys, rotate_paper_keys
 from .place import in_production
@@ -31,7 +31,6 @@ from .sshsig import CERTIFICATE, Purpose, key_id
 
 ED25519 = "offramp.ed25519"
 ECDSA = "offramp.ecdsa.pem"
-ALLOWED_SIGNERS = "allowed_signers"
 PUBLIC_PEM = "signing.pub.pem"
 
 _MAKE = "Make them with: offramp keys make; those for archives with: offramp keys make --archives"

@@ -12,8 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from .allowed import read_allowed_signers
-from .keys import ALLOWED_SIGNERS
+from .allowed import ALLOWED_SIGNERS, read_allowed_signers
 from .moments import ssh_time
 from .sshsig import Purpose, signs
 

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from . import keys, sshsig
-from .allowed import Allowed, read_allowed_signers
+from .allowed import ALLOWED_SIGNERS, Allowed, read_allowed_signers
 from .moments import ssh_time
 from .sshsig import CERTIFICATE, Purpose
 
@@ -46,7 +46,7 @@ class Signer:
     def load(cls, folder: Path, purpose: Purpose = CERTIFICATE) -> Self:
         """Read the keys in *folder*; raises ``KeysError`` if one is missing, unreadable, or not vouched for."""
         ed25519, ecdsa = keys.read_ed25519(folder), keys.read_ecdsa(folder)
-        allowed = (folder / keys.ALLOWED_SIGNERS).read_bytes() if (folder / keys.ALLOWED_SIGNERS).exists() else b""
+        allowed = (folder / ALLOWED_SIGNERS).read_bytes() if (folder / ALLOWED_SIGNERS).exists() else b""
         own = tuple(one for one in read_allowed_signers(allowed.decode()) if one.key == ed25519.public_key())
         entries = tuple(one for one in own if purpose in one.purposes)
         if own and not entries:
@@ -56,7 +56,7 @@ class Signer:
             )
         if not entries:
             raise keys.KeysError(
-                f"{folder / keys.ALLOWED_SIGNERS} does not name the key in {keys.ED25519}, so nobody could check what "
+                f"{folder / ALLOWED_SIGNERS} does not name the key in {keys.ED25519}, so nobody could check what "
                 f"it signs. Add this line to it: {Allowed(ed25519.public_key(), frozenset([purpose])).line}"
             )
         return cls(purpose, allowed, keys.public_pem(ecdsa), entries, ed25519, ecdsa)
@@ -74,7 +74,7 @@ class Signer:
         if not any(entry.counts_at(at) for entry in self._entries):
             raise keys.KeysError(
                 f"the key {self.key_id} does not count for {ssh_time(at)}: look at its period in "
-                f"{keys.ALLOWED_SIGNERS}, and begin to sign with new keys: offramp keys rotate"
+                f"{ALLOWED_SIGNERS}, and begin to sign with new keys: offramp keys rotate"
             )
         ecdsa = self._ecdsa.sign(data, ec.ECDSA(SHA256(), deterministic_signing=True))
         return Signatures(sshsig.sign(data, self._ed25519, self.purpose), ecdsa, self.key_id)

@@ -14,9 +14,7 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import struct
-import subprocess
 import sys
 import zlib
 from array import array
@@ -30,10 +28,12 @@ from datetime import UTC, datetime
 from functools import partial
 from itertools import count, islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import MappingProxyType
-from typing import IO, Literal, Protocol, cast
+from typing import IO, TYPE_CHECKING, Literal, Protocol, cast
 from zipfile import BadZipFile, ZipFile, ZipInfo
+
+if TYPE_CHECKING:
+    import subprocess
 
 PAYLOAD_MANIFEST = "manifest-sha256.txt"
 TAG_MANIFEST = "tagmanifest-sha256.txt"
@@ -185,6 +185,9 @@ Checker = Callable[[Sealed], str]
 
 def by_stock_tools(sealed: Sealed) -> str:
     """Check both signatures with OpenSSH's and OpenSSL's own programs."""
+    # Loaded where there is a signature and no library to check it with: a small archive is checked in that time.
+    from tempfile import TemporaryDirectory  # noqa: PLC0415
+
     with TemporaryDirectory() as name:
         folder = Path(name)
         for file, body in (("m", sealed.manifest), ("m.sshsig", sealed.sshsig), ("m.sig", sealed.ecdsa)):
@@ -216,6 +219,9 @@ def _openssl(folder: Path, pem: bytes) -> bool:
 
 
 def _called(command: list[str], folder: Path, given: bytes) -> subprocess.CompletedProcess[bytes]:
+    import shutil  # noqa: PLC0415 - as above
+    import subprocess  # noqa: PLC0415
+
     program = shutil.which(command[0])
     if program is None:
         raise NoToolError(f"there is no {command[0]} on this machine")

@@ -2,74 +2,85 @@
 
 from __future__ import annotations
 
-import asyncio
+import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from ..errors import OperatorError
 from .archive import Verdict, begins_as_age, verify
 from .by_library import by_library
-from .faults import BadCertificateError
-from .verdicts import Addition, First, Paper, Second
 
-app = typer.Typer(
-    invoke_without_command=True,
-    context_settings={"allow_interspersed_args": True},
-    help="Check an archive or a certificate.",
-)
+ABOUT = "Check an archive or a certificate, and name all that is wrong."
+_CODES = """exit codes:
+  0  whole, unaltered and signed
+  1  something is wrong, or can't be read
+  2  the command isn't understood
+  3  an archive that is whole, but that nobody signed
+  4  an archive that is encrypted: nothing in it was checked
+  5  a delta, unaltered, that is complete only together with its base"""
 _ZIP = b"PK"
 _S3 = "s3://"
 _AGE = ".age"
 _CERTIFICATE = "certificate.json"
 
 
-@app.callback()
-def verify_command(
-    where: Annotated[
-        str,
-        typer.Argument(
-            metavar="ARCHIVE | CERTIFICATE",
-            help="A .zip, a certificate's JSON, or the folder of either; an archive's s3://bucket/key.",
-        ),
-    ],
-    sha256: Annotated[str | None, typer.Option(help="What the file's SHA-256 must be, as it was announced.")] = None,
-    keys: Annotated[Path | None, typer.Option(help="The folder of the published keys.")] = None,
-    first: Annotated[
-        Path | None, typer.Option(help="The first certificate, for a second one that lies elsewhere.")
-    ] = None,
-    identity: Annotated[
-        Path | None, typer.Option(help="The key to an encrypted archive, as age-keygen writes it; nothing is unpacked.")
-    ] = None,
-    base: Annotated[
-        str | None, typer.Option(help="The archive that a delta was made against: both are checked, and together.")
-    ] = None,
-    *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
-) -> None:
-    """Check an archive or a certificate, and name all that is wrong.
+def main(arguments: Sequence[str]) -> int:
+    """Check what *arguments* name, and give the exit code; raises ``OperatorError``, and SystemExit as argparse does.
 
-    Exit 0: whole, unaltered and signed. 1: something is wrong or can't be read. 2: the command isn't understood.
-    3: an archive that is whole, but that nobody signed. 4: an archive that is encrypted: nothing in it was checked.
-    5: a delta, unaltered, that is complete only together with its base.
+    It reads its own arguments, with the standard library: what the other commands are made with takes longer to load
+    than an archive to check.
     """
-    if _is_elsewhere(where, base):
-        _anywhere(where, sha256, keys, identity, base, as_json=as_json)
-    what, below = Path(where), None if base is None else Path(base)
+    given = parser().parse_args(arguments)
+    if _is_elsewhere(given.where, given.base):
+        return _anywhere(given.where, given)
+    what = Path(given.where)
     if what.is_dir() and (what / _CERTIFICATE).exists():
         what /= _CERTIFICATE
     if what.is_dir() or _begins_as_zip(what):
-        _archive(what, sha256, keys, below, as_json=as_json)
-    elif begins_as_age(what) or what.suffix == _AGE:
-        _encrypted(what, sha256, keys, identity, below, as_json=as_json)
-    elif below is not None:
+        return _archive(what, given)
+    if begins_as_age(what) or what.suffix == _AGE:
+        return _encrypted(what, given)
+    if given.base is not None:
         raise OperatorError(f"{what} is no archive, so it has no base. Leave out --base.")
-    else:
-        _certificate(what, sha256, keys, first, as_json=as_json)
+    # Loaded only here, as what is slow to load.
+    from .certificates_told import check_certificate  # noqa: PLC0415
+
+    return check_certificate(what, given.sha256, given.keys, given.first, as_json=given.json)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Make what reads the arguments of ``offramp verify``."""
+    made = argparse.ArgumentParser(
+        "offramp verify",
+        description=ABOUT,
+        epilog=_CODES,
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = made.add_argument
+    add(
+        "where",
+        metavar="ARCHIVE | CERTIFICATE",
+        help="a .zip, a certificate's JSON, or the folder of either; an archive's s3://bucket/key",
+    )
+    add("--sha256", metavar="HEX", help="what the file's SHA-256 must be, as it was announced")
+    add("--keys", type=Path, metavar="FOLDER", help="the folder of the published keys")
+    add("--first", type=Path, metavar="PATH", help="the first certificate, for a second one that lies elsewhere")
+    add(
+        "--identity",
+        type=Path,
+        metavar="KEY",
+        help="the key to an encrypted archive, as age-keygen writes it; nothing is unpacked",
+    )
+    add(
+        "--base",
+        metavar="ARCHIVE",
+        help="the archive that a delta was made against: both are checked, and together",
+    )
+    add("--json", action="store_true", help="print the verdict as JSON")
+    return made
 
 
 def _is_elsewhere(where: str, base: str | None) -> bool:
@@ -79,19 +90,19 @@ def _is_elsewhere(where: str, base: str | None) -> bool:
     return base is not None and Path(base).is_file() and begins_as_age(Path(base))
 
 
-def _anywhere(
-    where: str, sha256: str | None, keys: Path | None, identity: Path | None, base: str | None, *, as_json: bool
-) -> None:
-    from .anywhere import verify_anywhere  # noqa: PLC0415 - as above
+def _anywhere(where: str, given: argparse.Namespace) -> int:
+    import asyncio  # noqa: PLC0415 - as above
+
+    from .anywhere import verify_anywhere  # noqa: PLC0415
 
     try:
-        found = asyncio.run(verify_anywhere(where, sha256, keys, identity, base))
+        found = asyncio.run(verify_anywhere(where, given.sha256, given.keys, given.identity, given.base))
     except OSError as error:
         raise OperatorError(f"{error.filename or where} can't be read: {error.strerror or error}.") from error
     if isinstance(found, Verdict):
-        _tell(where, found, as_json=as_json)
-    typer.echo(json.dumps(asdict(found), indent=2) if as_json else found.told)
-    raise typer.Exit(found.exit_code)
+        return _tell(where, found, given)
+    print(json.dumps(asdict(found), indent=2) if given.json else found.told)
+    return found.exit_code
 
 
 def _begins_as_zip(what: Path) -> bool:
@@ -102,35 +113,37 @@ def _begins_as_zip(what: Path) -> bool:
         raise OperatorError(f"{what} can't be read: {error.strerror}. Give the path of an archive.") from error
 
 
-def _archive(path: Path, sha256: str | None, keys: Path | None, base: Path | None, *, as_json: bool) -> None:
+def _archive(path: Path, given: argparse.Namespace) -> int:
     try:
-        verdict = verify(path, sha256, keys, by_library, base)
+        verdict = verify(path, given.sha256, given.keys, by_library, _below(given))
     except OSError as error:
         raise OperatorError(
             f"{error.filename} can't be read: {error.strerror}. Look at the path, and at --keys and --base."
         ) from error
-    _tell(path, verdict, as_json=as_json)
+    return _tell(path, verdict, given)
 
 
-def _tell(path: Path | str, verdict: Verdict, *, as_json: bool) -> None:
-    typer.echo(json.dumps(asdict(verdict), indent=2) if as_json else _as_text(path, verdict))
-    raise typer.Exit(verdict.exit_code)
+def _below(given: argparse.Namespace) -> Path | None:
+    return None if given.base is None else Path(given.base)
 
 
-def _encrypted(
-    path: Path, sha256: str | None, keys: Path | None, identity: Path | None, base: Path | None, *, as_json: bool
-) -> None:
-    # Only here, since the library that decrypts is slow to load.
-    from .encrypted import look, verify_encrypted  # noqa: PLC0415
+def _tell(path: Path | str, verdict: Verdict, given: argparse.Namespace) -> int:
+    print(json.dumps(asdict(verdict), indent=2) if given.json else _as_text(path, verdict))
+    return verdict.exit_code
+
+
+def _encrypted(path: Path, given: argparse.Namespace) -> int:
+    from .encrypted import look, verify_encrypted  # noqa: PLC0415 - as above
 
     try:
-        if identity is not None:
-            _tell(path, verify_encrypted(path, identity, sha256, keys, by_library, base), as_json=as_json)
-        unopened = look(path, sha256)
+        if given.identity is not None:
+            verdict = verify_encrypted(path, given.identity, given.sha256, given.keys, by_library, _below(given))
+            return _tell(path, verdict, given)
+        unopened = look(path, given.sha256)
     except OSError as error:
         raise OperatorError(f"{error.filename or path} can't be read: {error.strerror or error}.") from error
-    typer.echo(json.dumps(asdict(unopened), indent=2) if as_json else unopened.told)
-    raise typer.Exit(unopened.exit_code)
+    print(json.dumps(asdict(unopened), indent=2) if given.json else unopened.told)
+    return unopened.exit_code
 
 
 def _as_text(path: Path | str, verdict: Verdict) -> str:
@@ -138,64 +151,3 @@ def _as_text(path: Path | str, verdict: Verdict) -> str:
     whose = f"{verdict.export_id} of {verdict.customer}, as of {verdict.snapshot_at}"
     tally = f"{path}: {verdict.told}; {verdict.files} files, {verdict.size} bytes"
     return "\n".join([*lines, tally, whose, *([f"sha256 {verdict.sha256}"] if verdict.sha256 else [])])
-
-
-def _certificate(path: Path, sha256: str | None, keys: Path | None, first: Path | None, *, as_json: bool) -> None:
-    from .certificate import verify as verify_certificate  # noqa: PLC0415 - as above
-
-    try:
-        verdict = verify_certificate(path, keys, first)
-        if sha256 not in {None, verdict.sha256}:
-            says = f"has the SHA-256 {verdict.sha256}, announced was {sha256}"
-            raise BadCertificateError(path, "file", says, "Fetch the one that was announced.")  # noqa: TRY301 - one way
-    except BadCertificateError as error:
-        if not as_json:
-            raise
-        found = {"link": error.link, "path": str(error.path), "says": error.says, "remedy": error.remedy}
-        typer.echo(json.dumps({"path": str(path), "findings": [found]}, indent=2))
-        raise typer.Exit(1) from error
-    typer.echo(json.dumps(asdict(verdict) | {"findings": []}, indent=2) if as_json else _told(path, verdict))
-
-
-def _told(path: Path, verdict: First | Second | Addition) -> str:
-    trust = "" if verdict.trusted else ", by the keys beside it: compare them with the published ones (--keys)"
-    of = f"{path}: the deletion {verdict.deletion_id} of {verdict.customer_id}, signed by {verdict.key_id}{trust}"
-    return "\n".join([of, *_chain(verdict), f"sha256 {verdict.sha256}"])
-
-
-def _paper(paper: Paper | None) -> Iterator[str]:
-    if paper is None:
-        yield "no PDF lies beside it"
-    elif paper.stamped_at is None:
-        yield f"{paper.path} says the same, signed at {paper.signed_at}, without a timestamp of a third party"
-    else:
-        yield f"{paper.path} says the same, signed at {paper.stamped_at} at the latest, by a third party's timestamp"
-
-
-def _chain(verdict: First | Second | Addition) -> Iterator[str]:
-    if isinstance(verdict, Second):
-        yield f"the {verdict.copies_expired} copies that {verdict.first_sha256} named have expired, as was declared"
-        yield from _paper(verdict.paper)
-        return
-    yield from _paper(verdict.paper)
-    if isinstance(verdict, Addition):
-        yield f"the addendum number {verdict.number} to {verdict.first_sha256}: {_waits(verdict.retained)}"
-    yield f"{verdict.journal_entries} decisions, each sealed with the one before, up to {verdict.journal_head}"
-    if isinstance(verdict, Addition):
-        return
-    if verdict.retained or verdict.addenda:
-        yield f"laws kept {verdict.retained} rows, which are listed; {_since(verdict)}"
-    if verdict.second is not None:
-        yield f"its second certificate is good, too: {verdict.second.copies_expired} further copies have expired"
-    elif verdict.stage == "production":
-        yield "copies are named in it that were still to expire; its second certificate isn't here"
-
-
-def _since(verdict: First) -> str:
-    if not verdict.addenda:
-        return "no addendum is here"
-    return f"by the last of {len(verdict.addenda)} good addenda {_waits(verdict.addenda[-1].retained)}"
-
-
-def _waits(rows: int) -> str:
-    return f"{rows} rows still wait for their time" if rows else "all of them are gone"

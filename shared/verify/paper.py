@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from ..errors import OperatorError
-from ..events.vocabulary import iso
+from ..moments import iso
 from ..signing.paperkeys import ROOTS, TIMESTAMP_ROOTS
 from .faults import BadCertificateError
 from .verdicts import Paper

@@ -9,18 +9,20 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from shared import cli
+from shared import cli, commands
 from shared.errors import OperatorError
 from shared.postgres_tool import postgres_tool
 
 
 def _group(name: str, value: str) -> EntryPoint:
-    return EntryPoint(name=name, value=value, group=cli.GROUP)
+    return EntryPoint(name=name, value=value, group=commands.GROUP)
 
 
 def test_groups_come_from_entry_points() -> None:
     """A part adds its commands by naming them in pyproject.toml; the command itself knows no part."""
-    app = cli.build((_group("stack", "deploy.stack.commands:app"), _group("topics", "deploy.stack.topic_commands:app")))
+    app = commands.build(
+        (_group("stack", "deploy.stack.commands:app"), _group("topics", "deploy.stack.topic_commands:app"))
+    )
 
     shown = CliRunner().invoke(app, ["--help"]).output
 
@@ -31,7 +33,7 @@ def test_groups_come_from_entry_points() -> None:
 def test_a_group_does_not_wait_for_another(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Only the group that is asked for is loaded, so a broken one harms nobody else."""
     groups = (_group("stack", "deploy.stack.commands:app"), _group("broken", "nowhere.at.all:app"))
-    monkeypatch.setattr(cli, "entry_points", lambda **_: groups)
+    monkeypatch.setattr(commands, "entry_points", lambda **_: groups)
     monkeypatch.setattr(sys, "argv", ["offramp", "stack", "--help"])
 
     with pytest.raises(SystemExit) as ended:
@@ -47,7 +49,7 @@ def test_a_group_that_is_a_command_does_not_wait_for_those_added(
 ) -> None:
     """What is added is loaded where it is named or listed, and not by what the group does by itself."""
     groups = (_group("export", "services.exporter.commands:app"), _group("export.more", "nowhere.at.all:more"))
-    monkeypatch.setattr(cli, "entry_points", lambda **_: groups)
+    monkeypatch.setattr(commands, "entry_points", lambda **_: groups)
     monkeypatch.setattr(sys, "argv", ["offramp", "export", given])
 
     with pytest.raises(ModuleNotFoundError if loaded else SystemExit):
@@ -57,7 +59,7 @@ def test_a_group_that_is_a_command_does_not_wait_for_those_added(
 def test_an_entry_point_of_another_kind_is_refused() -> None:
     """What is not a group of commands is named, with the place to mend it."""
     with pytest.raises(OperatorError, match=r"odd = pathlib:Path.*pyproject\.toml"):
-        cli.build((_group("odd", "pathlib:Path"),))
+        commands.build((_group("odd", "pathlib:Path"),))
 
 
 def test_an_operators_error_is_a_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pwd
-import secrets
 import shutil
 import signal
 import socket
@@ -26,13 +25,13 @@ import asyncpg
 import pytest
 
 from deploy.stack import lifecycle
-from deploy.stack.ports import is_taken
 from deploy.stack.processes import identity
 from deploy.stack.site import BASE_PORTS
 from deploy.stack.topic_broker import apply_topics, remove_topics
 from deploy.stack.topics import Topic
 from shared.errors import OperatorError
 from shared.settings import KAFKA_PORT, POSTGRES_PORT, Settings, read_settings
+from tests.deploy.free_offset import free_offset
 
 COMMAND = Path(sys.executable).with_name("offramp")
 ONLY_POSTGRES = {"OFFRAMP_KAFKA": "127.0.0.1:1", "OFFRAMP_S3": "http://127.0.0.1:1"}
@@ -78,7 +77,7 @@ class Stack:
 def stack() -> Iterator[Stack]:
     """Bring up all three servers once; the tests of this module hurt and mend them in turn."""
     with _folder() as home:
-        whole = Stack(home, _free_offset(), {})
+        whole = Stack(home, free_offset(), {})
         yield whole
         whole.run("down", "--wipe")
 
@@ -87,7 +86,7 @@ def stack() -> Iterator[Stack]:
 def small() -> Iterator[Settings]:
     """Give a stack of which only PostgreSQL is local, because it starts in a second."""
     with _folder() as home:
-        settings = Stack(home, _free_offset(), ONLY_POSTGRES).settings
+        settings = Stack(home, free_offset(), ONLY_POSTGRES).settings
         yield settings
         lifecycle.down(settings, wipe=True)
 
@@ -97,14 +96,6 @@ def _folder() -> Iterator[Path]:
     """Make a folder outside pytest's own: every run of pytest shuts that to others, as the database's user is."""
     with TemporaryDirectory(prefix="offramp-") as folder:
         yield Path(folder) / "state"
-
-
-def _free_offset() -> int:
-    """Find an offset whose ports are free, so that two runs of the tests don't meet."""
-    while True:
-        offset = 1000 + 20 * secrets.randbelow(500)
-        if not any(is_taken(port + offset) for ports in BASE_PORTS.values() for port in ports.values()):
-            return offset
 
 
 def test_everything_is_up_in_fifteen_seconds(stack: Stack) -> None:
@@ -287,7 +278,7 @@ def test_an_ordinary_user_can_run_it() -> None:
     as_nobody = ("setpriv", f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups")
     # pytest's folders are root's alone.
     home = Path("/tmp") / f"offramp-test-{os.getpid()}"
-    stack = Stack(home, _free_offset(), {"OFFRAMP_CACHE": f"{home}/cache", "HOME": str(home)}, as_nobody)
+    stack = Stack(home, free_offset(), {"OFFRAMP_CACHE": f"{home}/cache", "HOME": str(home)}, as_nobody)
     if stack.run("--help").returncode:
         pytest.skip(f"an ordinary user may not run {sys.executable}: it lies in somebody's private folder")
     home.mkdir(mode=0o755)

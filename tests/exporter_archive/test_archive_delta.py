@@ -53,8 +53,8 @@ from shared.signing.signer import Signer
 from shared.signing.sshsig import ARCHIVE
 from shared.verify.archive import main, published, verify
 from shared.verify.by_library import by_library
-from shared.verify.commands import app as verify_app
 from shared.verify.encrypted import verify_encrypted
+from tests.verified import verified
 
 LATER = NOW + timedelta(days=1)
 BASE, DELTA, FULL = "export-1", "export-2", "full"
@@ -191,8 +191,8 @@ def test_without_its_base_a_delta_is_never_called_complete(here: Path, made: Pat
     """An exit code of its own; the page, the steps, bag-info and every verifier say which base it needs."""
     path, base = here / f"{DELTA}.zip", digest(here / f"{BASE}.zip")
     verdict = verify(path, keys=made / "keys")
-    said = CliRunner().invoke(verify_app, [str(path)])
-    in_json = CliRunner().invoke(verify_app, [str(path), "--json"])
+    said = verified(path)
+    in_json = verified(path, "--json")
     delta = files_of(path)
 
     assert (verdict.findings, verdict.exit_code, main([str(path)])) == ((), 5, 5)
@@ -223,7 +223,7 @@ def test_with_its_base_it_is_checked_as_the_full_archive_is(here: Path, made: Pa
         subprocess.run([*program, "--base", here / f"{BASE}.zip", here / f"{DELTA}.zip"], check=False).returncode == 0
     )
     assert subprocess.run(program, check=False).returncode == 5
-    assert CliRunner().invoke(verify_app, [str(here / DELTA), "--base", str(here / BASE)]).exit_code == 0
+    assert verified(here / DELTA, "--base", here / BASE).exit_code == 0
 
 
 def test_an_archive_that_is_no_delta_needs_no_base(here: Path) -> None:
@@ -410,8 +410,7 @@ class Elsewhere:
         return await asyncio.to_thread(CliRunner().invoke, join_app, arguments)
 
     async def verify(self, delta: str, *more: str) -> Result:
-        arguments = [delta, "--keys", str(self.folder / "keys"), *more]
-        return await asyncio.to_thread(CliRunner().invoke, verify_app, arguments)
+        return await asyncio.to_thread(verified, delta, "--keys", self.folder / "keys", *more)
 
 
 @pytest.fixture

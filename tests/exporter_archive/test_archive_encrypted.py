@@ -38,8 +38,8 @@ from shared.signing.signer import Signer
 from shared.signing.sshsig import ARCHIVE
 from shared.store_faults import StoreOutageError
 from shared.verify.archive import verify
-from shared.verify.commands import app as verify_app
 from shared.verify.encrypted import verify_encrypted
+from tests.verified import verified
 
 KEY = "acme/export-1.zip.age"
 MIB = 1 << 20
@@ -402,10 +402,6 @@ async def test_a_key_that_is_none_makes_no_archive(school: School, tmp_path: Pat
 
     assert isinstance(said.exception, UnusableRecipientError)
     assert not (tmp_path / "out").exists()
-
-
-def verified(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(verify_app, [str(one) for one in arguments])
 
 
 def test_without_a_key_it_is_never_called_whole(archive: Path) -> None:

@@ -18,7 +18,6 @@ from zipfile import ZipFile
 
 import pytest
 from archive_school import NOW, opened_school, run
-from typer.testing import CliRunner
 
 from shared.settings import Settings
 from shared.signing.keys import make_keys, rotate_keys
@@ -36,7 +35,7 @@ from shared.verify.archive import (
     verify,
 )
 from shared.verify.by_library import by_library
-from shared.verify.commands import app
+from tests.verified import verified
 
 Files = dict[str, bytes]
 USERS = "export-1/data/csv/user/users.csv"
@@ -345,11 +344,11 @@ def test_any_flipped_bit_is_found_or_harmless(archive: Path) -> None:
 
 def test_the_command_says_so(archive: Path, keys: Path) -> None:
     """Exit 0 for a whole archive, 1 with names for a changed one; options may stand after the file."""
-    whole = CliRunner().invoke(app, [str(archive), "--json"])
-    trusted = CliRunner().invoke(app, [str(archive), "--keys", str(keys), "--json"])
-    folder = CliRunner().invoke(app, [str(unpacked(archive))])
-    changed = CliRunner().invoke(app, [str(rewritten(archive, CHANGES["a changed letter"][0]))])
-    nowhere = CliRunner().invoke(app, [str(archive), "--keys", str(archive.parent)])
+    whole = verified(archive, "--json")
+    trusted = verified(archive, "--keys", keys, "--json")
+    folder = verified(unpacked(archive))
+    changed = verified(rewritten(archive, CHANGES["a changed letter"][0]))
+    nowhere = verified(archive, "--keys", archive.parent)
 
     assert (whole.exit_code, json.loads(whole.stdout)["findings"]) == (0, [])
     assert (folder.exit_code, "compare it with the published one (--keys)" in folder.stdout) == (0, True)

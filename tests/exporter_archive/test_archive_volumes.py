@@ -39,8 +39,8 @@ from shared.signing.signer import Signer
 from shared.signing.sshsig import ARCHIVE
 from shared.store_faults import StoreOutageError
 from shared.verify.archive import verify
-from shared.verify.commands import app as verify_app
 from shared.verify.encrypted import verify_encrypted
+from tests.verified import verified
 
 SIZE = 1 << 16
 KEPT = KeptVolumes(lambda stored: KeptFile(Path(stored.place)))
@@ -171,7 +171,7 @@ def repacked(volumes: list[Path]) -> None:
 def test_what_is_wrong_with_a_volume_is_found(volumes: list[Path], change: Callable[[list[Path]], None]) -> None:
     """Cut off, altered, under another's name, one too many, one twice, packed anew."""
     change(volumes)
-    said = CliRunner().invoke(verify_app, [str(volumes[-1])])
+    said = verified(volumes[-1])
 
     assert said.exit_code == 1, said.output
     assert ".vol00" in said.output

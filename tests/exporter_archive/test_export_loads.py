@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 from archive_school import MAP, School
 
 from shared.signing.keys import make_keys
 from shared.signing.sshsig import ARCHIVE
+from tests.loaded import loaded_by
 
 # Kafka's client, the service's loop and logs, what signs, what encrypts, what retention prints with, other commands.
 NOT_ITS_OWN = {
@@ -30,26 +27,6 @@ NOT_ITS_OWN = {
     "services.exporter.domain",
     "services.exporter.link_command",
 }
-RUN = """
-import json, sys
-from shared.cli import main
-main_failed = None
-try:
-    main()
-except SystemExit as ended:
-    main_failed = ended.code
-print(json.dumps({"exit": main_failed, "loaded": sorted(sys.modules)}))
-"""
-
-
-def loaded_by(*command: str, home: Path) -> set[str]:
-    """Run ``offramp`` in a process of its own, and give the modules that it had at its end."""
-    environment = {name: value for name, value in os.environ.items() if name != "OFFRAMP_EXPORTER_KEYS"}
-    words = [sys.executable, "-c", RUN, *command]
-    done = subprocess.run(words, env=environment | {"OFFRAMP_HOME": str(home)}, capture_output=True, text=True)
-    told = json.loads(done.stdout.splitlines()[-1])
-    assert not told["exit"], done.stderr
-    return set(told["loaded"])
 
 
 async def exported(school: School, folder: Path, *more: str) -> set[str]:

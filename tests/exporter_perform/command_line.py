@@ -6,10 +6,10 @@ from importlib.metadata import entry_points
 
 import typer
 
-from shared import cli
+from shared import commands
 
 
 def offramp() -> typer.Typer:
     """Give ``offramp`` with that one group."""
-    groups = entry_points(group=cli.GROUP)
-    return cli.build(tuple(one for one in groups if one.name.partition(".")[0] == "export"))
+    groups = entry_points(group=commands.GROUP)
+    return commands.build(tuple(one for one in groups if one.name.partition(".")[0] == "export"))

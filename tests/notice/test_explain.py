@@ -16,7 +16,7 @@ from services.notice.domain import domain
 from services.notice.explain import explain
 from services.notice.explained import ContractDates, CustomerDates, Explained, Name
 from services.notice.states import Unknown
-from shared import cli
+from shared import commands
 from shared.decision import Fact
 from shared.errors import OperatorError
 from shared.events.event import Event
@@ -441,7 +441,7 @@ async def offramp(postgres: str, pool: Any, monkeypatch: pytest.MonkeyPatch) -> 
     await PostgresProcess(domain(POLICY), pool, 2).arrivals(arrivals, (), now)
 
     async def run(*arguments: str) -> Result:
-        app = cli.build(tuple(one for one in entry_points(group=cli.GROUP) if one.name.startswith("case")))
+        app = commands.build(tuple(one for one in entry_points(group=commands.GROUP) if one.name.startswith("case")))
         return await asyncio.to_thread(CliRunner().invoke, app, ["case", *arguments])
 
     return run

@@ -19,7 +19,6 @@ import pytest
 from retention_facts import CLOSED, facts, reading
 from test_paper import leaves, shown, words
 from test_what_laws_keep import LATER, amend, keeping, part
-from typer.testing import CliRunner
 
 from services.retention import perform
 from services.retention.perform import Shelf, certify
@@ -30,8 +29,8 @@ from shared.performer import Attempt
 from shared.settings import Settings
 from shared.signing.keys import make_keys
 from shared.verify.certificate import verify
-from shared.verify.commands import app
 from shared.verify.verdicts import First
+from tests.verified import verified
 
 ATTEMPT = Attempt(uuid4(), 1, system_clock)
 SIGNED = ("addendum.json", "addendum.json.sshsig", "addendum.json.sig", "addendum.pdf")
@@ -99,7 +98,7 @@ def desk(stored: Stored, tmp_path: Path) -> Path:
 
 def broken(desk: Path, *options: str) -> dict[str, str]:
     """Verify what is on the desk, and give what is wrong with it."""
-    told = CliRunner().invoke(app, [str(desk), "--json", *options])
+    told = verified(desk, "--json", *options)
     assert told.exit_code == 1, told.output
     (finding,) = json.loads(told.stdout)["findings"]
     found: dict[str, str] = finding
@@ -108,7 +107,7 @@ def broken(desk: Path, *options: str) -> dict[str, str]:
 
 def test_they_are_accepted_with_their_certificate(stored: Stored) -> None:
     """By the published keys, each with its paper; the last one says that all is gone."""
-    told = CliRunner().invoke(app, [str(stored.acme), "--keys", str(stored.keys)])
+    told = verified(stored.acme, "--keys", stored.keys)
     whole = verify(stored.acme / "certificate.json", stored.keys)
 
     assert told.exit_code == 0, told.output
@@ -188,9 +187,9 @@ def test_a_missing_file_is_named(desk: Path, name: str) -> None:
 def test_a_missing_addendum_is_refused(desk: Path) -> None:
     """One before the last can't be left out; without the last one, rows are said to wait still."""
     shutil.move(desk / "addendum-2", desk.parent / "kept")
-    alone = CliRunner().invoke(app, [str(desk)])
+    alone = verified(desk)
     shutil.rmtree(desk / "addendum-1")
-    bare = CliRunner().invoke(app, [str(desk)])
+    bare = verified(desk)
     shutil.move(desk.parent / "kept", desk / "addendum-2")
 
     assert (broken(desk)["link"], "number 1 isn't there" in broken(desk)["says"]) == ("addendum", True)

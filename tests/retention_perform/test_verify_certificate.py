@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 from retention_facts import CLOSED, facts, journal
-from typer.testing import CliRunner
 
 from services.retention.certificate import certificate_of, document
 from services.retention.tasks import CopyToExpire, Upgrade
@@ -20,9 +19,10 @@ from services.retention.upgrade import second_document
 from shared.signing.keys import make_keys, rotate_keys
 from shared.signing.signer import Signer
 from shared.verify.certificate import verify, verify_certificate
-from shared.verify.commands import app
 from shared.verify.faults import BadCertificateError
 from shared.verify.verdicts import First, Second
+from tests.loaded import loaded_by
+from tests.verified import verified
 
 FILES = ("certificate.json", "certificate.json.sshsig", "certificate.json.sig", "allowed_signers", "signing.pub.pem")
 
@@ -218,11 +218,11 @@ def test_a_second_certificate_stands_on_a_good_first(tmp_path: Path, keys: Path)
 def test_the_command_tells_people_and_machines(tmp_path: Path, keys: Path) -> None:
     """Exit 0 and what was found; else 1, and with --json which link of the chain is broken."""
     first, second = two_stages(tmp_path / "desk", keys)
-    told = CliRunner().invoke(app, [str(first.parent), "--keys", str(keys)])
-    asked = CliRunner().invoke(app, [str(second), "--json"])
-    other = CliRunner().invoke(app, [str(second), "--sha256", "0" * 64])
+    told = verified(first.parent, "--keys", keys)
+    asked = verified(second, "--json")
+    other = verified(second, "--sha256", "0" * 64)
     (second.parent / "upgrade.json.sshsig").unlink()
-    broken = CliRunner().invoke(app, [str(first), "--json"])
+    broken = verified(first, "--json")
 
     assert told.exit_code == 0, told.output
     assert "2 decisions, each sealed with the one before" in told.stdout
@@ -256,3 +256,11 @@ def test_a_signed_paper_that_is_no_certificate_is_refused(tmp_path: Path, keys: 
         verify_certificate(other)
     with pytest.raises(BadCertificateError, match="no certificate"):
         verify_certificate(letter)
+
+
+def test_nothing_is_loaded_that_a_certificate_does_not_need(stored: Path, tmp_path: Path) -> None:
+    """Neither the events' models nor the library of command lines nor, where there is no PDF, what reads one."""
+    loaded = loaded_by("verify", str(stored), home=tmp_path)
+
+    assert loaded & {"pydantic", "typer", "rich", "pyhanko", "shared.events", "importlib.metadata"} == set()
+    assert "cryptography" in loaded

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from retention_facts import CLOSED, facts
-from typer.testing import CliRunner
 
 from services.retention.certificate import certificate_of, document
 from services.retention.paper import paper_of
@@ -19,9 +18,9 @@ from shared.signing.keys import make_keys, rotate_keys
 from shared.signing.paperkeys import ROOTS, TIMESTAMP_ROOTS, PaperKeys
 from shared.signing.signer import Signer
 from shared.verify.certificate import verify_certificate
-from shared.verify.commands import app
 from shared.verify.faults import BadCertificateError
 from tests.timestamps import timestamp_authority
+from tests.verified import verified
 
 
 @pytest.fixture
@@ -87,12 +86,12 @@ def test_a_paper_that_is_unsigned_altered_or_forged_is_refused(stored: Path, key
 
 def test_the_command_tells_of_the_paper(stored: Path, keys: Path) -> None:
     """To people and machines; that there is none is said, too; its roots may not be missing."""
-    told = CliRunner().invoke(app, [str(stored), "--keys", str(keys)])
-    asked = json.loads(CliRunner().invoke(app, [str(stored), "--json"]).stdout)
+    told = verified(stored, "--keys", keys)
+    asked = json.loads(verified(stored, "--json").stdout)
     (stored.parent / ROOTS).unlink()
-    rootless = CliRunner().invoke(app, [str(stored), "--json"])
+    rootless = verified(stored, "--json")
     stored.with_suffix(".pdf").unlink()
-    bare = CliRunner().invoke(app, [str(stored)])
+    bare = verified(stored)
 
     assert "certificate.pdf says the same, signed at" in told.stdout
     assert "without a timestamp of a third party" in told.stdout
@@ -107,6 +106,6 @@ def test_a_timestamp_is_told(tmp_path: Path, keys: Path) -> None:
     with timestamp_authority(tmp_path / "tsa") as authority:
         (keys / TIMESTAMP_ROOTS).write_bytes(authority.root)
         stored = written(tmp_path / "desk", keys, authority=authority.url)
-    told = CliRunner().invoke(app, [str(stored), "--keys", str(keys)])
+    told = verified(stored, "--keys", keys)
 
     assert "at the latest, by a third party's timestamp" in told.stdout

@@ -18,7 +18,6 @@ from retention_facts import CLOSED, answer, facts, journal, reading
 from retention_systems import MAP, Platform
 from test_certificate import foreign
 from test_verify_certificate import written
-from typer.testing import CliRunner
 
 from services.retention.addendum import Addendum, addendum_document, addendum_of
 from services.retention.certificate import certificate_of, document
@@ -43,9 +42,9 @@ from shared.events.vocabulary import TableCount
 from shared.performer import Attempt
 from shared.signing.keys import make_keys
 from shared.verify.certificate import verify
-from shared.verify.commands import app
 from shared.verify.faults import BadCertificateError
 from shared.verify.verdicts import Addition, First
+from tests.verified import verified
 
 LAW = "{basis: BFL 7:2, years: 7, time_zone: Europe/Stockholm, counted_from: {end_of_year: day}}"
 BOOKS = f"""
@@ -241,7 +240,7 @@ def test_addenda_are_checked_with_the_certificate(tmp_path: Path, keys: Path) ->
     assert isinstance(alone, Addition)
     assert whole.addenda[1] == alone
     assert alone.first_sha256 == whole.sha256
-    told = CliRunner().invoke(app, [str(first)]).output
+    told = verified(first).output
     assert "by the last of 2 good addenda all of them are gone" in told
 
 

@@ -11,7 +11,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from shared.signing import sshsig
-from shared.signing.keys import ALLOWED_SIGNERS, PUBLIC_PEM, KeysError, former_pem, make_keys, rotate_keys
+from shared.signing.allowed import ALLOWED_SIGNERS
+from shared.signing.keys import PUBLIC_PEM, KeysError, former_pem, make_keys, rotate_keys
 from shared.signing.moments import ssh_time
 from shared.signing.public import PublicKeys, SignatureError
 from shared.signing.signer import Signer

@@ -16,7 +16,8 @@ from shared.datamap.document import Category
 from shared.datamap.model import Bucket, DataMap, Table
 from shared.datamap.names import quoted, reported
 from shared.datamap.referring import referring
-from shared.events.vocabulary import TableCount, iso
+from shared.events.vocabulary import TableCount
+from shared.moments import iso
 from shared.objects import ObjectStore
 from shared.unfinished import Taken
 from shared.verify.archive import ALLOWED_SIGNERS, NOBODY, PUBLIC_PEM, SIGNED_BY

@@ -12,7 +12,7 @@ from typing import Any
 from services.exporter.formats.format import Format
 from shared.datamap.model import Bucket, DataMap, Table
 from shared.datamap.referring import referring
-from shared.events.vocabulary import iso
+from shared.moments import iso
 
 from .descriptor import TableFile
 from .faults import RowsDisagreeError, UnreadError

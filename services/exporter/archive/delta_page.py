@@ -8,7 +8,7 @@ from datetime import datetime
 from html import escape
 from types import MappingProxyType
 
-from shared.events.vocabulary import iso
+from shared.moments import iso
 
 from .delta import NAMED_AT_MOST, Changes, Since
 from .page import STYLE, Language, link, number

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from shared.datamap.model import DataMap
 from shared.datamap.referring import referring
-from shared.events.vocabulary import iso
+from shared.moments import iso
 
 from .lost import Lost
 from .media import Tally

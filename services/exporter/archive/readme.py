@@ -7,7 +7,7 @@ from datetime import datetime
 
 from shared.datamap.model import DataMap
 from shared.datamap.referring import referring
-from shared.events.vocabulary import iso
+from shared.moments import iso
 
 from .lost import Lost
 from .media import Tally
