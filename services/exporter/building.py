@@ -12,7 +12,13 @@ from shared.events.exporter import ExportFailed, ExportReady, ExportRefused
 from shared.events.vocabulary import ArchiveVolume
 
 from .announced import copy_of
-from .archive.faults import OtherMapError, TooManyVolumesError, UnknownError, UnusableRecipientError
+from .archive.faults import (
+    OtherMapError,
+    PapersAloneError,
+    TooManyVolumesError,
+    UnknownError,
+    UnusableRecipientError,
+)
 from .copies import as_base
 from .counting import expired_at, window_under
 from .deletion import go_on
@@ -22,7 +28,7 @@ from .states import Accounted, Building, Copy, Deleting, Erased, Keeping, Known,
 from .tasks import ArchiveBuilt, BuildArchive, BuildFailed, DeltaBuilt
 
 # What was asked for can't be had, whoever tries it and when.
-FOR_GOOD = frozenset(one.code for one in (UnknownError, UnusableRecipientError, TooManyVolumesError))
+FOR_GOOD = frozenset(one.code for one in (UnknownError, PapersAloneError, UnusableRecipientError, TooManyVolumesError))
 
 
 def archive_built(state: State, event: ArchiveBuilt, now: datetime, policy: ExporterPolicy) -> Decision[State]:

@@ -175,7 +175,7 @@ def test_all_are_deleted_and_said_to_be_gone() -> None:
     assert work.one(DeletionAcknowledged).holder == POLICY.holder
 
 
-@pytest.mark.parametrize("reason", ["too_many_volumes", "unusable_recipient", "unknown"])
+@pytest.mark.parametrize("reason", ["too_many_volumes", "unusable_recipient", "unknown", "papers_alone"])
 def test_what_can_not_be_had_is_not_tried_again(reason: str) -> None:
     """Nobody can make it by trying: the answer comes at once, and nothing else is ordered."""
     work = in_window()

@@ -11,7 +11,9 @@ import pytest
 from archive_school import MAP, School
 from typer.testing import CliRunner, Result
 
+from services.exporter.archive.faults import PapersAloneError
 from services.exporter.commands import app
+from services.exporter.formats.registry import ALL
 from shared.errors import OperatorError
 from shared.signing.keys import make_keys
 from shared.signing.signer import Signer
@@ -68,6 +70,27 @@ async def test_it_exports_what_was_asked_for(school: School, tmp_path: Path) -> 
     assert "<code>users</code>: den här sortens uppgifter efterfrågades inte" in page
     assert "Scope: course\n" in info
     assert verify(path).findings == ()
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if name not in {"pdf", "docx"}])
+async def test_each_format_that_holds_rows_is_enough_alone(school: School, tmp_path: Path, name: str) -> None:
+    """An archive of it is complete."""
+    result = await exported(school, tmp_path, str(tmp_path / "out"), "--format", name)
+
+    assert result.exit_code == 0, result.exception
+    assert verify(Path(result.stdout.splitlines()[0])).findings == ()
+
+
+@pytest.mark.parametrize("names", [("pdf",), ("docx",), ("docx", "pdf")])
+async def test_papers_alone_are_refused_before_anything_is_read(
+    school: School, tmp_path: Path, names: tuple[str, ...]
+) -> None:
+    """Nobody waits for what can't be complete: not even the database is asked."""
+    asked = [part for name in names for part in ("--format", name)]
+    result = await exported(school, tmp_path, str(tmp_path / "out"), *asked, "--dsn", "postgresql://127.0.0.1:1/none")
+
+    assert isinstance(result.exception, PapersAloneError)
+    assert "Ask for csv, jsonlines, sql, xml, xlsx, documents as well" in str(result.exception)
 
 
 async def test_it_signs_if_there_are_keys(school: School, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

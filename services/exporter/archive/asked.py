@@ -10,7 +10,7 @@ from services.exporter.formats.registry import ALL
 from services.exporter.formats.whole import Whole
 from shared.datamap.document import Category
 
-from .faults import UnknownError
+from .faults import PapersAloneError, UnknownError
 from .page import Language
 
 EVERYTHING: frozenset[Category] = frozenset(get_args(Category))
@@ -19,10 +19,20 @@ EVERYTHING: frozenset[Category] = frozenset(get_args(Category))
 def named_formats(formats: Sequence[str]) -> tuple[Format | Whole, ...]:
     """Give the *formats* by name, in the archive's order; all of them if none is named.
 
-    Raises UnknownError where there is none of that name: what was asked for is never left out in silence.
+    Raises UnknownError where there is none of that name: what was asked for is never left out in silence. Raises
+    PapersAloneError where they don't hold the tables' rows, before anything is read for what can't be complete.
     """
     _known("format", formats, ALL)
+    if formats and not any(_holds_rows(ALL[name]) for name in formats):
+        holding = ", ".join(name for name, one in ALL.items() if _holds_rows(one))
+        raise PapersAloneError(
+            f"format {', '.join(formats)}", "papers don't hold the rows of the tables", f"Ask for {holding} as well"
+        )
     return tuple(ALL[name] for name in ALL if name in formats or not formats)
+
+
+def _holds_rows(one: Format | Whole) -> bool:
+    return not isinstance(one, Whole) or one.holds_rows
 
 
 def scope_of(categories: Sequence[str]) -> frozenset[Category]:

@@ -80,6 +80,12 @@ class UnknownError(ArchiveError):
     code = "unknown"
 
 
+class PapersAloneError(ArchiveError):
+    """What was asked for holds no rows of tables, so that no archive of it could be complete."""
+
+    code = "papers_alone"
+
+
 class UnusableRecipientError(ArchiveError):
     """The archive is to be encrypted for somebody whose public key can't be used."""
 

@@ -26,6 +26,7 @@ class Docx(Whole):
 
     name = "docx"
     folder = "docx"
+    holds_rows = False
 
     async def write(self, source: Source, files: Files) -> Mapping[str, int]:
         """Write a file for each row of each table that is declared as reports."""

@@ -39,6 +39,7 @@ class Pdf(Whole):
 
     name = "pdf"
     folder = "pdf"
+    holds_rows = False
 
     async def write(self, source: Source, files: Files) -> Mapping[str, int]:
         """Write a file for each row of each table that is declared as papers."""

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from services.exporter.archive.source import Files, Source
 
 
 class Whole(ABC):
-    """One way to write all tables together; *name* is what the operator calls it, *folder* holds its files."""
+    """One way to write all tables together; *name* is what the operator calls it, *folder* holds its files.
+
+    One that doesn't hold the rows as they are, *holds_rows*, is never enough by itself.
+    """
 
     name: str
     folder: str
+    holds_rows: ClassVar[bool] = True
 
     @abstractmethod
     async def write(self, source: Source, files: Files) -> Mapping[str, int]:
