@@ -84,7 +84,8 @@ class Delivering:
     async def deliver(self, task: DeliverExport, attempt: Attempt) -> Delivered | NotDelivered:
         """Send one archive and read it back there; cut off anywhere, the next try sends only what isn't there.
 
-        Raises StoreOutageError, NoRoomError and the like for our own outages, which wait. The far end's wait too, so many times.
+        Raises StoreOutageError, NoRoomError and the like for our own outages, which wait. The far end's wait too, so
+        many times.
         """
         named = {"customer_id": task.customer_id, "export_id": task.export_id, "attempt": task.attempt}
         right = _Right(self, task, attempt)

@@ -611,7 +611,7 @@ async def test_a_full_disk_is_waited_for(moving: Moving, monkeypatch: pytest.Mon
         return made[-1]
 
     monkeypatch.setattr(filling.tempfile, "TemporaryFile", fills_up)
-    with pytest.raises(NoRoomError, match="No space left.*TMPDIR"):
+    with pytest.raises(NoRoomError, match=r"No space left.*TMPDIR"):
         await moving.deliver()
     assert await moving.unfinished() == [moving.key]
     assert [one.closed for one in made] == [True, True]
