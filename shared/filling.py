@@ -1,4 +1,4 @@
-"""A part of an upload while it is filled and sent: in memory while parts are small, else on disk."""
+"""A part of what is sent, while it is filled and sent: in memory while parts are small, else on disk."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import io
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import IO
 
@@ -15,6 +15,10 @@ from .store_faults import StoreRefusalError
 # Parts grow with the archive; memory doesn't.
 IN_MEMORY = 8 << 20
 _PIECE = 1 << 20
+
+
+class NoRoomError(StoreRefusalError):
+    """A part can't wait on our own disk: somebody must make room; no store said anything."""
 
 
 class Filling:
@@ -32,7 +36,7 @@ class Filling:
         return self.size == self._room
 
     async def write(self, data: memoryview) -> int:
-        """Take in as much of *data* as there is room for, and tell how much; raises StoreRefusalError.
+        """Take in as much of *data* as there is room for, and tell how much; raises NoRoomError.
 
         It is copied, since what is handed on in pieces may be a piece of something larger, which would be kept whole.
         """
@@ -56,7 +60,7 @@ class Filling:
             yield
         except OSError as error:
             says = f"a part of {self._room} bytes can't wait in {tempfile.gettempdir()} until it is sent: {error}"
-            raise StoreRefusalError(f"{says}. Make room for four, or let TMPDIR name another place") from error
+            raise NoRoomError(f"{says}. Make room for four, or let TMPDIR name another place") from error
 
     def pieces(self) -> Iterator[bytes]:
         """Give what it holds, to be read in a thread."""
@@ -85,3 +89,21 @@ class Filling:
     def close(self) -> None:
         """Forget it."""
         self._kept.close()
+
+
+async def cut(pieces: AsyncIterator[bytes], size: int) -> AsyncGenerator[Filling]:
+    """Cut *pieces* into parts of *size* bytes, the last one smaller; who takes one closes it. Raises NoRoomError."""
+    filling = Filling(size)
+    try:
+        async for piece in pieces:
+            rest = memoryview(piece)
+            while rest:
+                rest = rest[await filling.write(rest) :]
+                if filling.is_full:
+                    full, filling = filling, Filling(size)
+                    yield full
+        if filling.size:
+            last, filling = filling, Filling(size)
+            yield last
+    finally:
+        filling.close()

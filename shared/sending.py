@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import io
 from base64 import b64encode
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, TypeAlias
 
 from .database_fates import DATABASE_OUTAGES
 from .errors import OperatorError
+from .filling import Filling, NoRoomError, cut
 from .objects import Listed, ObjectStore
 from .store_faults import ObjectChangedError, ObjectMissingError, StoreOutageError, StoreRefusalError, judged
-from .unfinished import Taken, Unfinished, Whole, unfinished, uploads_of
+from .unfinished import Taken, Unfinished, unfinished, uploads_of
 from .upload import MIB
 
 Left: TypeAlias = Literal["nothing", "parts", "object"]
@@ -60,6 +61,7 @@ class SourceDiffersError(OperatorError):
 _PASSING: tuple[type[BaseException], ...] = (
     asyncio.CancelledError,
     FarEndAwayError,
+    NoRoomError,
     StoreOutageError,
     ObjectChangedError,
     *DATABASE_OUTAGES,
@@ -139,7 +141,8 @@ class Sending:
     the same key goes on with it: all is read and hashed again, and a part that lies there with the same digest isn't
     sent.
     *tell* takes what is done, in bytes: sent, and then read back. After a failure *left_behind* tells what may still
-    lie there. Memory: four parts, each of 8 MiB up to 78 GiB, and a 10,000th of the object above that.
+    lie there. Three parts wait at most, in memory up to 8 MiB each, which reach 78 GiB; a 10,000th of a larger object
+    waits on disk. Their size depends on the object's alone, or none that lies there would be the same.
     """
 
     def __init__(
@@ -162,7 +165,7 @@ class Sending:
     async def send(self) -> Literal["copied", "found"]:
         """Send it, and read it back; found there, the same, nothing is sent.
 
-        Raises FarEndAwayError, FarEndRefusalError, SourceDiffersError, what *may* raises, and what reading raises.
+        Raises FarEndAwayError, FarEndRefusalError, SourceDiffersError, NoRoomError, what *may* and what reading raises.
         """
         await self._may()
         there = await look(self._far)
@@ -219,15 +222,19 @@ class Sending:
         digest, sending, parts = hashlib.sha256(), deque[asyncio.Task[dict[str, Any]]](), list[dict[str, Any]]()
         loop, sent = asyncio.get_running_loop(), 0
         try:
-            async for part in _cut(self._cargo.read(), self._part_bytes):
-                checksum = await loop.run_in_executor(None, _hashed, digest, part)
-                if len(sending) == _IN_FLIGHT:
-                    parts.append(await sending.popleft())
-                # After the wait for a place, which a slow far end makes long.
-                await self._may()
-                number = len(parts) + len(sending) + 1
-                sending.append(asyncio.create_task(self._part(number, part, checksum)))
-                sent += len(part)
+            async for part in cut(self._cargo.read(), self._part_bytes):
+                with ExitStack() as held:
+                    held.callback(part.close)
+                    checksum = await loop.run_in_executor(None, _hashed, digest, part)
+                    if len(sending) == _IN_FLIGHT:
+                        parts.append(await sending.popleft())
+                    # After the wait for a place, which a slow far end makes long.
+                    await self._may()
+                    task = asyncio.create_task(self._part(len(parts) + len(sending) + 1, part, checksum))
+                    # Not by the task itself: one that is cancelled before it begins does nothing.
+                    task.add_done_callback(partial(_close, held.pop_all()))
+                sending.append(task)
+                sent += part.size
                 self._tell("sent", sent)
             parts += [await one for one in sending]
         finally:
@@ -238,15 +245,15 @@ class Sending:
             raise SourceDiffersError("what was to be sent isn't what it was when it was made; nothing was delivered")
         return parts
 
-    async def _standing(self, number: int, part: bytes, checksum: str) -> str | None:
+    async def _standing(self, number: int, part: Filling, checksum: str) -> str | None:
         if self._earlier is None or number not in self._earlier.parts:
             return None
-        etag = await asyncio.get_running_loop().run_in_executor(None, self._earlier.same, number, Whole(part), checksum)
+        etag = await asyncio.get_running_loop().run_in_executor(None, self._earlier.same, number, part, checksum)
         if etag is not None:
-            self.taken = Taken(self.taken.parts + 1, self.taken.size + len(part))
+            self.taken = Taken(self.taken.parts + 1, self.taken.size + part.size)
         return etag
 
-    async def _part(self, number: int, part: bytes, checksum: str) -> dict[str, Any]:
+    async def _part(self, number: int, part: Filling, checksum: str) -> dict[str, Any]:
         standing = await self._standing(number, part, checksum)
         if standing is not None:
             return {"PartNumber": number, "ETag": standing, "ChecksumSHA256": checksum}
@@ -255,8 +262,8 @@ class Sending:
                 **self._at,
                 UploadId=self._id,
                 PartNumber=number,
-                Body=io.BytesIO(part),
-                ContentLength=len(part),
+                Body=part.body(),
+                ContentLength=part.size,
                 ChecksumSHA256=checksum,
             )
             return {"PartNumber": number, "ETag": str(answer["ETag"]), "ChecksumSHA256": checksum}
@@ -373,23 +380,13 @@ async def drop_unfinished(far: FarPlace) -> None:
                 await far.store.abort(far.bucket, key, upload_id)
 
 
-async def _cut(pieces: AsyncIterator[bytes], size: int) -> AsyncIterator[bytes]:
-    """Cut *pieces* into parts of *size*; the last one is smaller."""
-    held, filled = list[bytes | memoryview](), 0
-    async for piece in pieces:
-        rest = memoryview(piece)
-        while rest:
-            room = size - filled
-            held.append(rest[:room])
-            filled += min(room, len(rest))
-            rest = rest[room:]
-            if filled == size:
-                yield b"".join(held)
-                held, filled = [], 0
-    if filled:
-        yield b"".join(held)
+def _close(held: ExitStack, _: asyncio.Task[dict[str, Any]]) -> None:
+    held.close()
 
 
-def _hashed(whole: hashlib._Hash, part: bytes) -> str:
-    whole.update(part)
-    return b64encode(hashlib.sha256(part).digest()).decode()
+def _hashed(whole: hashlib._Hash, part: Filling) -> str:
+    digest = hashlib.sha256()
+    for piece in part.pieces():
+        whole.update(piece)
+        digest.update(piece)
+    return b64encode(digest.digest()).decode()

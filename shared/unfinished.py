@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,22 +27,6 @@ class Sized(Protocol):
 
     def md5(self) -> str:
         """Give its MD5, in hexadecimal."""
-
-
-@dataclass(frozen=True, slots=True)
-class Whole:
-    """A part that is in memory."""
-
-    body: bytes
-
-    @property
-    def size(self) -> int:
-        """Count its bytes."""
-        return len(self.body)
-
-    def md5(self) -> str:
-        """Give its MD5, in hexadecimal."""
-        return hashlib.md5(self.body, usedforsecurity=False).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

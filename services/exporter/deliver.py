@@ -9,6 +9,7 @@ from pathlib import Path
 import structlog
 
 from shared.errors import OperatorError
+from shared.filling import NoRoomError
 from shared.objects import ObjectStore
 from shared.performer import Attempt, Performance
 from shared.sending import (
@@ -83,7 +84,8 @@ class Delivering:
     async def deliver(self, task: DeliverExport, attempt: Attempt) -> Delivered | NotDelivered:
         """Send one archive and read it back there; cut off anywhere, the next try sends only what isn't there.
 
-        Raises StoreOutageError and the like for our own outages, which wait. The far end's wait too, so many times.
+        Raises StoreOutageError, NoRoomError and the like for our own outages, which wait. The far end's wait too, so
+        many times.
         """
         named = {"customer_id": task.customer_id, "export_id": task.export_id, "attempt": task.attempt}
         right = _Right(self, task, attempt)
@@ -116,6 +118,9 @@ class Delivering:
             if attempt.number < TRIES:
                 raise
             return self._failed(task, named, "unreachable", await convoy.give_up(tried_before=again), error)
+        except NoRoomError:
+            # Whoever makes room need not ask for it again.
+            raise
         except (ObjectChangedError, ObjectMissingError) as error:
             # Its links are being taken back, which gives it another version; the next try reads that one.
             if isinstance(error, ObjectChangedError) or await right.replaced():

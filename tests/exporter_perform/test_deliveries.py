@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import json
 import random
@@ -15,6 +16,7 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
 from types import MappingProxyType
+from typing import IO
 from uuid import uuid4
 
 import asyncpg
@@ -32,17 +34,18 @@ from services.exporter.policy import ExporterPolicy
 from services.exporter.states import Agreement, Copy, Keeping, Known, Revoking, State
 from services.exporter.states import Delivering as Sent
 from services.exporter.tasks import Delivered, DeliverExport, NotDelivered
-from shared import sending
+from shared import filling, sending
 from shared.clock import system_clock
 from shared.contracts import Contract, Ending
 from shared.declared import policy_file
 from shared.errors import OperatorError
 from shared.events.event import Event
+from shared.filling import NoRoomError
 from shared.objects import ObjectStore
 from shared.performer import Attempt
 from shared.policy import load_policy
 from shared.sending import Cargo, FarEndAwayError, FarPlace, Sending
-from shared.settings import Settings
+from shared.settings import S3, Settings
 from shared.statecodec import StateCodec
 from shared.store_faults import ObjectMissingError
 from tests.exporter_perform.command_line import offramp
@@ -546,6 +549,89 @@ async def test_memory_does_not_depend_on_the_size(moving: Moving) -> None:
 
     assert how == "copied"
     assert peak < 48 << 20
+
+
+async def test_memory_does_not_grow_with_the_parts(moving: Moving, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large ones wait on disk: six of 20 MiB are sent and read back with less than one held."""
+    monkeypatch.setattr(filling, "IN_MEMORY", 5 << 20)
+    part, pieces = 20 << 20, 480
+    some = [random.Random(one).randbytes(2**18) for one in range(7)]
+    whole = hashlib.sha256()
+    for number in range(pieces):
+        whole.update(some[number % 7])
+
+    async def read() -> AsyncIterator[bytes]:
+        for number in range(pieces):
+            yield some[number % 7]
+
+    far = FarPlace(moving.store, moving.theirs, moving.key)
+    cargo = Cargo(pieces * 2**18, whole.hexdigest(), read)
+    tracemalloc.start()
+    how = await Sending(far, cargo, part_bytes=part).send()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert how == "copied"
+    assert peak < part
+
+
+async def test_parts_on_disk_are_sent_again_and_gone_on_with(moving: Moving, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A part that the far end threw away goes again from its beginning; the next try takes over what lies there."""
+    monkeypatch.setattr(filling, "IN_MEMORY", 0)
+    overloaded = answers(503, "SlowDown")
+
+    async def throws_away(request: web.Request) -> web.StreamResponse | None:
+        if "partNumber=2" in request.raw_path and moving.far.count("partNumber=2") == 1:
+            return await overloaded(request)
+        if "partNumber=3" in request.raw_path and request.transport is not None:
+            request.transport.abort()
+        return None
+
+    moving.far.fault = throws_away
+    with pytest.raises(FarEndAwayError):
+        await moving.deliver()
+    assert moving.far.count("partNumber=2") == 2
+
+    moving.far.fault = FarEnd().fault
+    moving.far.asked.clear()
+    assert isinstance(await moving.deliver(2), Delivered)
+    assert moving.far.count("partNumber") == 1
+    assert await moving.there() == BODY
+
+
+async def test_a_full_disk_is_waited_for(moving: Moving, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is ours and no fault of the archive: the try says so and is made again, what was sent stays, and no file."""
+    monkeypatch.setattr(filling, "IN_MEMORY", 0)
+    make, made = filling.tempfile.TemporaryFile, list[IO[bytes]]()
+
+    def fills_up() -> IO[bytes]:
+        if len(made) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        made.append(make())
+        return made[-1]
+
+    monkeypatch.setattr(filling.tempfile, "TemporaryFile", fills_up)
+    with pytest.raises(NoRoomError, match=r"No space left.*TMPDIR"):
+        await moving.deliver()
+    assert await moving.unfinished() == [moving.key]
+    assert [one.closed for one in made] == [True, True]
+
+    monkeypatch.setattr(filling.tempfile, "TemporaryFile", make)
+    assert isinstance(await moving.deliver(2), Delivered)
+    assert await moving.there() == BODY
+
+
+@pytest.mark.parametrize(
+    ("size", "parts"), [(1, 8 << 20), (80_000 << 20, 8 << 20), (1 << 40, 109_951_163), (5 << 40, 549_755_814)]
+)
+def test_parts_are_those_of_a_delivery_that_was_begun_before(size: int, parts: int) -> None:
+    """Another release that cut otherwise would find nothing that lies there the same."""
+
+    async def read() -> AsyncIterator[bytes]:
+        yield b""
+
+    far = FarPlace(ObjectStore(S3("http://127.0.0.1:1", ACCESS, SECRET, "us-east-1")), "theirs", "key")
+    assert Sending(far, Cargo(size, SHA, read))._part_bytes == parts
 
 
 async def test_the_command(moving: Moving, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from shared import filling
 from shared.objects import ObjectStore
 from shared.store_faults import StoreOutageError, StoreRefusalError, UploadGoneError
-from shared.unfinished import Part, Taken, Unfinished, Whole
+from shared.unfinished import Part, Taken, Unfinished
 from shared.upload import MIB, Upload
 
 PART = 5 * MIB
@@ -164,9 +164,10 @@ async def test_a_part_of_equal_bytes_is_taken_whoever_sent_it(place: Place) -> N
         (Part(4, "not the MD5", None), None),
     ],
 )
-def test_a_part_is_known_by_its_sha256_where_the_store_lists_it(listed: Part, etag: str | None) -> None:
+async def test_a_part_is_known_by_its_sha256_where_the_store_lists_it(listed: Part, etag: str | None) -> None:
     """Else by the MD5 in its ETag; the size must be the same; an ETag that is no MD5 is never the same."""
-    part = Whole(b"part")
+    part = filling.Filling(4)
+    await part.write(memoryview(b"part"))
     assert Unfinished("u", {1: (listed,)}).same(1, part, "sha") == etag
     assert Unfinished("u", {2: (listed,)}).same(1, part, "sha") is None
 
