@@ -59,6 +59,13 @@ async def test_each_row_is_a_paper_of_its_own(papers: dict[str, bytes]) -> None:
     assert not any("c@other.test" in words(body) for body in certificates)
 
 
+async def test_papers_stand_in_the_order_of_their_rows(papers: dict[str, bytes]) -> None:
+    """Several are set ahead; that changes nothing of the archive."""
+    certificates = [name for name in papers if name.startswith("pdf/user/certificates")]
+
+    assert certificates == sorted(certificates)
+
+
 async def test_a_paper_shows_what_the_row_holds_and_refers_to(papers: dict[str, bytes]) -> None:
     """Nested figures lie flat; what looks like markup is text; a secret column stays out."""
     report = words(papers["pdf/report/reports/000001-1.pdf"])
