@@ -11,7 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient
 
 from shared.clock import system_clock
 from shared.decision import Fact
@@ -20,6 +20,7 @@ from shared.events.event import Event
 from shared.events.platform import DeletionAcknowledged
 from shared.events.retention import DeletionRequested
 from shared.settings import read_settings
+from tests.kept_topics import kept
 
 READ = ("LegalHoldPlaced", "LegalHoldReleased", "ContractRegistered", "ContractTerminated", "DeletionRequested")
 TYPES = (*READ, "DeletionAcknowledged")
@@ -55,7 +56,7 @@ async def command_topics() -> AsyncIterator[Topics]:
     names = [prefix + one for one in TYPES]
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
     await admin.start()
-    await admin.create_topics([NewTopic(name, 1, 1) for name in names])
+    await admin.create_topics(kept(names))
     await _coordinated(kafka, f"{prefix}first", names[0])
     try:
         async with (

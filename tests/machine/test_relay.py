@@ -11,7 +11,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError, LeaderNotAvailableError
 from msgspec.structs import replace
 
@@ -26,6 +26,7 @@ from shared.relay import Relay
 from shared.settings import Settings
 from shared.settlement import Buried
 from shared.switches import Switches
+from tests.kept_topics import kept
 from tests.machine.fakes import FakeKafka, FakeProducer
 from tests.machine.toy import NOON, PURSE, Balanced, Broken, Earned, arrival, fact, record_of
 
@@ -381,7 +382,7 @@ async def topics(settings: Settings) -> AsyncIterator[str]:
     await admin.start()
     names = [f"{prefix}Balanced", f"dlq.{prefix}Earned"]
     try:
-        made = await admin.create_topics([NewTopic(name, PARTITIONS, 1) for name in names])
+        made = await admin.create_topics(kept(names, PARTITIONS))
         assert [error[1] for error in made.topic_errors] == [0, 0]
         yield prefix
         await admin.delete_topics(names)

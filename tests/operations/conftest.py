@@ -8,12 +8,13 @@ from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient
 from counting import DOMAIN, NOW, PARTITIONS, SERVICE
 from kafka_records import Records
 
 from shared.settings import read_settings
 from shared.worker import Place, Worker, open_worker
+from tests.kept_topics import kept
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ async def place(postgres: str) -> AsyncIterator[Place]:
     admin = AIOKafkaAdminClient(bootstrap_servers=read_settings().kafka)
     await admin.start()
     try:
-        made = await admin.create_topics([NewTopic(name, PARTITIONS, 1) for name in names])
+        made = await admin.create_topics(kept(names, PARTITIONS))
         assert all(code == 0 for _, code, *_ in made.topic_errors)
         yield Place(read_settings().kafka, postgres, prefix, lambda: NOW)
         await admin.delete_topics(names)

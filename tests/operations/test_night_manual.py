@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient
 from counting import NOW
 from letters import bury
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -22,6 +22,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from shared.events.catalogue import INSTRUCTIONS
 from shared.metrics import Readings, families
 from shared.worker import Place, Worker
+from tests.kept_topics import kept
 
 ROOT = Path(__file__).parents[2]
 MANUAL = (ROOT / "docs/operations.md").read_text()
@@ -72,7 +73,7 @@ async def instructions(place: Place) -> AsyncIterator[None]:
     admin = AIOKafkaAdminClient(bootstrap_servers=place.kafka)
     await admin.start()
     try:
-        await admin.create_topics([NewTopic(name, 1, 1) for name in names])
+        await admin.create_topics(kept(names))
         yield
         await admin.delete_topics(names)
     finally:
