@@ -30,7 +30,7 @@ demo: setup ## Carry a customer out of its contract on real servers; DATA=folder
 
 # Files of tests share the cores, as each has topics, databases and buckets of its own; chosen ones run one by one.
 test: setup ## Run every test on real servers; ARGS="-k notice" for some
-	@$(OFFRAMP) stack during -- .venv/bin/python -m pytest $(or $(ARGS),-n auto --maxprocesses 4 --dist loadfile)
+	@$(OFFRAMP) stack during -- .venv/bin/python -m pytest $(or $(ARGS),-n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder)
 
 check: setup ## Lint, types, import contracts, generated files
 	@.venv/bin/ruff check --quiet .

@@ -20,6 +20,11 @@ profile.register_profile("offramp", deadline=None, suppress_health_check=[Health
 profile.load_profile("offramp")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take long first."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 @pytest.fixture(scope="session")
 def settings() -> Settings:
     """Where the stack is: the local one, or the one that the environment names."""

@@ -10,6 +10,8 @@ import pytest
 from bench.__main__ import BENCHES
 from bench.rows import Row, append
 
+pytestmark = pytest.mark.long
+
 # confluent-kafka, procrastinate, django and sqlalchemy come with requirements/bench.lock only.
 _NEEDS = {"relay": "confluent_kafka", "expiring": "confluent_kafka", "storm": "procrastinate", "deletion": "django"}
 

@@ -61,6 +61,8 @@ from shared.windowchanges import Change
 from tests.exporter_perform.command_line import offramp
 from tests.exporter_perform.school import ATTEMPT, BUILD, LARGE, School
 
+pytestmark = pytest.mark.long
+
 CLOSED = datetime(2026, 1, 1, tzinfo=UTC)
 DELETE = DeleteArchives(customer_id="acme", deletion_id="d-1", attempt=1, archives=())
 

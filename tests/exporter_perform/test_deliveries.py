@@ -51,6 +51,8 @@ from shared.store_faults import ObjectMissingError
 from tests.exporter_perform.command_line import offramp
 from tests.exporter_perform.far_end import FarEnd, Fault, far_end
 
+pytestmark = pytest.mark.long
+
 POLICY = load_policy(policy_file(), "exporter", ExporterPolicy)
 # Three parts, the last one smaller.
 BODY = random.Random(9).randbytes(5 * 2**20 * 2 + 4321)

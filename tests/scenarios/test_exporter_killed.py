@@ -33,7 +33,7 @@ from tests.scenarios.scene import Scene, scene
 from tests.scenarios.waits import until
 from tests.scenarios.workers import Worker
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.long]
 Which: TypeAlias = Callable[[web.Request], bool]
 OVER = datetime(2027, 5, 9, 22, tzinfo=UTC)
 NOW = datetime(2027, 5, 10, 9, tzinfo=UTC)

@@ -12,6 +12,8 @@ import pytest
 
 from deploy.demo.processes import OFFRAMP
 
+pytestmark = pytest.mark.long
+
 # Beside the checkout, for whoever has it; too large and not ours to be part of it.
 OULAD = Path(__file__).parents[3] / "shared" / "data" / "oulad"
 _MARK = "OFFRAMP_SCENARIO"

@@ -12,6 +12,8 @@ import pytest
 from tests.simulation.many import simulate_many
 from tests.simulation.world import simulate
 
+pytestmark = pytest.mark.long
+
 SEEDS = int(os.environ.get("SIMULATION_SEEDS", "1000"))
 _ROOT = Path(__file__).parents[2]
 
