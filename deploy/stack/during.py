@@ -19,14 +19,13 @@ _PASSED_ON = (signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def servers(settings: Settings) -> Iterator[None]:
-    """Start what is missing and stop it at the end; what was up before stays up. Raises ``OperatorError``."""
-    were_up = all(one.state in {"running", "external"} for one in lifecycle.status(settings))
+    """Start what is missing and stop that at the end; what was up before stays up. Raises ``OperatorError``."""
+    were_up = {one.server for one in lifecycle.status(settings) if one.state == "running"}
     lifecycle.up(settings)
     try:
         yield
     finally:
-        if not were_up:
-            lifecycle.down(settings)
+        lifecycle.down(settings, spared=were_up)
 
 
 def run(settings: Settings, command: Sequence[str]) -> int:

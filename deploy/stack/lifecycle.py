@@ -7,7 +7,7 @@ import fcntl
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -72,12 +72,16 @@ def status(settings: Settings) -> list[Status]:
     return [_status(server, site) for server in local_servers(settings)] + _externals(settings)
 
 
-def down(settings: Settings, *, wipe: bool = False) -> list[Status]:
-    """End exactly what was started here; with *wipe* the data goes too. Raises ``OperatorError``."""
+def down(settings: Settings, *, wipe: bool = False, spared: Collection[str] = ()) -> list[Status]:
+    """End exactly what was started here, but for those *spared* by name; with *wipe* the data goes too.
+
+    Raises ``OperatorError``.
+    """
     site = Site.of(settings)
     every: tuple[Server, ...] = (Kafka(site), Postgres(site), Seaweed(site))
+    doomed = tuple(server for server in every if server.name not in spared)
     with _one_at_a_time(site):
-        ended_now = _side_by_side(lambda server: _take_down(server, site, gently=not wipe), every)
+        ended_now = _side_by_side(lambda server: _take_down(server, site, gently=not wipe), doomed)
         if wipe:
             for part in ("data", "logs", "run"):
                 shutil.rmtree(site.home / part, ignore_errors=True)

@@ -100,18 +100,31 @@ def test_a_command_that_a_signal_ended(environment: dict[str, str]) -> None:
     assert _states(environment)["postgres"] == "running"
 
 
+def test_one_of_two_was_up(environment: dict[str, str]) -> None:
+    """Only the one that was started for the command is stopped after it."""
+    subprocess.run([OFFRAMP, "stack", "up"], env=environment, check=True, capture_output=True)
+    before = _states(environment)["postgres"]
+    with_s3 = {name: value for name, value in environment.items() if name != "OFFRAMP_S3"}
+    with _during(with_s3, "print('runs', flush=True)") as running:
+        code, _, _ = _ended(running)
+
+    assert code == 0
+    assert before == "running"
+    assert _states(with_s3) == {"kafka": "external", "postgres": "running", "s3": "stopped"}
+
+
 def test_a_signal_before_the_command_runs(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
     """The servers come up whole, the command doesn't run, and they are stopped."""
     done = []
     stopped = [Status("postgres", "stopped", "")]
     monkeypatch.setattr(lifecycle, "status", lambda _: stopped)
     monkeypatch.setattr(lifecycle, "up", lambda _: (os.kill(os.getpid(), signal.SIGTERM), done.append("up")))
-    monkeypatch.setattr(lifecycle, "down", lambda _: done.append("down"))
+    monkeypatch.setattr(lifecycle, "down", lambda _, spared: done.append(f"down but for {spared or 'none'}"))
     before = signal.getsignal(signal.SIGTERM)
     # To start it would raise.
     code = during.run(settings, ["/no/such/program"])
 
-    assert (code, done) == (128 + signal.SIGTERM, ["up", "down"])
+    assert (code, done) == (128 + signal.SIGTERM, ["up", "down but for none"])
     assert signal.getsignal(signal.SIGTERM) is before
 
 
