@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from datetime import datetime
-from multiprocessing import get_context, parent_process
-from multiprocessing.process import BaseProcess
-from threading import Thread
 
+from shared.renewed_process import RenewedProcess
 from shared.signing.paperkeys import PaperKeys
 
 from .words import Tongue
@@ -51,7 +45,7 @@ class Press:
     """Begins its process with the first order; it ends with the service."""
 
     def __init__(self) -> None:
-        self._pool: ProcessPoolExecutor | None = None
+        self._process = RenewedProcess(_RENEWED_AFTER)
 
     async def printed(self, order: Order) -> Printed:
         """Give the paper of *order*: the one that is kept, if it is good, else a new one, which was checked.
@@ -59,28 +53,7 @@ class Press:
         Raises ``TimestampMissingError``, ``PaperError``, or ``BrokenProcessPool`` where the process was killed; each
         passes, so it is worth another try.
         """
-        if self._pool is None:
-            # Spawned, since a fork of a process with threads may hang.
-            self._pool = ProcessPoolExecutor(
-                1, get_context("spawn"), initializer=_end_with_the_service, max_tasks_per_child=_RENEWED_AFTER
-            )
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, _printed, order)
-        except BrokenProcessPool:
-            self._pool = None
-            raise
-
-
-def _end_with_the_service() -> None:
-    # Who stops the service at a terminal stops this too: it is for the service to say when.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    Thread(target=_end_after, args=(parent_process(),), daemon=True).start()
-
-
-def _end_after(service: BaseProcess) -> None:
-    # A service that was killed can't say that it ended, and the pool would wait for its orders for ever.
-    service.join()
-    os._exit(1)
+        return await self._process.call(_printed, order)
 
 
 def _printed(order: Order) -> Printed:

@@ -18,6 +18,7 @@ from services.exporter.archive.sink import FileSink
 from services.exporter.formats.papers import Paper
 from services.exporter.formats.pdf import render
 from services.exporter.formats.registry import WHOLE
+from shared.renewed_process import RenewedProcess
 
 TABLES = """
     create table certificates (serial text primary key, user_id bigint not null references users, given date);
@@ -116,3 +117,30 @@ def test_what_is_joined_to_a_missing_character_stops_no_paper() -> None:
     """A family of emoji, a mark on a question mark: set at the first try and again, and said to be lost where it is."""
     for text in ("👨\u200d👩\u200d👧 family", "e\u0301 ?\u0301", "김민지 ส, 佐藤さくら", "?") * 2:
         assert words(render(Paper("1", text, ((text, ((text, text),)),)), "school"))
+
+
+@pytest.mark.parametrize("forbidden", ["\ufeff", "\ue000", "\ufffe", "\u0bff", "\U0010fffd", "\ue000\ue001"])
+def test_what_pdf_a_forbids_stops_no_paper(forbidden: str) -> None:
+    """A mark of byte order before a name, a character for private use: it is said to be lost, and the rest is there."""
+    shown = words(
+        render(Paper("1", f"{forbidden}Åsa", (("", (("name", f"{forbidden}Åsa Öberg, Привет"),)),)), "school")
+    )
+
+    assert "?Åsa Öberg, Привет" in shown
+    assert "Characters shown as a question mark have no font here" in shown
+
+
+async def test_a_paper_is_the_same_whatever_was_set_before() -> None:
+    """Two processes set papers by turns, and which was set where tells nothing of how a paper looks."""
+    texts = ("1\ufe0f\u20e3", "2026-11", "\u0bff", "👨\u200d👩 e\u0bff ?\u0301")
+    papers = [Paper(str(number), text, ((text, (("a", text),)),)) for number, text in enumerate(texts)]
+    one, other = RenewedProcess(9), RenewedProcess(9)
+    try:
+        forth = [await one.call(render, paper, "school") for paper in papers]
+        back = [await other.call(render, paper, "school") for paper in reversed(papers)]
+    finally:
+        one.close()
+        other.close()
+
+    assert forth == back[::-1]
+    assert "2026-11" in words(forth[1])

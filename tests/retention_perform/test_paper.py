@@ -199,8 +199,8 @@ async def test_a_press_that_is_killed_is_begun_again(order: Order) -> None:
     """The task fails and is tried again, and then there is a paper."""
     press = Press()
     first = await press.printed(order)
-    assert press._pool is not None
-    for process in list(press._pool._processes.values()):
+    assert press._process._pool is not None
+    for process in list(press._process._pool._processes.values()):
         os.kill(process.pid, signal.SIGKILL)
         process.join()
     again: Printed | None = None
@@ -233,7 +233,7 @@ KILLED = textwrap.dedent("""
         press = Press()
         order = Order(data, "certificate.json", digest, "en", now, now, PaperKeys.load(keys), None, None)
         asyncio.run(press.printed(order))
-        print(*press._pool._processes, flush=True)
+        print(*press._process._pool._processes, flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
 """)
 

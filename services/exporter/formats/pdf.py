@@ -6,12 +6,13 @@ import asyncio
 import json
 import re
 from collections import deque
-from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Mapping, Sequence
 from functools import cache
-from multiprocessing import get_context
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from shared.renewed_process import RenewedProcess
 
 from .papers import Paper, each_paper
 from .whole import Whole
@@ -20,21 +21,27 @@ if TYPE_CHECKING:
     from services.exporter.archive.snapshot import Shown
     from services.exporter.archive.source import Files, Source
 
-# The compiler remembers what it has set and would grow for ever, so its process is renewed after so many papers.
+# The compiler remembers what it has set and would grow for ever, so a process is renewed after so many papers.
 _RENEWED_AFTER = 1000
-# So many papers are handed on before the first is written, so that the compiler never waits for the next.
-_AHEAD = 4
+# So many processes set papers, each with 85 MiB of fonts and what it remembers.
+_PRESSES = 2
+# So many papers are handed on before the first is written, so that no compiler waits for the next.
+_AHEAD = 4 * _PRESSES
 # PDF/A-2a keeps (ISO 19005-2), PDF/UA-1 can be read aloud (ISO 14289-1).
 STANDARDS = ["a-2a", "ua-1"]
 # PDF/A has to name a moment (here in seconds since 1970): 1980-01-01 as in the ZIP, which tells nothing of when.
 _STAMP = 315_532_800
-_MISSING = re.compile(r'the text `"(.+?)"` could not be displayed', re.DOTALL)
+# What a complaint of the compiler is about: a text that no font has, or a character that PDF/A forbids (a mark of byte
+# order, one for private use), with what can't be printed as a code.
+_NAMED = re.compile(r'(?:the text|codepoint) `"(.+?)"`', re.DOTALL)
+_CODE = re.compile(r"\\u\{([0-9a-f]+)\}")
 
 
 class Pdf(Whole):
     """The format to read and to print.
 
-    A character for which no font is installed is shown as ``?``, and the paper says so; the other formats have it.
+    A character that no installed font has or that PDF/A forbids is shown as ``?``, and the paper says so; the other
+    formats have it.
     """
 
     name = "pdf"
@@ -46,13 +53,16 @@ class Pdf(Whole):
         papers = [shown for shown in source.tables if shown.table.document]
         if not papers:
             return {}
-        # Spawned, since a fork of a process with threads may hang; it is the one process that loads fonts.
-        with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=_RENEWED_AFTER) as press:
-            return {shown.table.name: await _papers(source, shown, files, press) for shown in papers}
+        presses = tuple(RenewedProcess(_RENEWED_AFTER) for _ in range(_PRESSES))
+        try:
+            return {shown.table.name: await _papers(source, shown, files, presses) for shown in papers}
+        finally:
+            for press in presses:
+                press.close()
 
 
-async def _papers(source: Source, shown: Shown, files: Files, press: ProcessPoolExecutor) -> int:
-    loop, folder = asyncio.get_running_loop(), f"{shown.table.category}/{shown.table.name}"
+async def _papers(source: Source, shown: Shown, files: Files, presses: Sequence[RenewedProcess]) -> int:
+    folder, free = f"{shown.table.category}/{shown.table.name}", cycle(presses)
 
     # In their order, which is that of the archive.
     ahead: deque[tuple[str, asyncio.Future[bytes]]] = deque()
@@ -63,7 +73,7 @@ async def _papers(source: Source, shown: Shown, files: Files, press: ProcessPool
             await file.write(await body)
 
     async def receive(paper: Paper) -> None:
-        setting = loop.run_in_executor(press, render, paper, source.map.system)
+        setting = next(free).call(render, paper, source.map.system)
         ahead.append((f"{folder}/{paper.name}.pdf", setting))
         if len(ahead) > _AHEAD:
             await write_next()
@@ -82,24 +92,25 @@ async def _papers(source: Source, shown: Shown, files: Files, press: ProcessPool
 
 
 def render(paper: Paper, system: str) -> bytes:
-    """Set *paper*; the same paper gives the same bytes."""
+    """Set *paper*; the same paper gives the same bytes, whatever this process has set before."""
     # Only the process that sets papers loads the compiler: the exporter's own memory has no room for it.
     from typst import TypstError  # noqa: PLC0415
 
     plain = False
     while True:
         text, lost = _fitting(paper, plain=plain)
-        inputs = {"data": json.dumps({**text, "lost": lost, "system": system})}
         try:
-            made = _compiler().compile(format="pdf", sys_inputs=inputs, pdf_standards=STANDARDS, timestamp=_STAMP)
+            return _set({**text, "lost": lost, "system": system})
         except TypstError as error:
-            missing = _MISSING.search(str(error))
-            if missing is None or plain:
+            if plain:
                 raise
             # What is joined to a missing character may fail for no reason of its own: then only plain letters are kept.
-            plain = not _learn(missing.group(1))
-        else:
-            return bytes(made)
+            plain = not _learn(str(error))
+
+
+def _set(data: Mapping[str, Any]) -> bytes:
+    inputs = {"data": json.dumps(data)}
+    return bytes(_compiler().compile(format="pdf", sys_inputs=inputs, pdf_standards=STANDARDS, timestamp=_STAMP))
 
 
 @cache
@@ -109,15 +120,28 @@ def _compiler() -> Any:
     return Compiler(str(Path(__file__).with_name("paper.typ")))
 
 
-# Of this process: characters that no installed font has.
+# Of this process: characters that can't be set even by themselves. So it is the same for a paper when they were found.
 _UNKNOWN: set[str] = set()
 
 
-def _learn(text: str) -> bool:
-    """Remember the characters of *text* as missing; false if nothing new is learned."""
-    found = set(re.sub(r"\\u\{([0-9a-f]+)\}", lambda code: chr(int(code.group(1), 16)), text)) - _UNKNOWN
+def _learn(complaint: str) -> bool:
+    """Find out which of the characters that *complaint* names can't be set; false if nothing new is learned."""
+    named = _NAMED.search(complaint)
+    letters = set(_CODE.sub(lambda code: chr(int(code.group(1), 16)), named.group(1))) if named else set()
+    found = {letter for letter in letters - _UNKNOWN if not _can_be_set(letter)}
     _UNKNOWN.update(found)
     return bool(found)
+
+
+def _can_be_set(letter: str) -> bool:
+    from typst import TypstError  # noqa: PLC0415
+
+    try:
+        # Between others, since some are passed over where they stand alone.
+        _set({"title": f"a{letter}a", "parts": [], "lost": False, "system": ""})
+    except TypstError:
+        return False
+    return True
 
 
 def _fitting(paper: Paper, *, plain: bool) -> tuple[dict[str, Any], bool]:
