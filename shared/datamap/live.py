@@ -170,7 +170,7 @@ OF_KIND = f"""
 """
 
 # A type under its domains and arrays; what only an extension can write, and what lies outside the table (a large
-# object behind an oid), is not carried. An array's type is told with its brackets.
+# object behind an oid, a name that only this database resolves), is not carried. An array's type is told with its brackets.
 COLUMNS = f"""
     with recursive named as (
         select c.oid, {NAME} as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
@@ -207,7 +207,8 @@ COLUMNS = f"""
            a.attgenerated <> '' as generated,
            format_type(base.oid, null) || base.brackets as base,
            coalesce(not base.of_extension or base.typname in ('citext', 'hstore', 'ltree'), true)
-               and coalesce(base.typname not in ('oid', 'lo', 'xid', 'cid', 'tid', 'regproc', 'aclitem'), true)
+               and coalesce(base.typname not in ('oid', 'lo', 'xid', 'cid', 'tid', 'aclitem')
+                            and base.typname not like 'reg%' or base.typnamespace <> 'pg_catalog'::regnamespace, true)
                as carried
       from named
       join pg_attribute a on a.attrelid = named.oid and a.attnum > 0 and not a.attisdropped

@@ -57,6 +57,35 @@ async def test_a_schema_with_everything_in_it_is_drafted_and_checked(database: D
     assert [one async for one in unowned(database, decided)] == []
 
 
+async def test_a_table_as_wide_as_postgres_has_them_is_drafted(database: Database) -> None:
+    """1,590 columns, three questions about each: more than one statement may ask."""
+    columns = ", ".join(f"n{number} bigint" for number in range(1_588))
+    schema = f"""
+        create table customers (id text primary key);
+        create table wide (at bigint, owner text references customers, {columns});
+        insert into customers values ('a');
+        insert into wide values (1760000000, 'a');
+    """
+    found, _ = await drafted(database, schema, Order("rows", customer_table="customers"))
+
+    assert [table.coded for table in found.tables if table.name == "wide"] == [{"at": Epoch("seconds", zero=False)}]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\x85", "\u2028"])
+async def test_a_name_with_lines_in_it_stays_in_its_place(database: Database, end: str) -> None:
+    """What would end a comment or a key and go on as part of the map is written as a code."""
+    name = f"t{end}version: 2"
+    schema = f"""
+        create table customers (id text primary key);
+        create table "{name}" (id int, owner text);
+        alter table "{name}" add constraint "{end}  x: {{exempt: x}}" foreign key (owner) references customers;
+    """
+    found, text = await drafted(database, schema, Order("rows", customer_table="customers"))
+
+    assert {table.name for table in found.tables} == {"customers", name}
+    assert not any(line.startswith(("version: 2", "  x:")) for line in text.splitlines())
+
+
 async def test_secrets_and_times_are_proposed(database: Database) -> None:
     """What looks like a secret by its name or from within is left out, and numbers that are times are said to be."""
     found, _ = await drafted(

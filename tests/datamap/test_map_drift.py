@@ -59,6 +59,11 @@ DRIFTS = {
         "users.apiKey",
     ),
     "a value that lies outside its table": ("alter table marks add scan oid", "type_not_carried", "marks.scan"),
+    "a name that only this database resolves": (
+        "alter table marks add kind regclass[]",
+        "type_not_carried",
+        "marks.kind",
+    ),
     "a type of an extension": (
         "create extension seg; alter table marks add range seg",
         "type_not_carried",

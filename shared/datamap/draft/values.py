@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..names import literal, quoted, relation
 from ..secrets import VALUES
@@ -19,6 +19,8 @@ _NUMBERS = frozenset({"smallint", "integer", "bigint", "numeric"})
 _TEXTS = frozenset({"text", "character varying", "character", "bytea"})
 _BATCH = 50
 _SAMPLE = 2_000
+# Of a result; a table may have 1,600.
+_MOST_COLUMNS = 1_600
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +82,18 @@ async def secrets(connection: Connection, table: str, columns: Sequence[LiveColu
     texts = [column.name for column in columns if (column.base or column.type) in _TEXTS]
     if not texts:
         return frozenset()
-    looked = ", ".join(f"bool_or({_text(name, columns)} ~ {literal(VALUES)})" for name in texts)
-    row = await connection.fetchrow(SAMPLE.format(looked=looked, relation=relation(table)))
-    return frozenset(name for name, secret in zip(texts, row or (), strict=False) if secret)
+    looked = [f"bool_or({_text(name, columns)} ~ {literal(VALUES)})" for name in texts]
+    answers = await _answers(connection, table, looked)
+    return frozenset(name for name, secret in zip(texts, answers, strict=True) if secret)
+
+
+async def _answers(connection: Connection, table: str, looked: Sequence[str]) -> list[Any]:
+    """Ask all of *looked* of the first rows, by statements of as many columns as Postgres lets one have."""
+    answers: list[Any] = []
+    for start in range(0, len(looked), _MOST_COLUMNS):
+        some = ", ".join(looked[start : start + _MOST_COLUMNS])
+        answers += await connection.fetchrow(SAMPLE.format(looked=some, relation=relation(table))) or ()
+    return answers
 
 
 def _text(name: str, columns: Sequence[LiveColumn]) -> str:
@@ -95,9 +106,8 @@ async def epochs(connection: Connection, table: str, columns: Sequence[LiveColum
     numbers = [column.name for column in columns if (column.base or column.type) in _NUMBERS]
     if not numbers:
         return {}
-    looked = ", ".join(EPOCH.format(column=quoted(name)) for name in numbers)
-    row = await connection.fetchrow(SAMPLE.format(looked=looked, relation=relation(table)))
-    values = list(row or ())
+    looked = [question.format(column=quoted(name)) for name in numbers for question in EPOCH]
+    values = await _answers(connection, table, looked)
     found = {}
     for place, name in enumerate(numbers):
         unit = _unit(*values[place * 3 : place * 3 + 2])
@@ -148,7 +158,7 @@ CONTAINED = """
 
 SAMPLE = "select {looked} from (select * from {relation} limit 500) as s"
 
-EPOCH = "min(s.{column}) filter (where s.{column} <> 0), max(s.{column}), bool_or(s.{column} = 0)"
+EPOCH = ("min(s.{column}) filter (where s.{column} <> 0)", "max(s.{column})", "bool_or(s.{column} = 0)")
 
 TYPES = """
     select distinct s.value as type

@@ -33,17 +33,29 @@ def _head(system: str, tenancy: object, proposed: Sequence[Proposed], customers:
 
 def _table(one: Proposed) -> Iterator[str]:
     size = f"about {one.size.rows} rows, {one.size.bytes // 1024} kB"
-    yield f"  # {size}" + (f"; {one.sure:.2f}: {one.why}" if one.why else "")
+    yield f"  # {size}" + (f"; {one.sure:.2f}: {_on_one_line(one.why)}" if one.why else "")
     if one.undecided:
         if "owner" in one.entry or "person" in one.entry:
-            yield f"  # perhaps: {_flow(one.entry)}"
-        yield f"  {_flow(one.name)}: {_flow({'undecided': one.undecided})}"
+            yield f"  # perhaps: {_on_one_line(_flow(one.entry))}"
+        yield f"  {_key(one.name)}: {_flow({'undecided': one.undecided})}"
         return
-    yield f"  {_flow(one.name)}:"
+    yield f"  {_key(one.name)}:"
     for word, value in one.entry.items():
         yield f"    {word}: {_flow(value)}"
 
 
-def _flow(value: Any) -> str:
-    text: str = yaml.safe_dump(value, default_flow_style=True, width=100_000, allow_unicode=True, sort_keys=False)
+def _flow(value: Any, style: str | None = None) -> str:
+    text: str = yaml.safe_dump(
+        value, default_flow_style=True, default_style=style, width=100_000, allow_unicode=True, sort_keys=False
+    )
     return text.removesuffix("\n").removesuffix("\n...")
+
+
+def _key(name: str) -> str:
+    # A key has to stand on one line, which only double quotes do for a name that has lines.
+    return _flow(name, None if name.isprintable() else '"')
+
+
+def _on_one_line(text: str) -> str:
+    # What is called with a line's end would go on behind the comment, as part of the map.
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
