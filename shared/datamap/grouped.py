@@ -109,8 +109,8 @@ SPLIT = """
         select owner, count(*) as count,
                coalesce(sum(hashtextextended(line, 0)), 0) as first,
                coalesce(sum(hashtextextended(line, 8191)), 0) as second
-          from (select {owner} as owner, (t0.*)::text collate "C" as line
-                  from {relation} as t0 {joins} offset 0) as lines
+          from (select {owner} as owner, (t0.*)::text collate "C" as line, clock_timestamp()
+                  from {relation} as t0 {joins}) as lines
          group by owner
     )
     select null as customer, coalesce(sum(count), 0)::bigint as count,

@@ -20,6 +20,11 @@ class Pace:
         if self.whole_up_to < 0 or self.batch_rows < 1 or not 0 < self.share <= 1:
             raise ValueError(f"{self}: batches need at least one row, and a share is above 0 and at most 1")
 
+    @property
+    def rests(self) -> bool:
+        """Tell whether others are left any time."""
+        return self.share < 1
+
     def rest(self, seconds: float) -> float:
         """Give the seconds to rest after a batch that took *seconds*."""
         return seconds * (1 / self.share - 1)

@@ -90,6 +90,8 @@ class Work:
         await transaction.start()
         try:
             await settle(self.connection)
+            if self.pace.rests:
+                await self.connection.execute(ONE_CORE)
             await self.connection.execute(ALONE.format(_lock(self.map.system, self.customer)))
             now = self.clock()
             if not self.right.moved_clock:
@@ -128,6 +130,9 @@ def counts(rows: Counter[str]) -> tuple[TableCount, ...]:
 def _lock(system: str, customer: str) -> int:
     return int.from_bytes(blake2b(f"{system}\0{customer}".encode(), digest_size=8).digest(), "big", signed=True)
 
+
+# Whoever leaves time to others leaves them the other cores too, though it reads for longer.
+ONE_CORE = "set local max_parallel_workers_per_gather = 0"
 
 # A lock that isn't had soon is given up: whoever waits for us must not wait for those whom we wait for.
 ALONE = "set local lock_timeout = '5s'; select pg_advisory_xact_lock({})"

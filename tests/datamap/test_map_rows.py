@@ -8,13 +8,21 @@ import asyncpg
 import pytest
 from pydantic import TypeAdapter
 
-from shared.datamap.fingerprint import Rows, measure, other_rows, own_rows, settle
+from shared.datamap.fingerprint import Rows, all_rows, measure, other_rows, own_rows, settle
 from shared.datamap.model import DataMap, parse
 from shared.datamap.ownership import owned_by, quoted, relation
 from shared.events.vocabulary import Fingerprint
 
 if TYPE_CHECKING:
     Database = asyncpg.Connection[asyncpg.Record]
+
+
+# However small a table is, workers read it.
+SEVERAL_WORKERS = """
+    set parallel_setup_cost = 0; set parallel_tuple_cost = 0;
+    set min_parallel_table_scan_size = 0; set enable_indexscan = off; set enable_bitmapscan = off
+"""
+LAUNCHED = "select parallel_workers_launched from pg_stat_database where datname = current_database()"
 
 
 async def measured(database: Database, map: DataMap, customer: str = "acme") -> dict[str, tuple[Rows, Rows]]:
@@ -157,6 +165,20 @@ async def test_a_fingerprint_does_not_depend_on_the_session(dsn: str, school: Da
     finally:
         await plain.close()
         await strange.close()
+
+
+async def test_workers_side_by_side_find_the_same(database: Database, school: DataMap) -> None:
+    """Where the server has cores to spare, it reads a table with several processes: the same sum, in any order."""
+    alone = await measured(database, school)
+    await database.execute("select pg_stat_force_next_flush()")
+    before = await database.fetchval(LAUNCHED)
+    await database.execute(SEVERAL_WORKERS)
+
+    planned = await database.fetch(f"explain {all_rows(school.table('marks'))}")
+    assert "Partial Aggregate" in str(planned)
+    assert await measured(database, school) == alone
+    await database.execute("select pg_stat_force_next_flush()")
+    assert await database.fetchval(LAUNCHED) - before >= 2 * len(school.tables)
 
 
 async def test_a_fingerprint_fits_into_an_event(database: Database, school: DataMap) -> None:

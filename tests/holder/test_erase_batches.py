@@ -290,3 +290,28 @@ def elsewhere(dsn: str, statement: str) -> None:
 
     with ThreadPoolExecutor(1) as other:
         other.submit(asyncio.run, run()).result()
+
+
+@pytest.mark.parametrize("share", [1.0, 0.9])
+async def test_who_leaves_time_to_others_leaves_them_the_other_cores(database: Database, share: float) -> None:
+    """The scans that compare everybody else's rows run in several processes only where nobody is to be spared."""
+    await database.execute(MANY_ROWS_OF_OTHERS)
+    pace = replace(BATCHES, batch_rows=1_000, share=share)
+
+    outcome = await erase_rows(database, PLATFORM, LEAVING, right=expired(), now=system_clock(), pace=pace)
+
+    assert isinstance(outcome, Erased)
+    await database.execute("select pg_stat_force_next_flush()")
+    launched = await database.fetchval(
+        "select parallel_workers_launched from pg_stat_database where datname = current_database()"
+    )
+    assert (launched > 0) == (share == 1)
+
+
+# Longer than any table of the catalogue, so that workers read nothing else.
+MANY_ROWS_OF_OTHERS = """
+    insert into activity_log (customer_id, user_id, action, happened_at)
+    select null, null, repeat('x', 200), now() from generate_series(1, 20000);
+    analyze activity_log;
+    set min_parallel_table_scan_size = '3MB'; set parallel_setup_cost = 0; set parallel_tuple_cost = 0
+"""

@@ -36,6 +36,7 @@ async def test_after_a_deletion_nobody_names_the_customer(database: Database) ->
     [
         ("text", "acme"),
         ("text", "Dear ACME, thank you."),
+        ("text", "written aCMe"),
         ("varchar(80)", "see acme/logo.png"),
         ("jsonb", '{"tenant": {"id": "acme"}}'),
         ("json", '["acme", 1]'),
@@ -57,6 +58,21 @@ async def test_another_identifier_is_looked_for_too(database: Database) -> None:
     await database.execute(f"insert into invoices values ('{number}')")
 
     assert await found(database, LEAVING, number) == [Mention("invoices", "tenant", 1, "nobody")]
+
+
+async def test_a_name_that_is_not_ascii_is_found_as_it_is_usually_written(database: Database) -> None:
+    """Small, large, and with a capital."""
+    await database.execute("create table notes as select unnest(array['ærø', 'Ærø says', 'an ÆRØ', 'Æro']) as note")
+
+    assert [one.rows for one in await found(database, "Ærø")] == [3]
+
+
+async def test_where_a_row_names_it_in_one_column_the_others_are_not_counted(database: Database) -> None:
+    """Each column is counted for itself, whatever stands beside it."""
+    await database.execute("create table notes as select 'acme' as one, 'none' as other")
+    await database.execute("insert into notes values ('none', 'acmes'), ('none', 'Acme'), ('x', 'ACME')")
+
+    assert [(one.column, one.rows) for one in await found(database)] == [("one", 1), ("other", 2)]
 
 
 async def test_a_materialized_view_that_was_not_refreshed_is_found(database: Database) -> None:
