@@ -170,7 +170,7 @@ OF_KIND = f"""
 """
 
 # A type under its domains and arrays; what only an extension can write, and what lies outside the table (a large
-# object behind an oid, a name that only this database resolves), is not carried. An array's type is told with its brackets.
+# object behind an oid, a name that only this database resolves), is not carried. An array's type has its brackets.
 COLUMNS = f"""
     with recursive named as (
         select c.oid, {NAME} as name from pg_class c join pg_namespace n on n.oid = c.relnamespace

@@ -1,4 +1,4 @@
-"""Looks for a customer's identifiers in every text, json and uuid column, whatever the map says of it."""
+"""Looks for a customer's identifiers in every column that may hold words, whatever the map says of it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from ..datamap.fingerprint import settle
-from ..datamap.names import literal
+from ..datamap.names import literal, named
 from ..datamap.ownership import goes_with, owned_by_somebody, quoted, relation
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ class Mention:
         return f"found again: {self.table}.{self.column} names the customer in {self.rows} {_WHOSE[self.whose]}"
 
 
+# Columns, of which each is counted three times: Postgres gives 1,664 results at most.
+_AT_ONCE = 500
 _WHOSE = {"nobody": "rows that nobody owns", "somebody": "rows of somebody else", "own": "of its rows that were kept"}
 
 
@@ -65,7 +67,7 @@ async def residue(
     found: list[Mention] = []
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         await settle(connection)
-        for table, columns in (await _searched(connection)).items():
+        for table, columns in await _searched(connection):
             asked = query(map, table, columns, kept_of)
             counts = await connection.fetchrow(asked, _likely(identifiers), pattern(identifiers))
             found += _mentions(table, columns, [*(counts or ())])
@@ -78,11 +80,16 @@ def _mentions(table: str, columns: Sequence[str], counts: Sequence[int]) -> list
     return [Mention(table, column, rows, who) for (column, who), rows in zip(places, counts, strict=True) if rows]
 
 
-async def _searched(connection: Connection) -> dict[str, list[str]]:
+async def _searched(connection: Connection) -> list[tuple[str, list[str]]]:
+    """Give the tables with their columns, of a very wide one some at a time."""
     found: dict[str, list[str]] = {}
     for row in await connection.fetch(COLUMNS):
-        found.setdefault(row["name"], []).append(row["column"])
-    return found
+        found.setdefault(named(row["schema"], row["table"]), []).append(row["column"])
+    return [
+        (table, columns[start : start + _AT_ONCE])
+        for table, columns in found.items()
+        for start in range(0, len(columns), _AT_ONCE)
+    ]
 
 
 def query(map: DataMap, table: str, columns: Sequence[str], kept_of: str | None = None) -> str:  # noqa: A002
@@ -94,8 +101,8 @@ def query(map: DataMap, table: str, columns: Sequence[str], kept_of: str | None 
         own = own if kept_of is None else f"({goes_with(map, declared[table], 't', literal(kept_of))}) is true"
     whose = (f"not {own} and not {somebodys}", f"not {own} and {somebodys}", own)
     likely = [LIKELY.format(column=quoted(column)) for column in columns]
-    named = [f"{one} and {NAMES.format(column=quoted(column))}" for one, column in zip(likely, columns, strict=True)]
-    counts = [f"count(*) filter (where {one} and {which})" for which in whose for one in named]
+    telling = [f"{one} and {NAMES.format(column=quoted(column))}" for one, column in zip(likely, columns, strict=True)]
+    counts = [f"count(*) filter (where {one} and {which})" for which in whose for one in telling]
     # Once more, so that of nearly every row each column is written out and looked through but once.
     return f"select {', '.join(counts)} from {relation(table)} as t where {' or '.join(likely)}"
 
@@ -123,17 +130,25 @@ LIKELY = """lower(t.{column}::text collate "C") like any ($1::text[])"""
 NAMES = "t.{column}::text ~* $2"
 
 COLUMNS = """
-    -- columns: of text, json, uuid, their arrays and the domains over them; partitions are read with their table
-    select case n.nspname when 'public' then '' else n.nspname || '.' end || c.relname as name,
-           a.attname::text as column
+    -- columns: of text, json, uuid, what is made of words for a search, and all that such are put together to (arrays,
+    -- domains, rows); partitions are read with their table
+    with recursive peeled as (
+        select oid as top, oid, typtype, typcategory, typname, typbasetype, typelem from pg_type
+        union all
+        select p.top, y.oid, y.typtype, y.typcategory, y.typname, y.typbasetype, y.typelem
+          from peeled p
+          join pg_type y on y.oid = case when p.typtype = 'd' then p.typbasetype
+                                         when p.typcategory = 'A' then p.typelem end
+    )
+    select n.nspname::text as schema, c.relname::text as table, a.attname::text as column
       from pg_class c
       join pg_namespace n on n.oid = c.relnamespace
       join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-      join pg_type y on y.oid = a.atttypid
-      left join pg_type e on e.oid = y.typelem and y.typcategory = 'A'
-      left join pg_type b on b.oid = coalesce(nullif(y.typbasetype, 0), e.oid, y.oid)
      where c.relkind in ('r', 'p', 'f', 'm') and not c.relispartition
        and n.nspname not in ('information_schema', 'offramp') and n.nspname !~ '^pg_'
-       and (b.typcategory = 'S' or b.typname in ('json', 'jsonb', 'uuid', 'xml', 'hstore'))
-     order by 1, a.attnum
+       and exists (select from peeled p
+                    where p.top = a.atttypid
+                      and (p.typcategory = 'S' or p.typtype = 'c'
+                           or p.typname in ('json', 'jsonb', 'uuid', 'xml', 'hstore', 'tsvector')))
+     order by 1, 2, a.attnum
 """

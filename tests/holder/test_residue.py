@@ -41,14 +41,45 @@ async def test_after_a_deletion_nobody_names_the_customer(database: Database) ->
         ("jsonb", '{"tenant": {"id": "acme"}}'),
         ("json", '["acme", 1]'),
         ("text[]", "{x,acme}"),
+        ("tsvector", "acme:1 left:2"),
+        ("word", "acme"),
+        ("words", "{x,acme}"),
+        ("pair", "(1,acme)"),
+        ("pair[]", '{"(1,acme)",null}'),
     ],
 )
 async def test_a_copy_in_a_table_that_nobody_declared_is_found(database: Database, column: str, value: str) -> None:
     """In whatever column, under whatever name, as a word of whatever text."""
+    await database.execute(
+        "create domain word as text; create domain words as word[]; create type pair as (a int, b word)"
+    )
     await database.execute(f"create table crm_sync (note {column})")
     await database.execute(f"insert into crm_sync values ('{value}')")
 
     assert await found(database) == [Mention("crm_sync", "note", 1, "nobody")]
+
+
+async def test_a_copy_in_a_table_of_an_odd_name_is_found(database: Database) -> None:
+    """One that looks like a schema's and a table's, with another table that is called so; one with quotes."""
+    await database.execute("""
+        create schema crm;
+        create table crm.sync as select 'none' as note;
+        create table "crm.sync" as select 'acme' as note;
+        create table "Say ""hi"".now" as select 'acme' as note
+    """)
+
+    assert await found(database) == [
+        Mention('"Say ""hi"".now"', "note", 1, "nobody"),
+        Mention('"crm.sync"', "note", 1, "nobody"),
+    ]
+
+
+async def test_a_copy_in_the_last_of_very_many_columns_is_found(database: Database) -> None:
+    """As many as Postgres has room for."""
+    columns = ", ".join(f"n{number} text" for number in range(1_590))
+    await database.execute(f"create table wide ({columns}); insert into wide (n1589) values ('acme')")
+
+    assert await found(database) == [Mention("wide", "n1589", 1, "nobody")]
 
 
 async def test_another_identifier_is_looked_for_too(database: Database) -> None:
@@ -116,3 +147,6 @@ async def test_nothing_is_no_identifier(database: Database, identifiers: tuple[s
     """It would be found in every row."""
     with pytest.raises(ValueError, match="at least one character"):
         await residue(database, PLATFORM, identifiers)
+
+
+TYPES = "create domain word as text; create domain words as word[]; create type pair as (a int, b word)"
