@@ -35,7 +35,18 @@ from .holders import DONE, Trouble, answered, outcomes, stalled_event, told, wit
 from .holding import freed, hold_placed, hold_released
 from .journal import noted
 from .policy import RetentionPolicy
-from .proof import emptied, maps, objection, read_otherwise, seen, unread, vouched, with_shown
+from .proof import (
+    emptied,
+    maps,
+    mentioned,
+    objection,
+    read_otherwise,
+    searched,
+    seen,
+    unread,
+    vouched,
+    with_shown,
+)
 from .remapped import adopted, approved_by_name, awaits, not_surveyed, surveyed_anew
 from .right import approved, informed, total
 from .standing import as_before, awaits_answers, changed, commanded, cut_short, under, with_known
@@ -313,11 +324,11 @@ def checked(state: State, event: Checked, now: datetime, policy: RetentionPolicy
     """
     if not isinstance(state, Checking) or not _proves(state, event, now):
         return Ignored("no check is awaited")
-    deletion, after = state.deletion, seen(event.readings)
+    deletion, after, copied = state.deletion, seen(event.readings), mentioned(event.readings)
     if follow_up(state.known) is not None:
         # What laws keep elsewhere has a time of its own.
         after = tuple(row for row in after if row.holder in {one.name for one in deletion.holders})
-    against = objection(state.known, deletion, after, policy)
+    against = objection(state.known, deletion, after, copied, policy)
     if against is not None and against.disputed:
         state = replace(state, deletion=vouched(deletion, against.holders, after))
     if against is not None:
@@ -337,7 +348,7 @@ def checked(state: State, event: Checked, now: datetime, policy: RetentionPolicy
         checked_at=now,
         retained=told_retained(retained_by(deletion)),
     )
-    deletion = replace(deletion, emptied=emptied(event.readings))
+    deletion = replace(deletion, emptied=emptied(event.readings), searched=searched(event.readings))
     return course.certificate(state.known, deletion, after, now, policy=policy, events=(completed,))
 
 

@@ -68,11 +68,22 @@ class ReadPart(Value):
     kept: Count = 0
 
 
+class SearchedPart(Value):
+    """In how many *columns* the customer's id was looked for, and found in no row that is nobody's.
+
+    Tables in which customers' ids may stand, as the data map says why, were *passed_over*.
+    """
+
+    columns: Count
+    passed_over: tuple[TableName, ...] = ()
+
+
 class ReadHolderPart(Value):
-    """What the check found at one holder."""
+    """What the check found at one holder; *searched* is None where the customer's id was not looked for."""
 
     holder: Code
     tables: tuple[ReadPart, ...]
+    searched: SearchedPart | None = None
 
 
 class ValidationPart(Value):
@@ -95,7 +106,9 @@ def compared(before: tuple[HolderReading, ...], after: tuple[HolderReading, ...]
     known = {(at.holder, one.table): one for at in before for one in at.tables}
     return tuple(
         ReadHolderPart(
-            holder=at.holder, tables=tuple(_read(known.get((at.holder, one.table)), one) for one in at.tables)
+            holder=at.holder,
+            tables=tuple(_read(known.get((at.holder, one.table)), one) for one in at.tables),
+            searched=at.searched and SearchedPart(columns=at.searched.columns, passed_over=at.searched.passed_over),
         )
         for at in after
     )

@@ -39,7 +39,9 @@ from .tasks import (
     CheckFailed,
     EmptiedColumns,
     HolderReading,
+    Mention,
     ProofTask,
+    Searched,
     Survey,
     Surveyed,
     SurveyFailed,
@@ -243,9 +245,24 @@ def _declared(readings: tuple[Reading, ...]) -> tuple[HolderReading, ...]:
             map_sha256=reading.map_sha256,
             retained=reading.retained,
             emptied=tuple(EmptiedColumns(table=table, columns=columns) for table, columns in reading.emptied),
+            searched=_searched(reading),
         )
         for reading in readings
     )
+
+
+def _searched(reading: Reading) -> Searched | None:
+    if reading.search is None:
+        return None
+    stops = tuple(
+        Mention(table=reported(one.table), column=reported(one.column), rows=one.rows)
+        for one in reading.search.mentions
+        if one.stops
+    )
+    for one in stops:
+        _log.error("the customer's id stands where nobody's rows are", holder=reading.holder, **one.model_dump())
+    passed_over = tuple(reported(table) for table in reading.search.passed_over)
+    return Searched(columns=reading.search.columns, passed_over=passed_over, mentions=stops)
 
 
 def _step(task: ProofTask) -> dict[str, Any]:

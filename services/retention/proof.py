@@ -33,6 +33,7 @@ from .tasks import (
     HoldEvidence,
     JournalEntry,
     RetainedPart,
+    Searched,
     TableReading,
 )
 
@@ -60,6 +61,16 @@ def readings(rows: tuple[Seen, ...]) -> tuple[HolderReading, ...]:
     return tuple(
         HolderReading(holder=name, tables=tuple(_table(row) for row in rows if row.holder == name)) for name in names
     )
+
+
+def searched(readings: Iterable[HolderReading]) -> tuple[tuple[str, int, tuple[str, ...]], ...]:
+    """Keep, as the state does, where the check looked for the customer's id."""
+    return tuple((one.holder, one.searched.columns, one.searched.passed_over) for one in readings if one.searched)
+
+
+def mentioned(readings: Iterable[HolderReading]) -> tuple[str, ...]:
+    """Name the holders at which the customer's id was found in rows that nobody owns: copies, perhaps."""
+    return tuple(one.holder for one in readings if one.searched and one.searched.mentions)
 
 
 def unread(rows: tuple[Seen, ...], names: Iterable[str]) -> tuple[str, ...]:
@@ -92,13 +103,18 @@ class Objection:
     disputed: bool = False
 
 
-def objection(known: Known, deletion: Deletion, after: tuple[Seen, ...], policy: RetentionPolicy) -> Objection | None:
-    """Tell what speaks against calling the deletion complete; None if nothing does."""
+def objection(
+    known: Known, deletion: Deletion, after: tuple[Seen, ...], copied: tuple[str, ...], policy: RetentionPolicy
+) -> Objection | None:
+    """Tell what speaks against calling the deletion complete; None if nothing does.
+
+    At the holders *copied* the customer's id stands in rows that nobody owns.
+    """
     readable = (holder.name for holder in deletion.holders if holder.name not in policy.access_only)
     missing = unread(after, readable) or _not_read_again(deletion.before, after)
     if missing:
         return Objection("check_failed", missing)
-    left = _names(row for row in after if row.own)
+    left = tuple(dict.fromkeys((*_names(row for row in after if row.own), *copied)))
     if left:
         return Objection("residue", left)
     unlike = _unlike(deletion, after)
@@ -130,7 +146,7 @@ def certify(
             _answer(holder) for holder in with_shown(deletion, after).holders if holder.name not in policy.access_only
         ),
         before=readings(deletion.before),
-        after=readings(after),
+        after=_checked(deletion, after),
         checked_at=checked_at,
         holds=_holds(known, checked_at),
         informed=_informed(known),
@@ -158,7 +174,7 @@ def amend(known: Known, deletion: Deletion, after: tuple[Seen, ...], checked_at:
         first=_first(retained),
         answers=tuple(_answer(holder) for holder in with_shown(deletion, after).holders),
         before=readings(deletion.before),
-        after=readings(after),
+        after=_checked(deletion, after),
         checked_at=checked_at,
         holds=_holds(known, checked_at),
         approvals=_approvals(known, deletion),
@@ -180,6 +196,12 @@ def copies(checked_at: datetime, policy: RetentionPolicy) -> tuple[CopyToExpire,
         CopyToExpire(copy_name=one.name, of=one.of, expires_at=checked_at + timedelta(days=one.kept_days))
         for one in policy.backups
     )
+
+
+def _checked(deletion: Deletion, after: tuple[Seen, ...]) -> tuple[HolderReading, ...]:
+    """Write what the check saw, and where it looked for the customer's id."""
+    told = {name: Searched(columns=columns, passed_over=over) for name, columns, over in deletion.searched}
+    return tuple(one.model_copy(update={"searched": told.get(one.holder)}) for one in readings(after))
 
 
 def _retained(deletion: Deletion, rows: Iterable[RetainedRows]) -> tuple[RetainedPart, ...]:

@@ -27,6 +27,7 @@ def prove(facts: Certify | Amend) -> None:
     kept = {(answer.holder, one.table): one.rows for answer in facts.answers for one in answer.kept}
     other = (one for one in read if one[1].own or one[1].kept != kept.get((one[0], one[1].table), 0))
     left = [*_left(facts.answers), *(f"{holder} {one.table}" for holder, one in other)]
+    left += [f"{at.holder} {one.table}" for at in facts.after if at.searched for one in at.searched.mentions]
     left += _without_reason(facts, kept)
     if left:
         raise NotProvenError("residue", f"something is left: {', '.join(left)}")

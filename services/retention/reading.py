@@ -20,6 +20,7 @@ from shared.holder.declaration import Holder, PostgresHolder, S3Holder
 from shared.holder.kept_buckets import maps_of
 from shared.holder.referred_keys import refers
 from shared.holder.referred_survey import ObjectSurvey
+from shared.holder.residue import Search, search, searchable
 from shared.holder.scope import bucket_covers
 from shared.holder.survey import survey_objects, survey_rows
 from shared.objects import ObjectStore
@@ -64,6 +65,8 @@ class Reading:
     # What laws keep, and which columns of which tables are emptied for them.
     retained: tuple[RetainedRows, ...] = ()
     emptied: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    # Where the customer's id was looked for, and found.
+    search: Search | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +146,7 @@ class Reader:
             undeclared = await _undeclared(connection, map)
             survey = await survey_rows(connection, map, customer, keep, now)
             referred, lawful = await self._referred_after(connection, map, customer, now)
+            found = await _search(connection, holder, map, customer, keep)
         finally:
             await connection.close()
         # Where nothing is kept "others" are all rows that stand: nothing of the customer may be among them.
@@ -165,7 +169,7 @@ class Reader:
             for table in map.tables
             if table.minimise and not keep
         )
-        return Reading(holder.name, tuple(seen), strange, map.sha256, (*survey.retained, *lawful), emptied)
+        return Reading(holder.name, tuple(seen), strange, map.sha256, (*survey.retained, *lawful), emptied, found)
 
     async def _connect(self, holder: PostgresHolder) -> asyncpg.Connection[asyncpg.Record]:
         dsn = reading_dsn(self.settings, holder)
@@ -260,6 +264,19 @@ async def _table_of_all(
         return [await _table_before(connection, map, table, one) for one in customers]
     beside = [(among.own(one), among.others(one)) for one in customers]
     return [Seen(table.name, own, rest.count, rest.fingerprint, table.category) for own, rest in beside]
+
+
+async def _search(
+    connection: Connection,
+    holder: PostgresHolder,
+    map: DataMap,  # noqa: A002
+    customer: str,
+    keep: tuple[Keep, ...],
+) -> Search | None:
+    """Look for the id of *customer*; None where that was not asked for, or it could be anything."""
+    if not holder.searched or not searchable(customer):
+        return None
+    return await search(connection, map, (customer,), customer if keep or map.retains else None)
 
 
 async def _undeclared(connection: Connection, map: DataMap) -> tuple[str, ...]:  # noqa: A002

@@ -255,7 +255,8 @@ class Deletion(Struct, frozen=True):
     """A deletion under way: what was *before*, by which data *maps* that was read, and how far each holder is.
 
     *proposed* is by other maps, and waits for a second person. *emptied*: of which tables at which holders the check
-    found which columns emptied in the rows that a law keeps.
+    found which columns emptied in the rows that a law keeps. *searched*: at which holders the check looked for the
+    customer's id in how many columns, and which tables it passed over.
     """
 
     deletion_id: str
@@ -265,6 +266,7 @@ class Deletion(Struct, frozen=True):
     maps: tuple[tuple[str, str], ...] = ()
     proposed: Proposed | None = None
     emptied: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
+    searched: tuple[tuple[str, int, tuple[str, ...]], ...] = ()
 
 
 class Unknown(Struct, frozen=True, tag_field="kind", tag="unknown"):

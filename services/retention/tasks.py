@@ -47,14 +47,34 @@ class EmptiedColumns(Value):
     columns: tuple[TableName, ...]
 
 
+class Mention(Value):
+    """Rows of *table* that are nobody's, in whose *column* the customer's id stands."""
+
+    table: TableName
+    column: TableName
+    rows: Positive
+
+
+class Searched(Value):
+    """The customer's id was looked for in so many *columns*, but not in tables *passed_over*, as the map says why."""
+
+    columns: Count
+    passed_over: tuple[TableName, ...] = ()
+    mentions: tuple[Mention, ...] = ()
+
+
 class HolderReading(Value):
-    """What was read at one holder, by which data map; of a check, what laws keep there, and what of it is emptied."""
+    """What was read at one holder, by which data map; of a check, what laws keep there, and what of it is emptied.
+
+    *searched* is None where the id was not looked for.
+    """
 
     holder: Code
     tables: tuple[TableReading, ...]
     map_sha256: Sha256 | None = None
     retained: tuple[RetainedRows, ...] = ()
     emptied: tuple[EmptiedColumns, ...] = ()
+    searched: Searched | None = None
 
 
 class RetainedPart(Value):

@@ -106,7 +106,8 @@ class DataMap:
     *guard* is a query with the customer's id as ``$1``; a text that it returns is a reason not to delete.
     *shared* gives the reason per table whose rows are nobody's own, *shared_media* what those refer to.
     *registry* is where all customers are listed, and *ids* the other ids that they go by. *undecided* is what a
-    draft left open; only ``load_draft`` lets it pass.
+    draft left open; only ``load_draft`` lets it pass. *mentions* gives the reason per table, of those without an owner,
+    in which customers' ids may stand.
     """
 
     system: str
@@ -121,6 +122,7 @@ class DataMap:
     registry: Registry | None = None
     ids: Mapping[str, ById] = field(default_factory=dict)
     undecided: Mapping[str, str] = field(default_factory=dict)
+    mentions: Mapping[str, str] = field(default_factory=dict)
 
     def table(self, name: str) -> Table:
         """Give the declared table *name*; ``KeyError`` where there is none."""
@@ -161,6 +163,7 @@ def _in_schema(map: DataMap, tenancy: BySchema, customer: str) -> DataMap:  # no
         exempt={there(name): why for name, why in map.exempt.items()},
         shared={there(name): why for name, why in map.shared.items()},
         shared_media={there(name): media for name, media in map.shared_media.items()},
+        mentions={there(name): why for name, why in map.mentions.items()},
         tenancy=replace(tenancy, bound_to=customer),
     )
 

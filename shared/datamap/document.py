@@ -49,18 +49,20 @@ class WrittenTable(Written):
 
 
 class WrittenExemption(Written):
-    """A table with no customer's data in it, and why that is so."""
+    """A table with no customer's data in it, and why that is so; *mentions* is why customers' ids may stand in it."""
 
     exempt: Words
+    mentions: Words | None = None
 
 
 class WrittenShared(Written):
     """A table whose rows are nobody's own: all customers use them, none takes them along, and why.
 
-    What its columns refer to by *media* stays as well.
+    What its columns refer to by *media* stays as well. With *mentions*, why customers' ids may stand in it.
     """
 
     shared: Words
+    mentions: Words | None = None
     media: dict[Column, WrittenReference] = Field(default_factory=dict)
 
 

@@ -83,6 +83,13 @@ def parse_draft(content: bytes, file: str) -> DataMap:
         registry=Registry(*table_and_column(written.customers)) if written.customers else None,
         ids=MappingProxyType({name: ById(*table_and_column(to)) for name, to in written.ids.items()}),
         undecided=_reasons(written, WrittenUndecided, "undecided"),
+        mentions=MappingProxyType(
+            {
+                canonical(name): one.mentions
+                for name, one in written.tables.items()
+                if isinstance(one, WrittenExemption | WrittenShared) and one.mentions is not None
+            }
+        ),
     )
     _names_are_written_once(written, file)
     check_ways(map, file)

@@ -30,7 +30,8 @@ class HoldersError(OperatorError):
 class PostgresHolder:
     """A database with a data map; *database* names its address in the settings (``OFFRAMP_<DATABASE>_DSN``).
 
-    *answered_by* is the process that deletes: ``holder``, or the name of a service that answers itself.
+    *answered_by* is the process that deletes: ``holder``, or the name of a service that answers itself. Where it is
+    *searched*, the check after a deletion looks for the customer's id in all of it.
     """
 
     name: str
@@ -40,6 +41,7 @@ class PostgresHolder:
     database: str
     kind: Literal["postgres"] = "postgres"
     pace: Pace = field(default_factory=Pace)
+    searched: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,7 @@ class _WrittenPostgres(_Written):
     map: Annotated[str, StringConstraints(min_length=1)]
     database: Code
     pace: _WrittenPace = _WrittenPace()
+    search: bool = True
 
 
 class _WrittenS3(_Written):
@@ -160,5 +163,5 @@ def _holder(name: str, written: _WrittenPostgres | _WrittenS3, folder: Path) -> 
     common = name, written.answers_within, written.answered_by
     if isinstance(written, _WrittenPostgres):
         pace = Pace(**written.pace.model_dump())
-        return PostgresHolder(*common, folder / written.map, written.database, pace=pace)
+        return PostgresHolder(*common, folder / written.map, written.database, pace=pace, searched=written.search)
     return S3Holder(*common, written.bucket, written.prefix, category=written.category)

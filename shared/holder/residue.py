@@ -6,8 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from ..datamap.declared import BySchema
 from ..datamap.fingerprint import settle
-from ..datamap.names import literal, named
+from ..datamap.names import literal, named, parts
 from ..datamap.ownership import goes_with, owned_by_somebody, quoted, relation
 
 if TYPE_CHECKING:
@@ -44,9 +45,27 @@ class Mention:
         return f"found again: {self.table}.{self.column} names the customer in {self.rows} {_WHOSE[self.whose]}"
 
 
+_SHORTEST, _SHORTEST_NUMBER = 4, 6
 # Columns, of which each is counted three times: Postgres gives 1,664 results at most.
 _AT_ONCE = 500
 _WHOSE = {"nobody": "rows that nobody owns", "somebody": "rows of somebody else", "own": "of its rows that were kept"}
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Where identifiers stand, in how many *columns* they were looked for, and the tables that were *passed_over*.
+
+    Of these the map says why customers' ids may stand there.
+    """
+
+    columns: int
+    mentions: tuple[Mention, ...]
+    passed_over: tuple[str, ...]
+
+
+def searchable(identifier: str) -> bool:
+    """Tell whether *identifier* is long enough to be no other word or number wherever it stands."""
+    return len(identifier) >= (_SHORTEST_NUMBER if identifier.isdecimal() else _SHORTEST)
 
 
 async def residue(
@@ -55,7 +74,17 @@ async def residue(
     identifiers: Sequence[str],
     kept_of: str | None = None,
 ) -> tuple[Mention, ...]:
-    """Read every table once, in one snapshot, and give the columns in which one of *identifiers* stands as a word.
+    """Give what ``search`` finds."""
+    return (await search(connection, map, identifiers, kept_of)).mentions
+
+
+async def search(
+    connection: Connection,
+    map: DataMap,  # noqa: A002
+    identifiers: Sequence[str],
+    kept_of: str | None = None,
+) -> Search:
+    """Read every table once, in one snapshot, and find the columns in which one of *identifiers* stands as a word.
 
     A word ends where a letter, a digit, "_" or "-" does not follow, so "acme" is found in "acme." and in a key of
     JSON, but not in "acme-east" or "acme.com"; whether it is written small or large plays no part.
@@ -65,13 +94,17 @@ async def residue(
     if not identifiers or not all(identifiers):
         raise ValueError("an identifier has at least one character")
     found: list[Mention] = []
+    looked_at = 0
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         await settle(connection)
         for table, columns in await _searched(connection):
+            if table in map.mentions:
+                continue
             asked = query(map, table, columns, kept_of)
             counts = await connection.fetchrow(asked, _likely(identifiers), pattern(identifiers))
             found += _mentions(table, columns, [*(counts or ())])
-    return tuple(found)
+            looked_at += len(columns)
+    return Search(looked_at, tuple(found), tuple(sorted(map.mentions)))
 
 
 def _mentions(table: str, columns: Sequence[str], counts: Sequence[int]) -> list[Mention]:
@@ -99,12 +132,20 @@ def query(map: DataMap, table: str, columns: Sequence[str], kept_of: str | None 
     if table in declared:
         somebodys = f"({owned_by_somebody(map, declared[table])}) is true"
         own = own if kept_of is None else f"({goes_with(map, declared[table], 't', literal(kept_of))}) is true"
+    elif _of_another(map, table):
+        somebodys = "true"
     whose = (f"not {own} and not {somebodys}", f"not {own} and {somebodys}", own)
     likely = [LIKELY.format(column=quoted(column)) for column in columns]
     telling = [f"{one} and {NAMES.format(column=quoted(column))}" for one, column in zip(likely, columns, strict=True)]
     counts = [f"count(*) filter (where {one} and {which})" for which in whose for one in telling]
     # Once more, so that of nearly every row each column is written out and looked through but once.
     return f"select {', '.join(counts)} from {relation(table)} as t where {' or '.join(likely)}"
+
+
+def _of_another(map: DataMap, table: str) -> bool:  # noqa: A002
+    """Tell whether *table* lies in the schema of another customer, where each has one."""
+    tenancy, schema = map.tenancy, parts(table)[0]
+    return isinstance(tenancy, BySchema) and tenancy.customer_of(schema) not in {None, tenancy.bound_to}
 
 
 def _likely(identifiers: Sequence[str]) -> list[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shared.clock import system_clock
+from shared.datamap.model import parse
 from shared.events.platform import Erased
 from shared.holder.residue import Mention, residue
 from shared.holder.rows import erase_rows
@@ -149,4 +150,25 @@ async def test_nothing_is_no_identifier(database: Database, identifiers: tuple[s
         await residue(database, PLATFORM, identifiers)
 
 
+async def test_what_stands_in_another_customer_s_schema_is_that_one_s(database: Database) -> None:
+    """Where each has a schema of its own, only tables outside all of them can be copies."""
+    own = parse(SCHEMAS, "map.yaml").of("acme")
+    await database.execute("""
+        drop schema public cascade; create schema public;
+        create schema c_acme; create table c_acme.notes (note text);
+        create schema c_other; create table c_other.notes as select 'ask acme' as note;
+        create schema crm; create table crm.notes as select 'acme' as note
+    """)
+    found = {(one.table, one.whose) for one in await residue(database, own, ("acme",))}
+
+    assert found == {("c_other.notes", "somebody"), ("crm.notes", "nobody")}
+
+
+SCHEMAS = b"""
+version: 1
+system: platform
+tenancy: {schema: "c_{customer}"}
+tables:
+  notes: {category: user, impersonal: notes}
+"""
 TYPES = "create domain word as text; create domain words as word[]; create type pair as (a int, b word)"

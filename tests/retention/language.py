@@ -19,6 +19,8 @@ from services.retention.tasks import (
     Checked,
     EmptiedColumns,
     HolderReading,
+    Mention,
+    Searched,
     Survey,
     Surveyed,
     TableReading,
@@ -219,13 +221,22 @@ def readings(
     fingerprint: str = "aa",
     table: str = "users",
     kept: Mapping[str, int] = MappingProxyType({}),
+    copied: Mapping[str, int] = MappingProxyType({}),
 ) -> tuple[HolderReading, ...]:
-    """Read one table at each holder, with so many rows *kept* there."""
+    """Read one table at each holder, with so many rows *kept* there, and the id in so many that are nobody's."""
     one = TableReading(table=table, own=own, others=5, fingerprint=fingerprint)
     return tuple(
-        HolderReading(holder=holder, tables=(one.model_copy(update={"kept": kept.get(holder, 0)}),))
+        HolderReading(
+            holder=holder,
+            tables=(one.model_copy(update={"kept": kept.get(holder, 0)}),),
+            searched=Searched(columns=12, passed_over=("plans",), mentions=_mentions(copied.get(holder, 0))),
+        )
         for holder in holders
     )
+
+
+def _mentions(rows: int) -> tuple[Mention, ...]:
+    return (Mention(table="crm_sync", column="note", rows=rows),) if rows else ()
 
 
 def surveyed(task: Survey, due: int = 1, customers: int = 1000, **changes: Any) -> Surveyed:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from services.retention.certificate import certificate_of
 from services.retention.course import considered
 from services.retention.domain import decide, wakes_at
 from services.retention.policy import HolderPolicy, RetentionPolicy
@@ -32,6 +33,7 @@ from services.retention.tasks import (
     Check,
     Checked,
     CheckFailed,
+    Searched,
     Survey,
     Surveyed,
     SurveyFailed,
@@ -404,6 +406,7 @@ def _failing(kind: type[Task], outcome: Callable[..., Outcome], **values: Any) -
         (POLICY, Check, Checked, {"readings": readings(HOLDERS[:2])}, "check_failed"),
         (POLICY, Check, Checked, {"readings": readings(table="courses")}, "check_failed"),
         (POLICY, Check, Checked, {"readings": readings(own=1)}, "residue"),
+        (POLICY, Check, Checked, {"readings": readings(copied={HOLDERS[1]: 3})}, "residue"),
         (STRICT, Check, Checked, {"readings": readings(fingerprint="bb")}, "bystanders"),
         (POLICY, Check, Checked, {"readings": readings(fingerprint="bb")}, None),
         (POLICY, Certify, CertifyFailed, {"reason": "no_key"}, "check_failed"),
@@ -660,3 +663,26 @@ def test_a_clock_that_is_behind() -> None:
     work.tell(performed(work.ordered.pop(0)[1]))
 
     assert wakes_at(work.state) == CLOSES
+
+
+def test_the_certificate_says_where_the_id_was_looked_for() -> None:
+    """What the last check searched is told of each holder, also when an earlier one had found copies."""
+    work, perform = casework(), _failing(Check, Checked, readings=readings(copied={HOLDERS[1]: 3}))
+    work.tell(contract(), terminated())
+    work.until(CLOSES)
+    work.perform(perform)
+    work.tell(*answers_of(work))
+    work.perform(perform)
+    assert work.one(DeletionStalled).holders == HOLDERS[1:2]
+    work.until(CLOSES + 8 * DAY)
+    work.perform(perform)
+    work.tell(*answers_of(work))
+    orders: list[Certify] = []
+    work.perform(lambda task: orders.append(task) or performed(task) if isinstance(task, Certify) else perform(task))
+    (order,) = orders
+
+    assert [one.searched for one in order.after] == [Searched(columns=12, passed_over=("plans",))] * len(HOLDERS)
+    told = certificate_of(order).validation.holders
+    assert [(one.searched and one.searched.columns, one.searched and one.searched.passed_over) for one in told] == [
+        (12, ("plans",))
+    ] * len(HOLDERS)

@@ -15,7 +15,7 @@ from retention_facts import CLOSED, END, answer, exported, facts, hold, reading
 from services.retention import certificate
 from services.retention.certificate import Certificate, certificate_of, document, folder
 from services.retention.proving import NotProvenError
-from services.retention.tasks import Certify
+from services.retention.tasks import Certify, Mention, Searched
 from services.retention.verifying import Asked, verify_text
 from shared.events import vocabulary
 from shared.events.vocabulary import Value
@@ -201,3 +201,13 @@ def test_a_hold_that_came_to_its_end() -> None:
     ended = hold(released_at=None).model_copy(update={"ended_at": CLOSED})
 
     assert certificate_of(facts(holds=(ended,))).holds[0].ended_at == CLOSED
+
+
+def test_where_copies_were_found_there_is_no_certificate() -> None:
+    """The customer's id in rows that are nobody's: what is to be certified isn't true."""
+    found = Searched(columns=9, mentions=(Mention(table="crm_sync", column="note", rows=1),))
+    copied = reading(0).model_copy(update={"searched": found})
+
+    with pytest.raises(NotProvenError, match="platform-database crm_sync"):
+        certificate_of(facts(after=(copied,)))
+    assert certificate_of(facts()).validation.holders[0].searched is None

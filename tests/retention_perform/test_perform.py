@@ -15,7 +15,7 @@ from uuid import uuid4
 
 import pytest
 from retention_facts import CLOSED, facts, reading
-from retention_systems import Platform
+from retention_systems import MAP, Platform
 
 from services.retention.app import MisdeclaredError, build, check_declared
 from services.retention.dues import Dues
@@ -35,6 +35,7 @@ from services.retention.tasks import (
     Upgrade,
 )
 from shared.clock import system_clock
+from shared.holder.declaration import load_holders
 from shared.performer import Attempt
 from shared.settings import Settings
 from shared.signing.keys import KeysError, make_keys, rotate_keys
@@ -110,6 +111,53 @@ async def test_a_check_finds_what_is_left_and_then_nothing(platform: Platform) -
     assert isinstance(after, Checked)
     assert sum(table.own for at in before.readings for table in at.tables) == 8
     assert sum(table.own for at in after.readings for table in at.tables) == 0
+
+
+SHARED = """
+    create table plans (name text, history jsonb);
+    insert into plans values ('gold', '{"first": "acme-east"}'), ('small', '{"first": "acme"}');
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "holders", "found"),
+    [
+        ("shared: everybody's", "", (("plans", "history", 1),)),
+        ("exempt: no customer's", "", (("plans", "history", 1),)),
+        ("shared: everybody's, mentions: of whom they were made", "", ()),
+        ("shared: everybody's", ", search: false", None),
+    ],
+)
+async def test_a_check_looks_for_the_id_in_what_is_nobody_s(
+    platform: Platform, said: str, holders: str, found: tuple[tuple[str, str, int], ...] | None
+) -> None:
+    """A row that speaks of the customer in a table that has no owner is found, unless the map says why it may."""
+    (platform.holders_file.parent / "map.yaml").write_text(f"{MAP}  plans: {{{said}}}\n")
+    text = platform.holders_file.read_text()
+    platform.holders_file.write_text(text.replace("database: platform", f"database: platform{holders}"))
+    await platform.run(SHARED)
+    await platform.erase()
+
+    outcome = await check(Reader(load_holders(platform.holders_file), platform.settings), doubted(), ATTEMPT)
+
+    assert isinstance(outcome, Checked)
+    (searched,) = [one.searched for one in outcome.readings if one.holder == "platform-database"]
+    if found is None:
+        assert searched is None
+        return
+    assert searched is not None
+    assert tuple((one.table, one.column, one.rows) for one in searched.mentions) == found
+    # Those of customers, users, notes, and of plans.
+    assert (searched.columns, searched.passed_over) == ((6, ()) if found else (4, ("plans",)))
+
+
+async def test_an_id_that_could_be_anything_is_not_looked_for(platform: Platform) -> None:
+    """A short word or number stands everywhere; then the certificate doesn't say that it was looked for."""
+    for customer in ("abc", "12345"):
+        task = doubted().model_copy(update={"customer_id": customer})
+        outcome = await check(reader(platform), task, ATTEMPT)
+        assert isinstance(outcome, Checked)
+        assert [one.searched for one in outcome.readings] == [None] * len(NAMES)
 
 
 async def test_an_undeclared_table_fails_survey_and_check(
