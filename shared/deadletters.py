@@ -6,35 +6,18 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaConnectionError
 
 from .errors import OperatorError
 from .events.catalogue import EVENTS, INSTRUCTIONS
+from .wholetopics import REQUEST_BYTES, Brokers, admin, pages, reached, reader
 
 _log = structlog.get_logger()
 _REASON = "__dlq.errors."
-_PAGE = 500
 _PATIENCE = 10.0
-_REQUEST_BYTES = 4 * 2**20
-
-Page: TypeAlias = Mapping[TopicPartition, Sequence["Letter"]]
-
-
-class Brokers(Protocol):
-    """Where Kafka is (*kafka*, ``host:port`` or several with commas) and what stands before every topic's name."""
-
-    @property
-    def kafka(self) -> str:
-        """The brokers' addresses."""
-
-    @property
-    def prefix(self) -> str:
-        """What stands before every topic's and group's name."""
 
 
 class NoSuchLetterError(OperatorError):
@@ -103,15 +86,15 @@ def replay_group(place: Brokers, service: str) -> str:
 async def topics(place: Brokers) -> tuple[str, ...]:
     """Name the topics (without prefix) that have a dead-letter topic on this Kafka; raises ``OperatorError``."""
     names = {dead_letter_topic(place, topic): topic for topic in (*EVENTS, *INSTRUCTIONS)}
-    async with _admin(place) as admin:
-        there = set(await admin.list_topics())
+    async with admin(place) as asked:
+        there = set(await asked.list_topics())
     return tuple(topic for name, topic in names.items() if name in there)
 
 
 async def letters(place: Brokers, topic: str) -> AsyncIterator[Letter]:
     """Read all dead letters of *topic* as of now, partition by partition mixed; raises ``OperatorError``."""
     partitions = await _partitions(place, topic)
-    async with _reader(place, partitions) as consumer:
+    async with reader(place, partitions) as consumer:
         async for page in _pages(consumer, topic, partitions):
             for found in page.values():
                 for letter in found:
@@ -124,7 +107,7 @@ async def letter(place: Brokers, topic: str, partition: int, offset: int) -> Let
     partitions = await _partitions(place, topic)
     if where not in partitions:
         raise NoSuchLetterError(f"{where.topic} has no partition {partition}: it has {len(partitions)}, from 0.")
-    async with _reader(place, [where]) as consumer:
+    async with reader(place, [where]) as consumer:
         first, end = (await consumer.beginning_offsets([where]))[where], (await consumer.end_offsets([where]))[where]
         if not first <= offset < end:
             holds = f"holds the offsets {first} to {end - 1}" if end > first else "is empty"
@@ -139,8 +122,8 @@ async def letter(place: Brokers, topic: str, partition: int, offset: int) -> Let
 async def replayed_to(place: Brokers, service: str, topic: str) -> dict[int, int]:
     """Tell for each partition up to which offset (exclusive) *service*'s letters of *topic* were put back."""
     name = dead_letter_topic(place, topic)
-    async with _admin(place) as admin:
-        marks = await admin.list_consumer_group_offsets(replay_group(place, service))
+    async with admin(place) as asked:
+        marks = await asked.list_consumer_group_offsets(replay_group(place, service))
     return {where.partition: mark.offset for where, mark in marks.items() if where.topic == name}
 
 
@@ -178,7 +161,7 @@ async def _replay_all(place: Brokers, service: str, topic: str, *, dry_run: bool
     count = 0
     group = replay_group(place, service)
     partitions = await _partitions(place, topic)
-    async with _reader(place, partitions, group) as consumer, _producer(place) as producer:
+    async with reader(place, partitions, group) as consumer, _producer(place) as producer:
         async for page in _pages(consumer, topic, partitions):
             own = [one for found in page.values() for one in found if one.service == service]
             count += len(own)
@@ -216,23 +199,11 @@ async def _old_partition(producer: AIOKafkaProducer, topic: str, one: Letter) ->
     return partition if partition in await producer.partitions_for(topic) else None
 
 
-async def _pages(consumer: AIOKafkaConsumer, topic: str, partitions: Sequence[TopicPartition]) -> AsyncIterator[Page]:
-    """Read on to where *partitions* end now; what is buried meanwhile is for the next time."""
-    ends = await consumer.end_offsets(partitions)
-    places = await _positions(consumer, partitions)
-    while any(places[where] < ends[where] for where in partitions):
-        polled = await consumer.getmany(timeout_ms=int(_PATIENCE * 1000), max_records=_PAGE)
-        before, places = places, await _positions(consumer, partitions)
-        if places == before:
-            raise OperatorError(f"Kafka gave nothing of {partitions[0].topic} for {_PATIENCE:.0f} s: look at its log.")
-        yield {
-            where: [_letter(topic, record) for record in records if record.offset < ends[where]]
-            for where, records in polled.items()
-        }
-
-
-async def _positions(consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-    return {where: await consumer.position(where) for where in partitions}
+async def _pages(
+    consumer: AIOKafkaConsumer, topic: str, partitions: Sequence[TopicPartition]
+) -> AsyncIterator[Mapping[TopicPartition, Sequence[Letter]]]:
+    async for page in pages(consumer, partitions):
+        yield {where: [_letter(topic, record) for record in records] for where, records in page.items()}
 
 
 def _letter(topic: str, record: Any) -> Letter:
@@ -241,29 +212,10 @@ def _letter(topic: str, record: Any) -> Letter:
     )
 
 
-@asynccontextmanager
-async def _reader(
-    place: Brokers, partitions: Sequence[TopicPartition], group: str | None = None
-) -> AsyncIterator[AIOKafkaConsumer]:
-    """Open a consumer on *partitions*, where *group* left off, else at the start."""
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=place.kafka,
-        group_id=group,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        isolation_level="read_committed",
-        max_partition_fetch_bytes=_REQUEST_BYTES,
-    )
-    async with _reached(place, consumer):
-        # Assigned by hand: two operators at once then do the work twice, which harms nobody, instead of neither.
-        consumer.assign(partitions)
-        yield consumer
-
-
 async def _partitions(place: Brokers, topic: str) -> list[TopicPartition]:
     name = dead_letter_topic(place, topic)
-    async with _admin(place) as admin:
-        described = (await admin.describe_topics([name]))[0]
+    async with admin(place) as asked:
+        described = (await asked.describe_topics([name]))[0]
     if described["error_code"]:
         raise NoSuchLetterError(f"there is no topic {name}: check the name of the topic, or run offramp topics apply.")
     return sorted(TopicPartition(name, one["partition"]) for one in described["partitions"])
@@ -272,27 +224,7 @@ async def _partitions(place: Brokers, topic: str) -> list[TopicPartition]:
 @asynccontextmanager
 async def _producer(place: Brokers) -> AsyncIterator[AIOKafkaProducer]:
     producer = AIOKafkaProducer(
-        bootstrap_servers=place.kafka, enable_idempotence=True, max_request_size=_REQUEST_BYTES, linger_ms=5
+        bootstrap_servers=place.kafka, enable_idempotence=True, max_request_size=REQUEST_BYTES, linger_ms=5
     )
-    async with _reached(place, producer):
+    async with reached(place, producer):
         yield producer
-
-
-@asynccontextmanager
-async def _admin(place: Brokers) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=place.kafka)
-    async with _reached(place, admin, stop="close"):
-        yield admin
-
-
-@asynccontextmanager
-async def _reached(place: Brokers, client: Any, stop: str = "stop") -> AsyncIterator[None]:
-    try:
-        try:
-            await client.start()
-        except KafkaConnectionError as error:
-            msg = f"Kafka does not answer at {place.kafka}: check OFFRAMP_KAFKA, and whether it runs."
-            raise OperatorError(msg) from error
-        yield
-    finally:
-        await getattr(client, stop)()
