@@ -342,6 +342,7 @@ def _built(task: BuildArchive, proven: Proven) -> ArchiveBuilt:
         account=_accounted(report.account),
         object_version=report.version,
         before=before,
+        objects=report.objects,
     )
 
 

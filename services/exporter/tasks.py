@@ -83,6 +83,7 @@ class ArchiveBuilt(Outcome):
     """The archive is complete, and lies at *place* as *object_version*, where the store keeps any.
 
     Of one in several volumes *place*, size, digest and version are the last one's; *before* are the others, in order.
+    *media* counts all objects, *objects* those of each bucket.
     """
 
     request_id: Ref
@@ -99,6 +100,7 @@ class ArchiveBuilt(Outcome):
     account: tuple[Accounted, ...] = ()
     object_version: Version | None = None
     before: tuple[ArchiveVolume, ...] = ()
+    objects: tuple[TableCount, ...] = ()
 
 
 class DeltaBuilt(Outcome):

@@ -213,7 +213,8 @@ def _gone_on(state: Awaiting | Stalled, event: DeletionApproved, news: Approval,
 def export_ready(state: State, event: ExportReady, now: datetime, policy: RetentionPolicy) -> Decision[State]:
     """Keep which export was ready, for whoever confirms it, and what was in it, to compare with what is deleted."""
     tables = tuple((count.table, count.rows) for count in (*event.tables, event.media))
-    news = Ready(event.export_id, event.sha256, event.snapshot_at, tables)
+    objects = tuple((count.table, count.rows) for count in event.objects)
+    news = Ready(event.export_id, event.sha256, event.snapshot_at, tables, objects)
     if any(one.export_id == news.export_id for one in state.known.ready):
         return Ignored("known")
     return Decided(with_known(state, replace(state.known, ready=(*state.known.ready, news)), now, policy))

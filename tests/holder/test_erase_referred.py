@@ -327,6 +327,9 @@ async def test_who_checks_sees_the_same_before_and_nothing_after(world: World) -
     after = await looked_at(world, deleted=True)
 
     assert before.own == 6
+    # Of which one lies under a marker, one has two versions, and one is an upload; three are others', too.
+    assert (before.objects, before.shared) == (2, 3)
+    assert (after.objects, after.shared) == (0, 0)
     assert (after.own, after.others, after.fingerprint) == (0, before.others, before.fingerprint)
 
 

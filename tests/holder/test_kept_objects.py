@@ -142,6 +142,8 @@ async def test_who_checks_finds_the_same_by_listing(world: Vouchers) -> None:
     counted = told(outcome, world.bucket)
     assert before.own == counted["deleted"] + counted["kept"]
     assert (after.own, after.kept) == (0, counted["kept"])
+    # Each once: eight are the customer's alone, of which four stay.
+    assert ((before.objects, before.shared), (after.objects, after.shared)) == ((8, 1), (4, 0))
     assert lawful(after, world.bucket) == lawful(outcome, world.bucket)
     assert (after.others, after.fingerprint) == (before.others, before.fingerprint)
     with pytest.raises(RefusedError, match="for a moment only"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ from services.retention.certificate import Certificate, certificate_of
 from services.retention.domain import decide
 from services.retention.policy import HolderPolicy, RetentionPolicy
 from services.retention.states import Awaiting, Certifying, Checking, Closed, Stalled
-from services.retention.tasks import Certify, CertifyFailed, Check, Survey
+from services.retention.tasks import Certify, CertifyFailed, Check, Checked, Survey, Surveyed, TableReading
 from shared.decision import Ignored, Outcome, Task
 from shared.events.event import Event
 from shared.events.notice import DeadlineApproaching
@@ -19,6 +20,7 @@ from shared.events.platform import DeletionAcknowledged, DeletionApproved, Erase
 from shared.events.retention import AccountClosed, DeletionRequested, DeletionStalled
 from shared.events.vocabulary import TableCount
 from tests.casework import Casework, at
+from tests.retention.early import ready
 from tests.retention.language import (
     CLOSES,
     DAY,
@@ -117,7 +119,33 @@ def test_what_differed_once_is_certified_beside_what_was_equal_later() -> None:
     assert not other.verification.differed
 
 
-def _certified(work: Casework) -> Certificate:
+def test_objects_that_were_exported_are_certified_beside_those_that_went() -> None:
+    """What the exporter tells of each bucket, and what the service itself counted before and after, come together."""
+    work = casework()
+    media, by_bucket = TableCount(table="media", rows=7), (TableCount(table="media-bucket", rows=7),)
+    work.tell(contract(), terminated(), ready().model_copy(update={"media": media, "objects": by_bucket}))
+    work.until(CLOSES)
+    work.perform(_with_bucket)
+    work.tell(*answers_of(work))
+    found = _certified(work, _with_bucket).symmetry
+
+    assert found is not None
+    [row] = found.objects
+    assert (row.exported, row.deleted, row.shared, row.gone_before) == (7, 4, 2, 1)
+
+
+def _with_bucket(task: Task) -> Outcome:
+    """Read of a bucket besides, at one holder, four objects before and none after, and two that are others', too."""
+    outcome = performed(task)
+    if not isinstance(outcome, Surveyed | Checked):
+        return outcome
+    objects, shared = (4, 2) if isinstance(outcome, Surveyed) else (0, 0)
+    more = TableReading(table="media-bucket", own=0, others=5, fingerprint="aa", objects=objects, shared=shared)
+    first, *rest = outcome.readings
+    return outcome.model_copy(update={"readings": (first.model_copy(update={"tables": (*first.tables, more)}), *rest)})
+
+
+def _certified(work: Casework, performed: Callable[[Task], Outcome] = performed) -> Certificate:
     """Give the certificate that is ordered in the end."""
     tasks: list[Task] = []
 
