@@ -167,9 +167,10 @@ def deletion_acknowledged(
         return Ignored("not one of the holders that were commanded")
     if holder.status in DONE:
         return Ignored("the holder has answered")
-    if holder.disputed is not None and event.answered_at <= holder.disputed:
-        return Ignored("the answer that the check found otherwise, or one before it")
+    if any(counted is not None and event.answered_at <= counted for counted in (holder.heard, holder.disputed)):
+        return Ignored("an answer that has been counted, or one before it")
     news = answered(holder, event, now, policy, holds.in_force(state.known.holds, now))
+    news = replace(news, heard=event.answered_at)
     events: tuple[Event, ...] = ()
     if news.status == "refused":
         trouble = Trouble(told(news), (news.name,))

@@ -243,6 +243,8 @@ class Holder(Struct, frozen=True):
     differed: tuple[Bystander, ...] = ()
     # The data map that it says it runs, where that wasn't the one which its command named.
     runs: str = ""
+    # When it gave the last answer that was counted: told once more it is no answer to another command, and counts once.
+    heard: datetime | None = None
     # When it gave the answer that the check found otherwise: of that, and of any before it, nothing counts any more.
     disputed: datetime | None = None
     # What the answers up to then said to have deleted: it counts only as far as the check shows it.

@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from services.retention.certificate import Certificate, certificate_of
 from services.retention.domain import decide
 from services.retention.policy import HolderPolicy, RetentionPolicy
-from services.retention.states import Awaiting, Certifying, Checking, Closed, Stalled
+from services.retention.states import Awaiting, Certifying, Checking, Closed, Deleting, Stalled
 from services.retention.tasks import Certify, CertifyFailed, Check, Checked, Survey, Surveyed, TableReading
 from shared.decision import Ignored, Outcome, Task
 from shared.events.event import Event
@@ -35,10 +36,12 @@ from tests.retention.language import (
     erased,
     not_erased,
     performed,
+    readings,
     surveyed,
     terminated,
 )
 
+COUNTED = "an answer that has been counted, or one before it"
 ACCESS = "single-sign-on"
 WITH_ACCESS: RetentionPolicy = POLICY.model_copy(
     update={"holders": (*POLICY.holders, HolderPolicy(name=ACCESS, respond_within=DAY, access_only=True))}
@@ -88,6 +91,61 @@ def test_a_part_that_was_deleted_counts() -> None:
     work.tell(not_erased(HOLDERS[0]).model_copy(update={"outcome": stopped}))
     work.until(CLOSES + DAY)
     work.tell(erased(HOLDERS[0], rows=6), *[erased(name) for name in HOLDERS[1:]])
+    work.perform(performed)
+
+    assert work.one(AccountClosed).rows_deleted == 30
+
+
+def test_an_answer_that_is_told_again_answers_no_other_command() -> None:
+    """Something is left, and all are commanded again: what they said before is no answer to that, and counts once."""
+    work = deleting()
+    first = [erased(name) for name in HOLDERS]
+    work.tell(*first)
+    work.perform(_something_left)
+    assert work.one(DeletionStalled).reason == "residue"
+    work.until(work.now + 2 * DAY)
+    assert len(work.all(DeletionRequested)) == 2 * len(HOLDERS)
+    work.tell(*first)
+    work.perform(performed)
+
+    assert isinstance(work.state, Deleting)
+    assert decide(work.state, first[0], work.now, POLICY) == Ignored(COUNTED)
+    work.tell(*[erased(name, rows=0) for name in HOLDERS])
+    work.perform(performed)
+    assert work.one(AccountClosed).rows_deleted == 30
+
+
+def test_no_answer_of_before_answers_another_command_in_a_case_of_a_former_release() -> None:
+    """It has noted only when the last good answer was given, and that is enough."""
+    work = deleting()
+    first = [erased(name) for name in HOLDERS]
+    work.tell(*first)
+    assert isinstance(work.state, Checking)
+    holders = tuple(replace(one, heard=None) for one in work.state.deletion.holders)
+    state = replace(work.state, deletion=replace(work.state.deletion, holders=holders))
+    work.case = replace(work.case, state=state)
+    work.perform(_something_left)
+    work.until(work.now + 2 * DAY)
+    work.tell(*first)
+
+    assert isinstance(work.state, Deleting)
+
+
+def _something_left(task: Task) -> Outcome:
+    outcome = performed(task)
+    return outcome.model_copy(update={"readings": readings(own=1)}) if isinstance(outcome, Checked) else outcome
+
+
+@pytest.mark.parametrize("residue", [False, True])
+def test_what_went_is_counted_once_however_often_it_is_told(residue: bool) -> None:  # noqa: FBT001
+    """A refusal, or a residue, is told again under another id: no more is gone than before."""
+    work = deleting()
+    stopped = NotErased(reason="failed", deleted=(TableCount(table="users", rows=4),))
+    first: Any = erased(HOLDERS[0], rows=4, left=6)
+    first = first if residue else first.model_copy(update={"outcome": stopped})
+    work.tell(first, first)
+    work.until(CLOSES + DAY)
+    work.tell(first, erased(HOLDERS[0], rows=6), *[erased(name) for name in HOLDERS[1:]])
     work.perform(performed)
 
     assert work.one(AccountClosed).rows_deleted == 30
