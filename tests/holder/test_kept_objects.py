@@ -228,6 +228,29 @@ async def test_a_kept_object_that_goes_meanwhile_is_told(world: Vouchers) -> Non
             await world.erase(objects=careless)
 
 
+class Killed(ObjectStore):
+    """A store to which the connection is lost right after an upload was aborted."""
+
+    async def abort(self, bucket: str, key: str, upload_id: str) -> None:
+        await super().abort(bucket, key, upload_id)
+        raise ConnectionResetError
+
+
+async def test_an_upload_under_a_kept_key_counts_though_its_holder_was_killed(world: Vouchers) -> None:
+    """It is noted before it goes; a next deletion of the customer's counts only its own."""
+    right = replace(RIGHT, deletion_id="d-1")
+    async with Killed(read_settings().s3) as killed:
+        with pytest.raises(ConnectionResetError):
+            await world.erase(objects=killed, right=right)
+    assert [found async for found in world.store.unfinished(world.bucket, "")] == []
+    outcome = await world.erase(right=right)
+    again = await world.erase(datetime(2029, 1, 1, tzinfo=UTC), right=replace(RIGHT, deletion_id="d-2"))
+
+    assert told(outcome, world.bucket)["deleted"] == 5
+    # The receipt's scan.
+    assert told(again, world.bucket)["deleted"] == 1
+
+
 class Between(ObjectStore):
     """A store during whose listing of what is to go a kept row begins to name it."""
 
