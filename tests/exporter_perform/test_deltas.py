@@ -147,10 +147,11 @@ async def test_what_can_be_no_base_is_told_by_name_and_nothing_is_left(
     def away(*_: Any, **__: Any) -> Any:
         raise StoreOutageError("away")
 
-    with monkeypatch.context() as broken:
-        broken.setattr("shared.objects.ObjectStore.stream", away)
-        with pytest.raises(StoreOutageError):
-            await pupils.exporting.build(of_it, LATER)
+    for looking in ("head", "stream"):
+        with monkeypatch.context() as broken:
+            broken.setattr(f"shared.objects.ObjectStore.{looking}", away)
+            with pytest.raises(StoreOutageError):
+                await pupils.exporting.build(of_it, LATER)
     assert of_it.since is not None
     other = of_it.since.model_copy(update={"map_sha256": "0" * 64})
     assert await fails(pupils, of_it.model_copy(update={"since": other})) == "base_other_map"
