@@ -135,12 +135,14 @@ class BuildFailed(Outcome):
 class DeleteArchives(Task):
     """Delete all that lies under the customer's prefix, in all versions, unfinished uploads too (P7).
 
-    *archives* are those that are known; others must go as well.
+    *archives* are those that are known; others must go as well. *deltas* are those of them that are nothing without
+    another one: they go first, so that none outlives its base.
     """
 
     deletion_id: Ref
     attempt: Positive
     archives: tuple[ArchiveCopy, ...]
+    deltas: tuple[ArchiveCopy, ...] = ()
 
 
 class ArchivesDeleted(Outcome):
