@@ -22,7 +22,8 @@ from .upload import MIB, Keeps, May, Told, Upload, abort_upload, nobody_else, si
 _PIECE = 256 * 1024
 # S3's own limit.
 _DELETE_AT_ONCE = 1_000
-_VERSIONS = ("Versions", "DeleteMarkers")
+_READABLE = "Versions"
+_VERSIONS = (_READABLE, "DeleteMarkers")
 _CONFIG = Config(
     connect_timeout=5,
     read_timeout=60,
@@ -230,9 +231,15 @@ class ObjectStore:
 
     async def versions(self, bucket: str, prefix: str) -> AsyncIterator[tuple[str, str]]:
         """List (key, version) of every version and delete marker under *prefix*."""
+        async for key, version, _ in self.standing_versions(bucket, prefix):
+            yield key, version
+
+    async def standing_versions(self, bucket: str, prefix: str) -> AsyncIterator[tuple[str, str, bool]]:
+        """List the same, each with whether it is what is read under its key now: so is one of a key's at most."""
         async for page in self._pages("list_object_versions", bucket, prefix):
-            for item in (item for kind in _VERSIONS for item in page.get(kind, ())):
-                yield item["Key"], item["VersionId"]
+            for kind in _VERSIONS:
+                for item in page.get(kind, ()):
+                    yield item["Key"], item["VersionId"], kind == _READABLE and item["IsLatest"]
 
     async def versions_of(self, bucket: str, key: str) -> tuple[str, ...]:
         """Give every version and delete marker of the one object *key*, and of none that is called like it."""

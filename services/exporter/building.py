@@ -185,6 +185,7 @@ def _ready(building: Building, event: ArchiveBuilt) -> ExportReady:
         available_until=building.until,
         signed_by=event.signed_by,
         encrypted_to=event.encrypted_to,
+        objects=event.objects,
     )
 
 

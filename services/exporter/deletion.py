@@ -18,7 +18,7 @@ from .confirming import unproven
 from .copies import places_before
 from .counting import window_under
 from .policy import ExporterPolicy
-from .states import Deleting, Erased, Keeping, Known, State
+from .states import Copy, Deleting, Erased, Keeping, Known, State
 from .tasks import ArchiveCopy, ArchivesDeleted, DeleteArchives, DeleteFailed
 
 Refusal: TypeAlias = Literal["held", "window_open", "contract_active", "not_declared", "clock", "failed"]
@@ -64,11 +64,14 @@ def go_on(state: Deleting, now: datetime, policy: ExporterPolicy) -> Decision:
         customer_id=known.customer_id,
         deletion_id=state.deletion_id,
         attempt=known.attempts,
-        archives=tuple(
-            ArchiveCopy(export_id=copy.export_id, place=copy.place, before=places_before(copy)) for copy in known.copies
-        ),
+        archives=tuple(map(_lying, known.copies)),
+        deltas=tuple(_lying(one.copy) for one in known.deltas),
     )
     return Decided(replace(state, known=known), (), (task,))
+
+
+def _lying(copy: Copy) -> ArchiveCopy:
+    return ArchiveCopy(export_id=copy.export_id, place=copy.place, before=places_before(copy))
 
 
 def ended(state: State, known: Known, said: tuple[Event, ...], now: datetime, policy: ExporterPolicy) -> Decided[State]:

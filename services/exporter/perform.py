@@ -262,9 +262,12 @@ class Exporting:
                 return DeleteFailed(**step, reason=refused.reason)
             if right is None:
                 return DeleteFailed(**step, reason="not_asked")
-            prefix = self.archives.prefix_of(task.customer_id)
+            bucket, prefix = self.archives.bucket, self.archives.prefix_of(task.customer_id)
+            deltas = (place for one in task.deltas for place in (*one.before, one.place))
+            ours = f"s3://{bucket}/"
+            first = tuple(place.removeprefix(ours) for place in deltas if place.startswith(ours))
             async with ObjectStore(self.settings.s3) as store:
-                outcome = await erase_objects(store, self.archives.bucket, prefix, right=right, now=attempt.clock())
+                outcome = await erase_objects(store, bucket, prefix, right=right, now=attempt.clock(), first=first)
         if isinstance(outcome, NotErased):
             return DeleteFailed(**step, **outcome.model_dump(include={"reason", "deleted", "saved", "until"}))
         compared = {"bystanders": outcome.bystanders, "sampled": outcome.sampled}
@@ -342,6 +345,7 @@ def _built(task: BuildArchive, proven: Proven) -> ArchiveBuilt:
         account=_accounted(report.account),
         object_version=report.version,
         before=before,
+        objects=report.objects,
     )
 
 

@@ -83,6 +83,7 @@ class ArchiveBuilt(Outcome):
     """The archive is complete, and lies at *place* as *object_version*, where the store keeps any.
 
     Of one in several volumes *place*, size, digest and version are the last one's; *before* are the others, in order.
+    *media* counts all objects, *objects* those of each bucket.
     """
 
     request_id: Ref
@@ -99,6 +100,7 @@ class ArchiveBuilt(Outcome):
     account: tuple[Accounted, ...] = ()
     object_version: Version | None = None
     before: tuple[ArchiveVolume, ...] = ()
+    objects: tuple[TableCount, ...] = ()
 
 
 class DeltaBuilt(Outcome):
@@ -133,12 +135,14 @@ class BuildFailed(Outcome):
 class DeleteArchives(Task):
     """Delete all that lies under the customer's prefix, in all versions, unfinished uploads too (P7).
 
-    *archives* are those that are known; others must go as well.
+    *archives* are those that are known; others must go as well. *deltas* are those of them that are nothing without
+    another one: they go first, so that none outlives its base.
     """
 
     deletion_id: Ref
     attempt: Positive
     archives: tuple[ArchiveCopy, ...]
+    deltas: tuple[ArchiveCopy, ...] = ()
 
 
 class ArchivesDeleted(Outcome):

@@ -32,8 +32,13 @@ ABOUT = {
     "journal": "Every decision in this case, in order. An entry's seal is the SHA-256 of the JSON list [seal before "
     "it, at, given, state, [events]], written without spaces; before the first entry the seal is 64 zeros. Nothing can "
     "be taken out, put in or altered without breaking all seals after it.",
-    "symmetry": "The last full export beside the deletion, table by table: what was written after the export, and what "
-    "was gone before the deletion, is the difference.",
+    "symmetry": "The last export that was ready beside the deletion. Of a table, the rows in it beside those deleted "
+    "and retained. Of a bucket, the objects in it, each counted once, beside those that could be read when the "
+    "retention service looked before the first command: deleted are those of them that it didn't find after the last "
+    "answer. Older versions, delete markers and unfinished uploads are in no export; how many went is under holders. "
+    "The difference is named: written_since the export, or gone_before the deletion. Nothing was compared of objects "
+    "under objects_not_compared, nor of what is under not_exported: rows or versions deleted, or kept, from where that "
+    "export has nothing, such as the archives themselves.",
     "stage": "production: deleted from every system, while the copies under copies_to_expire, from which nothing is "
     "deleted, expire by themselves at the moments named there; another certificate follows. full: there are no such "
     "copies.",

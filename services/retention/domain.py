@@ -167,9 +167,10 @@ def deletion_acknowledged(
         return Ignored("not one of the holders that were commanded")
     if holder.status in DONE:
         return Ignored("the holder has answered")
-    if holder.disputed is not None and event.answered_at <= holder.disputed:
-        return Ignored("the answer that the check found otherwise, or one before it")
+    if any(counted is not None and event.answered_at <= counted for counted in (holder.heard, holder.disputed)):
+        return Ignored("an answer that has been counted, or one before it")
     news = answered(holder, event, now, policy, holds.in_force(state.known.holds, now))
+    news = replace(news, heard=event.answered_at)
     events: tuple[Event, ...] = ()
     if news.status == "refused":
         trouble = Trouble(told(news), (news.name,))
@@ -213,7 +214,8 @@ def _gone_on(state: Awaiting | Stalled, event: DeletionApproved, news: Approval,
 def export_ready(state: State, event: ExportReady, now: datetime, policy: RetentionPolicy) -> Decision[State]:
     """Keep which export was ready, for whoever confirms it, and what was in it, to compare with what is deleted."""
     tables = tuple((count.table, count.rows) for count in (*event.tables, event.media))
-    news = Ready(event.export_id, event.sha256, event.snapshot_at, tables)
+    objects = tuple((count.table, count.rows) for count in event.objects)
+    news = Ready(event.export_id, event.sha256, event.snapshot_at, tables, objects)
     if any(one.export_id == news.export_id for one in state.known.ready):
         return Ignored("known")
     return Decided(with_known(state, replace(state.known, ready=(*state.known.ready, news)), now, policy))

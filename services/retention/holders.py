@@ -151,8 +151,14 @@ def _waited_for(holder: Holder) -> str:
 
 
 def all_again(deletion: Deletion, now: datetime) -> Deletion:
-    """Have every holder commanded again: something is left, and nobody says whose it is."""
-    again = {holder.name: replace(holder, status="late", due=now) for holder in deletion.holders}
+    """Have every holder commanded again: something is left, and nobody says whose it is.
+
+    The answers of before answer no other command; of a case that a former release wrote only these are known.
+    """
+    again = {
+        holder.name: replace(holder, status="late", due=now, heard=holder.heard or holder.answered_at)
+        for holder in deletion.holders
+    }
     return with_holders(deletion, again)
 
 

@@ -239,6 +239,8 @@ def _declared(readings: tuple[Reading, ...]) -> tuple[HolderReading, ...]:
                     fingerprint=one.fingerprint,
                     category=one.category,
                     kept=one.kept,
+                    objects=one.objects,
+                    shared=one.shared,
                 )
                 for one in reading.seen
             ),

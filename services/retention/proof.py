@@ -49,6 +49,8 @@ def seen(readings: Iterable[HolderReading]) -> tuple[Seen, ...]:
             table.fingerprint,
             table.category or "",
             table.kept,
+            table.objects,
+            table.shared,
         )
         for reading in readings
         for table in reading.tables
@@ -228,7 +230,15 @@ def _first(retained: Retained) -> ContinuedPart:
 
 
 def _table(row: Seen) -> TableReading:
-    return TableReading(table=row.table, own=row.own, others=row.others, fingerprint=row.fingerprint, kept=row.kept)
+    return TableReading(
+        table=row.table,
+        own=row.own,
+        others=row.others,
+        fingerprint=row.fingerprint,
+        kept=row.kept,
+        objects=row.objects,
+        shared=row.shared,
+    )
 
 
 def _names(rows: Iterable[Seen]) -> tuple[str, ...]:
@@ -383,7 +393,11 @@ def _exported(known: Known) -> ExportEvidence | None:
     if last is None:
         return None
     return ExportEvidence(
-        export_id=last.export_id, sha256=last.sha256, snapshot_at=last.snapshot_at, tables=counts(last.tables)
+        export_id=last.export_id,
+        sha256=last.sha256,
+        snapshot_at=last.snapshot_at,
+        tables=counts(last.tables),
+        objects=counts(last.objects),
     )
 
 

@@ -19,7 +19,7 @@ from shared.declared import reading_dsn
 from shared.holder.declaration import Holder, PostgresHolder, S3Holder
 from shared.holder.kept_buckets import maps_of
 from shared.holder.referred_keys import refers
-from shared.holder.referred_survey import ObjectSurvey
+from shared.holder.referred_survey import Objects, ObjectSurvey
 from shared.holder.residue import Search, search, searchable
 from shared.holder.scope import bucket_covers
 from shared.holder.survey import survey_objects, survey_rows
@@ -43,7 +43,8 @@ _CONNECT_SECONDS = 10.0
 class Seen:
     """One table or bucket: *own*, how many are the customer's; *others*, how many not, and their *fingerprint*.
 
-    *kept* are the customer's too, but have to stay.
+    *kept* are the customer's too, but have to stay. Of a bucket, in which these are versions, *objects* are how many of
+    the customer's can be read, and *shared* how many besides which others' rows refer to as well.
     """
 
     table: str
@@ -52,6 +53,8 @@ class Seen:
     fingerprint: str
     category: str | None = None
     kept: int = 0
+    objects: int | None = None
+    shared: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +190,7 @@ class Reader:
         if not refers(map):
             return ()
         async with self._objects(connection, map, customer) as survey:
-            return tuple(Seen(one.table, one.own, one.others, one.fingerprint) for one in await survey.before())
+            return tuple([_objects_seen(one) for one in await survey.before()])
 
     async def _referred_after(
         self,
@@ -201,8 +204,7 @@ class Reader:
             return (), ()
         async with self._objects(connection, map, customer) as survey:
             found = await survey.after(now)
-        seen = tuple(Seen(one.table, one.own, one.others, one.fingerprint, kept=one.kept) for one in found)
-        return seen, tuple(row for one in found for row in one.retained)
+        return tuple(_objects_seen(one) for one in found), tuple(row for one in found for row in one.retained)
 
     @asynccontextmanager
     async def _objects(
@@ -218,10 +220,15 @@ class Reader:
     async def _bucket(self, holder: S3Holder, customer: str, keep: tuple[Keep, ...]) -> Reading:
         prefix, kept = holder.prefix_of(customer), bool(bucket_covers(holder.bucket, holder.category, keep))
         async with ObjectStore(self.settings.s3) as store:
-            own = await survey_objects(store, holder.bucket, prefix)
+            found = await survey_objects(store, holder.bucket, prefix)
             others, fingerprint = await _others(store.versions(holder.bucket, ""), prefix)
-        seen = Seen(holder.bucket, 0 if kept else own, others, fingerprint, holder.category, own if kept else 0)
+        own, stays = (0, found.left) if kept else (found.left, 0)
+        seen = Seen(holder.bucket, own, others, fingerprint, holder.category, stays, found.objects)
         return Reading(holder.name, (seen,))
+
+
+def _objects_seen(one: Objects) -> Seen:
+    return Seen(one.table, one.own, one.others, one.fingerprint, None, one.kept, one.objects, one.shared)
 
 
 async def _rows_before(connection: Connection, map: DataMap, customer: str) -> tuple[Seen, ...]:  # noqa: A002

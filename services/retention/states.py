@@ -69,12 +69,16 @@ class Promise(Struct, frozen=True):
 
 
 class Ready(Struct, frozen=True):
-    """An export that was ready at *snapshot_at*, and how many rows of each table were in it."""
+    """An export that was ready at *snapshot_at*, and how many rows of each table were in it.
+
+    The last of *tables* counts all objects; *objects* those of each bucket, unless an exporter didn't tell.
+    """
 
     export_id: str
     sha256: str
     snapshot_at: datetime
     tables: tuple[Rows, ...]
+    objects: tuple[Rows, ...] = ()
 
 
 class Approval(Struct, frozen=True):
@@ -188,7 +192,8 @@ class Load(Struct, frozen=True):
 class Seen(Struct, frozen=True, array_like=True):
     """One table at one holder as a survey or a check saw it; *category* as its data map says, if it says.
 
-    *kept* rows of the customer's are covered by holds, or needed by such; they are not among its *own*.
+    *kept* rows of the customer's are covered by holds, or needed by such; they are not among its *own*. Of a bucket,
+    *objects* of the customer's could be read, and *shared* besides; None: it is a table, or a release didn't note it.
     """
 
     holder: str
@@ -198,6 +203,8 @@ class Seen(Struct, frozen=True, array_like=True):
     fingerprint: str
     category: str = ""
     kept: int = 0
+    objects: int | None = None
+    shared: int = 0
 
 
 class Holder(Struct, frozen=True):
@@ -236,6 +243,8 @@ class Holder(Struct, frozen=True):
     differed: tuple[Bystander, ...] = ()
     # The data map that it says it runs, where that wasn't the one which its command named.
     runs: str = ""
+    # When it gave the last answer that was counted: told once more it is no answer to another command, and counts once.
+    heard: datetime | None = None
     # When it gave the answer that the check found otherwise: of that, and of any before it, nothing counts any more.
     disputed: datetime | None = None
     # What the answers up to then said to have deleted: it counts only as far as the check shows it.

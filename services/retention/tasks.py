@@ -29,7 +29,9 @@ from shared.events.vocabulary import (
 class TableReading(Value):
     """One table or bucket as it stands: *own* rows of the customer; everybody *others'*, and their fingerprint.
 
-    *kept* are the customer's too, but holds cover them, or covered rows need them.
+    *kept* are the customer's too, but holds cover them, or covered rows need them. Of a bucket, in which these are
+    versions, *objects* are how many of the customer's can be read, and *shared* how many besides which others' rows
+    refer to as well.
     """
 
     table: TableName
@@ -38,6 +40,8 @@ class TableReading(Value):
     fingerprint: Fingerprint
     category: Code | None = None
     kept: Count = 0
+    objects: Count | None = None
+    shared: Count = 0
 
 
 class EmptiedColumns(Value):
@@ -166,12 +170,16 @@ class JournalEntry(Value):
 
 
 class ExportEvidence(Value):
-    """What the last export that was ready had in it."""
+    """What the last export that was ready had in it: the last of *tables* counts all objects, *objects* by bucket.
+
+    That is empty for an export by a release that didn't tell.
+    """
 
     export_id: Ref
     sha256: Sha256
     snapshot_at: Moment
     tables: tuple[TableCount, ...]
+    objects: tuple[TableCount, ...] = ()
 
 
 class CopyToExpire(Value):

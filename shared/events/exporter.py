@@ -33,6 +33,7 @@ class ExportReady(Event):
     *signed_by* names the key that signed the archive, as ``ssh-keygen -l`` does. Each volume's *sha256* is that of the
     object at its *place* in its version, until links to it are revoked: ``LinksRevoked`` names the next versions.
     Where it is *encrypted_to* somebody with age, sizes and digests are those of the encrypted files.
+    *media* counts all objects, *objects* those of each bucket that was asked for: none is told by an older exporter.
     """
 
     owner: ClassVar[str] = "exporter"
@@ -48,6 +49,7 @@ class ExportReady(Event):
     available_until: Moment
     signed_by: KeyId | None = None
     encrypted_to: tuple[RecipientId, ...] = ()
+    objects: tuple[TableCount, ...] = ()
 
     @property
     def sha256(self) -> str:

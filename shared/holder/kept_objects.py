@@ -161,11 +161,6 @@ class KeptObjects:
         rows = await self.work.connection.fetch(query, self.work.customer, self.work.map.system, digests)
         return {row["digest"] for row in rows}
 
-    async def listed(self, digests: list[bytes]) -> set[bytes]:
-        """Give those of *digests* that are listed."""
-        rows = await self.work.connection.fetch(LISTED, digests)
-        return {row["digest"] for row in rows}
-
     async def count(self) -> dict[Reason, tuple[int, int]]:
         """Count the versions of what is listed, from key to key, each sum with a mark that any change changes."""
         found: dict[Reason, tuple[int, int]] = {}
@@ -224,8 +219,6 @@ AMONG = """
     select o.digest from offramp.objects as o join ({named}) as n using (bucket, key)
      where o.system = $2 and o.customer = $1 and o.digest = any($3::bytea[])
 """
-
-LISTED = "select digest from pg_temp.offramp_kept_objects where digest = any($1::bytea[])"
 
 PAGE = """
     select bucket, key, digest, until, basis from pg_temp.offramp_kept_objects

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 async def prepare(connection: Connection) -> None:
     """Make the table of notes if it is missing, and forget digests that nobody needs any more."""
-    if not await connection.fetchval(THERE):
+    if not await connection.fetchval(ALL_THERE):
         await connection.execute(NOTES)
     await connection.execute(FORGET)
 
@@ -71,6 +71,7 @@ NOTE = f"""
 """
 
 THERE = "select to_regclass('offramp.objects') is not null"
+ALL_THERE = f"{THERE} and to_regclass('offramp.aborted_uploads') is not null"
 
 NOTES = """
     select pg_advisory_xact_lock(hashtext('offramp.ledger'));
@@ -82,7 +83,7 @@ NOTES = """
         digest       bytea not null,
         -- null as soon as it isn't needed
         key          bytea,
-        -- the most versions that were seen of it at once, and the unfinished uploads that were aborted
+        -- the most versions that were seen of it at once; the uploads that a former release aborted
         versions     bigint not null default 0,
         uploads      bigint not null default 0,
         state        text not null default 'noted' check (state in ('noted', 'shared', 'gone')),
@@ -91,7 +92,20 @@ NOTES = """
         primary key (system, customer, bucket, digest),
         check ((state = 'noted') = (key is not null)),
         check ((state = 'noted') = (settled_at is null))
+    );
+    -- by their ids in the store, noted before they are aborted: each counts once, whoever is killed between
+    create table if not exists offramp.aborted_uploads (
+        system       text not null,
+        customer     text not null,
+        bucket       text not null,
+        upload       text not null,
+        deletion_id  text,
+        noted_at     timestamptz not null default now(),
+        primary key (system, customer, bucket, upload)
     )
 """
 
-FORGET = "delete from offramp.objects where settled_at < now() - interval '90 days'"
+FORGET = """
+    delete from offramp.objects where settled_at < now() - interval '90 days';
+    delete from offramp.aborted_uploads where noted_at < now() - interval '90 days'
+"""

@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING, Protocol
 
 from ..events.platform import Erased, ErasedInPart, HeldRows, NotErased
 from ..events.vocabulary import TableCount
+from ..objects import Refused, Swept
 from .bystander_objects import COMPARED, mark
 from .bystander_objects import compared as told
 from .right import RefusedError, Right, check_command, check_still
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from datetime import datetime
 
-    from ..objects import Lock, Swept
+    from ..objects import Lock
     from .scope import Cover
 
 
@@ -23,6 +24,14 @@ class Store(Protocol):
 
     def versions(self, bucket: str, prefix: str) -> AsyncIterator[tuple[str, str]]:
         """List (key, version) of every version and delete marker."""
+        ...
+
+    async def versions_of(self, bucket: str, key: str) -> tuple[str, ...]:
+        """Give every version and delete marker of one object."""
+        ...
+
+    async def delete_versions(self, bucket: str, some: Sequence[tuple[str, str]]) -> tuple[Refused, ...]:
+        """Delete exactly those; gives what was refused."""
         ...
 
     async def sweep(self, bucket: str, prefix: str, may: Callable[[int], Awaitable[None]]) -> Swept:
@@ -39,9 +48,18 @@ class Store(Protocol):
 
 
 async def erase_objects(
-    store: Store, bucket: str, prefix: str, *, right: Right, now: datetime, compared: int = COMPARED
+    store: Store,
+    bucket: str,
+    prefix: str,
+    *,
+    right: Right,
+    now: datetime,
+    compared: int = COMPARED,
+    first: tuple[str, ...] = (),
 ) -> Erased | NotErased:
     """Delete everything in *bucket* under *prefix*, and count what is left.
+
+    The keys *first*, under that prefix too, go before all others; while one of them is locked nothing else goes.
 
     Counts are of versions, delete markers and unfinished uploads. Objects can't be rolled back: what was deleted
     stays so, and the answer says how much, even if it is that it failed. Up to *compared* of everybody else's versions
@@ -53,7 +71,7 @@ async def erase_objects(
         check_command(right, now)
         _one_customers(prefix)
         before = await _others(store, bucket, prefix, compared)
-        swept = await _sweep(store, bucket, prefix, right)
+        swept = await _sweep(store, bucket, prefix, right, tuple(key for key in first if key.startswith(prefix)))
     except RefusedError as refused:
         return refused.answer
     left = await store.count_left(bucket, prefix)
@@ -91,7 +109,7 @@ async def keep_objects(
     )
 
 
-async def _sweep(store: Store, bucket: str, prefix: str, right: Right) -> Swept:
+async def _sweep(store: Store, bucket: str, prefix: str, right: Right, first: tuple[str, ...]) -> Swept:
     async def may(gone: int) -> None:
         try:
             await check_still(right)
@@ -102,7 +120,17 @@ async def _sweep(store: Store, bucket: str, prefix: str, right: Right) -> Swept:
             raise RefusedError(refused.reason, refused.details, *told) from refused
 
     await may(0)
-    return await store.sweep(bucket, prefix, may)
+    before, refused = 0, tuple[Refused, ...]()
+    for key in first:
+        found = [(key, version) for version in await store.versions_of(bucket, key)]
+        if found:
+            await may(before)
+            said = await store.delete_versions(bucket, found)
+            before, refused = before + len(found) - len(said), (*refused, *said)
+    if refused:
+        return Swept(before, 0, refused)
+    swept = await store.sweep(bucket, prefix, lambda gone: may(before + gone))
+    return Swept(before + swept.versions, swept.uploads, swept.refused)
 
 
 async def _failed(store: Store, bucket: str, swept: Swept, left: int) -> NotErased:

@@ -147,8 +147,6 @@ class _Phase:
     kept: KeptObjects
     began: datetime
     refused: list[tuple[str, Refused]] = field(default_factory=list)
-    # Of objects that stay: their notes have no room for it.
-    aborted: Counter[str] = field(default_factory=Counter)
 
     @property
     def _who(self) -> tuple[str, str]:
@@ -188,7 +186,9 @@ class _Phase:
 
     async def deleted(self) -> tuple[TableCount, ...]:
         """Count the versions and uploads that went in all tries of this deletion."""
-        gone = self.aborted + Counter({one.table: one.rows for one in await self._counts(GONE)})
+        gone = Counter[str]()
+        for one in (*await self._counts(GONE), *await self._counts(ABORTED)):
+            gone[one.table] += one.rows
         return tuple(TableCount(table=table, rows=rows) for table, rows in sorted(gone.items()))
 
     async def left(self) -> tuple[TableCount, ...]:
@@ -293,12 +293,9 @@ class _Phase:
             for key, upload in page:
                 if key in mine:
                     await check_still(self.work.right)
+                    # Before it goes, so that a crash takes no count away; also of objects that stay.
+                    await self.work.connection.execute(NOTE_UPLOAD, *self._who, bucket, upload, self.work.noted_as)
                     await self.store.abort(bucket, key, upload)
-                    digest = noted_objects.digest_of(bucket, key)
-                    if await self.kept.listed([digest]):
-                        self.aborted[table_of(bucket)] += 1
-                    else:
-                        await self.work.connection.execute(COUNT_UPLOAD, *self._who, bucket, digest)
 
     async def _mine(self, bucket: str, keys: list[str]) -> frozenset[str]:
         """Give those of *keys* that are still to be deleted."""
@@ -370,9 +367,9 @@ COUNT = """
      where system = $1 and customer = $2 and bucket = $3 and digest = $4
 """
 
-COUNT_UPLOAD = """
-    update offramp.objects set uploads = uploads + 1
-     where system = $1 and customer = $2 and bucket = $3 and digest = $4
+NOTE_UPLOAD = """
+    insert into offramp.aborted_uploads (system, customer, bucket, upload, deletion_id) values ($1, $2, $3, $4, $5)
+    on conflict (system, customer, bucket, upload) do update set deletion_id = excluded.deletion_id, noted_at = now()
 """
 
 SETTLE = """
@@ -396,6 +393,12 @@ GONE = """
     select bucket, sum(versions + uploads)::bigint as rows from offramp.objects
      where system = $1 and customer = $2 and state = 'gone'
        and (deletion_id = $3 or settled_at >= $4)
+     group by bucket order by bucket
+"""
+
+ABORTED = """
+    select bucket, count(*) as rows from offramp.aborted_uploads
+     where system = $1 and customer = $2 and (deletion_id = $3 or noted_at >= $4)
      group by bucket order by bucket
 """
 

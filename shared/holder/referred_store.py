@@ -22,6 +22,10 @@ class Store(Protocol):
         """List (key, version) of every version and delete marker."""
         ...
 
+    def standing_versions(self, bucket: str, prefix: str) -> AsyncIterator[tuple[str, str, bool]]:
+        """List the same, each with whether it is what is read under its key now."""
+        ...
+
     def unfinished(self, bucket: str, prefix: str) -> AsyncIterator[tuple[str, str]]:
         """List (key, upload id) of every unfinished upload."""
         ...

@@ -31,6 +31,8 @@ class Objects:
     """Of one bucket: *own*, the customer's versions and uploads; all *others*' versions, and their fingerprint.
 
     *kept* versions are the customer's, too, and stay; *retained* says how many of them for a law, until when.
+    *objects* of the customer's, kept ones too, can be read, each counted once; *shared* can be besides, which others'
+    rows refer to as well.
     """
 
     table: str
@@ -39,6 +41,8 @@ class Objects:
     fingerprint: str
     kept: int = 0
     retained: tuple[RetainedRows, ...] = ()
+    objects: int = 0
+    shared: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +57,11 @@ class ObjectSurvey:
     async def before(self) -> tuple[Objects, ...]:
         """Count what would go with the customer's rows, and mark all the rest."""
         going: dict[str, set[bytes]] = {bucket: set() for bucket in await self._buckets()}
+        theirs: dict[str, set[bytes]] = {bucket: set() for bucket in going}
         if going:
             async for bucket, key, shared in going_objects(self.connection, self.map, self.customer):
-                if not shared:
-                    going[bucket].add(digest_of(bucket, key))
-        return tuple([await self._bucket(bucket, digests, {}) for bucket, digests in going.items()])
+                (theirs if shared else going)[bucket].add(digest_of(bucket, key))
+        return tuple([await self._bucket(bucket, mine, {}, theirs[bucket]) for bucket, mine in going.items()])
 
     async def after(self, now: datetime | None = None) -> tuple[Objects, ...]:
         """Go through whole buckets, where the deletion went from key to key; what was noted is known by its digest.
@@ -83,16 +87,25 @@ class ObjectSurvey:
         query = f"select array[{named}]::text[] where $1::text is not null"
         return sorted(set(await self.connection.fetchval(query, self.customer)))
 
-    async def _bucket(self, bucket: str, mine: Collection[bytes], stay: Mapping[bytes, Reason]) -> Objects:
+    async def _bucket(
+        self,
+        bucket: str,
+        mine: Collection[bytes],
+        stay: Mapping[bytes, Reason],
+        theirs_too: Collection[bytes] = (),
+    ) -> Objects:
         own: list[tuple[str, str]] = []
-        count = total = 0
-        async for key, version in self._everything(bucket):
+        standing: set[str] = set()
+        count = total = shared = 0
+        async for key, version, stands in self._everything(bucket):
             digest = digest_of(bucket, key)
             if digest in mine or digest in stay:
                 own.append((key, version))
+                standing.update([key] if stands else [])
             elif version:
                 count += 1
                 total += _mark(key, version)
+                shared += stands and digest in theirs_too
         # What came back since somebody's row refers to it is that row's.
         theirs = await self._referred(bucket, sorted({key for key, _ in own}))
         returned = [one for one in own if one[0] in theirs and one[1]]
@@ -102,17 +115,18 @@ class ObjectSurvey:
         found = [stay.get(digest_of(bucket, key)) if version else None for key, version in left]
         kept = Counter(reason for reason in found if reason)
         fingerprint = sha256(f"{count}:{total}".encode()).hexdigest()
-        lawful = as_retained(kept)
-        return Objects(table_of(bucket), len(left) - kept.total(), count, fingerprint, kept.total(), lawful)
+        lawful, objects = as_retained(kept), len(standing - theirs)
+        rows = table_of(bucket), len(left) - kept.total(), count, fingerprint, kept.total(), lawful
+        return Objects(*rows, objects, shared)
 
-    async def _everything(self, bucket: str) -> AsyncIterator[tuple[str, str]]:
+    async def _everything(self, bucket: str) -> AsyncIterator[tuple[str, str, bool]]:
         """List versions, and unfinished uploads without one; what lies under a prefix is counted elsewhere."""
-        async for key, version in self.store.versions(bucket, ""):
+        async for key, version, stands in self.store.standing_versions(bucket, ""):
             if lies(self.map, self.customer, bucket, key) != "own prefix":
-                yield key, version
+                yield key, version, stands
         async for key, _ in self.store.unfinished(bucket, ""):
             if lies(self.map, self.customer, bucket, key) != "own prefix":
-                yield key, ""
+                yield key, "", False
 
     async def _referred(self, bucket: str, keys: list[str]) -> frozenset[str]:
         """Give those of *keys* that rows refer to which don't go with the customer."""

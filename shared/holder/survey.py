@@ -46,6 +46,14 @@ class TableSurvey:
 
 
 @dataclass(frozen=True, slots=True)
+class ObjectsLeft:
+    """How many versions, delete markers and uploads there are; and how many *objects* can be read, one for each key."""
+
+    left: int
+    objects: int
+
+
+@dataclass(frozen=True, slots=True)
 class Survey:
     """What was found in one database; *elsewhere* are undeclared tables in which the customer's id still stands.
 
@@ -92,11 +100,11 @@ async def survey_rows(
         return Survey(tuple(found), await _elsewhere(connection, map, customer), retained)
 
 
-async def survey_objects(store: ObjectStore, bucket: str, prefix: str) -> int:
+async def survey_objects(store: ObjectStore, bucket: str, prefix: str) -> ObjectsLeft:
     """Count what is left under *prefix*, as the current objects, the versions and the uploads show it; the worst."""
     current = [found async for found in store.list(bucket, prefix)]
     everywhere = [key async for key, _ in store.versions(bucket, "") if key.startswith(prefix)]
-    return max(len(current), len(everywhere), await store.count_left(bucket, prefix))
+    return ObjectsLeft(max(len(current), len(everywhere), await store.count_left(bucket, prefix)), len(current))
 
 
 async def _survey_table(

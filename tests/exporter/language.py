@@ -146,6 +146,7 @@ def built(task: Task, snapshot_at: datetime = OVER) -> ArchiveBuilt:
         account=ACCOUNT,
         object_version="v1",
         before=() if task.volume_size is None else tuple(volume(task, number) for number in (1, 2)),
+        objects=(TableCount(table="offramp-media", rows=2),),
     )
 
 

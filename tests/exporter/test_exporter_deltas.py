@@ -369,8 +369,8 @@ def test_what_is_on_its_way_there_is_not_sent_beside_it(first: str) -> None:
 
 
 def test_it_is_deleted_with_its_base() -> None:
-    """The command names both, and that both are gone is said of each."""
-    work, base, delta = ready()
+    """The command names both, and what goes first: all volumes of the delta; that both are gone is said of each."""
+    work, base, delta = ready(volume_size=1 << 16)
     work.until(CLOSES)
     work.tell(expired(), command())
     deleting: list[DeleteArchives] = []
@@ -382,6 +382,8 @@ def test_it_is_deleted_with_its_base() -> None:
     work.perform(seen)
 
     assert [one.export_id for one in deleting[0].archives] == [base.export_id, delta.export_id]
+    (first,) = deleting[0].deltas
+    assert (*first.before, first.place) == tuple(one.place for one in delta.volumes)
     assert {one.export_id for one in work.all(ExportDeleted)} == {base.export_id, delta.export_id}
     assert outcome_of(work.one(DeletionAcknowledged)) == "erased"
     assert work.state.known.copies == ()

@@ -49,6 +49,7 @@ from tests.exporter.language import (
 )
 
 DAY = timedelta(days=1)
+BUCKET = "offramp-media", 2
 MOMENT = timedelta(microseconds=1)
 
 
@@ -76,6 +77,7 @@ def test_ready_to_the_end_of_the_window() -> None:
     assert [event.request_id for event in work.all(ExportReady)] == ["r1", "r2"]
     assert {(event.available_until, event.signed_by) for event in work.all(ExportReady)} == {(CLOSES, KEY)}
     assert len({event.export_id for event in work.all(ExportReady)}) == 2
+    assert [(one.table, one.rows) for event in work.all(ExportReady) for one in event.objects] == [BUCKET, BUCKET]
 
 
 def test_what_was_asked_for_is_ordered() -> None:

@@ -30,6 +30,7 @@ async def test_an_archive_holds_every_row_in_every_format_and_every_object(schoo
         names = opened.namelist()
     assert {one.table: one.rows for one in report.tables} == {"customers": 1, "users": 2, "notes": 3}
     assert report.media_objects == len(MEDIA)
+    assert [(one.table, one.rows) for one in report.objects] == [(school.bucket, len(MEDIA))]
     assert report.media_bytes == sum(map(len, MEDIA.values()))
     assert report.snapshot_at == NOW
     assert report.map_sha256 == school.map.sha256
@@ -40,6 +41,13 @@ async def test_an_archive_holds_every_row_in_every_format_and_every_object(schoo
         "export-1/data/csv/user/users.csv",
     ]
     assert names[-2:] == ["export-1/manifest-sha256.txt", "export-1/tagmanifest-sha256.txt"]
+
+
+async def test_a_bucket_without_objects_is_counted_too(school: School, tmp_path: Path) -> None:
+    """What is put there after the export is to be told from what the export didn't look at."""
+    _, report = await school.mapped("media/{customer}/", "{customer}/").archive(tmp_path)
+
+    assert [(one.table, one.rows) for one in report.objects] == [(school.bucket, 0)]
 
 
 async def test_the_report_knows_the_size_and_digest_of_the_whole_file(school: School, tmp_path: Path) -> None:

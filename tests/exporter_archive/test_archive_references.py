@@ -146,6 +146,7 @@ async def test_what_rows_refer_to_is_in_the_archive_once_and_linked(referring: R
     }
     assert {Path(path).name for path in here if "~" not in path} == {"Copy of essay.txt", "film.mp4", "a b.png"}
     assert report.media_objects == len(index)
+    assert [(one.table, one.rows) for one in report.objects] == [(referring.school.bucket, len(index))]
     assert verify(tmp_path / "export-1.zip").findings == ()
     objects = json.loads(files["data/completeness.json"])["objects"]
     assert [(one["column"], one["outcome"], one["rows"], one["objects"], one["files"]) for one in objects[1:]] == [

@@ -19,12 +19,15 @@ from test_deliveries import Moving, moving  # noqa: F401
 from test_volumes import PUPILS
 from typer.testing import CliRunner
 
-from services.exporter.states import Copy, Delta, Keeping, Volume
+from services.exporter.states import Copy, Deleting, Delta, Keeping, Known, Volume
 from services.exporter.tasks import (
     ArchiveBuilt,
+    ArchiveCopy,
+    ArchivesDeleted,
     BaseCopy,
     BuildArchive,
     BuildFailed,
+    DeleteArchives,
     Delivered,
     DeltaBuilt,
     NotDelivered,
@@ -147,10 +150,11 @@ async def test_what_can_be_no_base_is_told_by_name_and_nothing_is_left(
     def away(*_: Any, **__: Any) -> Any:
         raise StoreOutageError("away")
 
-    with monkeypatch.context() as broken:
-        broken.setattr("shared.objects.ObjectStore.stream", away)
-        with pytest.raises(StoreOutageError):
-            await pupils.exporting.build(of_it, LATER)
+    for looking in ("head", "stream"):
+        with monkeypatch.context() as broken:
+            broken.setattr(f"shared.objects.ObjectStore.{looking}", away)
+            with pytest.raises(StoreOutageError):
+                await pupils.exporting.build(of_it, LATER)
     assert of_it.since is not None
     other = of_it.since.model_copy(update={"map_sha256": "0" * 64})
     assert await fails(pupils, of_it.model_copy(update={"since": other})) == "base_other_map"
@@ -183,6 +187,32 @@ async def test_a_link_to_it_leads_to_its_base_too(pupils: School, monkeypatch: p
     assert (told["export_id"], told["base"]["export_id"]) == ("e-2", "e-1")
     assert ["e-2.zip" in one for one in (*told["urls"], *told["base"]["urls"])] == [True, False]
     assert "NOT ALL OF IT: e-2 is a delta, complete only together with e-1" in shown
+
+
+async def test_a_deletion_that_breaks_off_leaves_no_delta_without_its_base(
+    pupils: School, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All volumes of the delta go first, however they are called; what is left of it is complete by itself."""
+    places = {name: f"s3://{pupils.bucket}/acme/{name}.zip" for name in ("a-base", "b-delta", "c-delta")}
+    for key in places:
+        await pupils.store.put(pupils.bucket, f"acme/{key}.zip", key.encode())
+    delta = ArchiveCopy(export_id="e-2", place=places["c-delta"], before=(places["b-delta"],))
+    both = ArchiveCopy(export_id="e-1", place=places["a-base"]), delta
+    order = DeleteArchives(customer_id="acme", deletion_id="d-1", attempt=1, archives=both, deltas=(delta,))
+    await pupils.is_at(Deleting(Known(customer_id="acme"), "d-1", NOW.replace(month=1)))
+
+    def away(*_: Any, **__: Any) -> Any:
+        raise StoreOutageError("away")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("shared.objects.ObjectStore.sweep", away)
+        with pytest.raises(StoreOutageError):
+            await pupils.exporting.delete(order, ATTEMPT)
+    left = await pupils.keys()
+    assert isinstance(await pupils.exporting.delete(order, ATTEMPT), ArchivesDeleted)
+
+    assert [key for key in left if key.startswith("acme/")] == ["acme/a-base.zip"]
+    assert not [key for key in await pupils.keys() if key.startswith("acme/")]
 
 
 # Delivery.

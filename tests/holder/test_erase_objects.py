@@ -59,7 +59,7 @@ async def test_every_version_goes_and_the_neighbours_stay(store: ObjectStore, bu
     assert [(one.rows_before, one.rows_after) for one in outcome.bystanders] == [(3, 3)]
     assert outcome.bystanders[0].before == outcome.bystanders[0].after
     assert await keys(store, bucket) == ["acme-east/a.png", "acme.png", "fjord/acme/x.png"]
-    assert await survey_objects(store, bucket, "acme/") == 0
+    assert (await survey_objects(store, bucket, "acme/")).left == 0
 
 
 class Careless(ObjectStore):
@@ -81,7 +81,7 @@ async def test_a_neighbours_object_that_went_too_is_told(bucket: str) -> None:
 
 async def test_the_survey_finds_what_is_left(store: ObjectStore, bucket: str) -> None:
     """Versions count, not only what a listing shows."""
-    assert await survey_objects(store, bucket, "acme/") == 4
+    assert (await survey_objects(store, bucket, "acme/")).left == 4
 
 
 @pytest.mark.parametrize("prefix", ["", "/", "acme", "/acme/"])
@@ -128,6 +128,44 @@ async def test_what_is_locked_stays_and_the_answer_says_until_when(store: Object
     assert (locked.reason, locked.until) == ("failed", end)
     assert [(one.rows, two.rows) for one, two in zip(locked.deleted, locked.saved, strict=True)] == [(1, 2)]
     assert isinstance(after, Erased)
+
+
+async def test_what_is_to_go_first_goes_before_all_else(store: ObjectStore, bucket: str) -> None:
+    """In all versions, by the right of that moment; a neighbour's key is none; in the end all is counted as ever."""
+    asked: list[list[str]] = []
+
+    async def held_after_the_first() -> bool:
+        asked.append([key for key in await keys(store, bucket) if key.startswith("acme/")])
+        return len(asked) == 3
+
+    async def erasing(right: Right) -> Erased | NotErased:
+        first = ("acme/b/c.pdf", "acme/nothing", "fjord/acme/x.png")
+        return await erase_objects(store, bucket, "acme/", right=right, now=system_clock(), first=first)
+
+    stopped = await erasing(replace(expired(), still_held=held_after_the_first))
+    outcome = await erasing(expired())
+
+    assert asked == [["acme/a.png", "acme/b/c.pdf"]] * 2 + [["acme/a.png"]]
+    assert isinstance(stopped, NotErased)
+    # With the upload.
+    assert [one.rows for one in (*stopped.deleted, *stopped.saved)] == [2, 2]
+    assert isinstance(outcome, Erased)
+    assert [one.rows for one in outcome.deleted] == [2]
+    assert "fjord/acme/x.png" in await keys(store, bucket)
+
+
+async def test_while_what_is_to_go_first_is_locked_nothing_else_goes(store: ObjectStore, locking: str) -> None:
+    """What needs it would be left without it."""
+    await store._client.put_object(Bucket=locking, Key="acme/held", Body=b"x", ObjectLockLegalHoldStatus="ON")
+    outcome = await erase_objects(store, locking, "acme/", right=expired(), now=system_clock(), first=("acme/held",))
+    [(_, version)] = [found async for found in store.versions(locking, "acme/held")]
+    off = {"Status": "OFF"}
+    await store._client.put_object_legal_hold(Bucket=locking, Key="acme/held", VersionId=version, LegalHold=off)
+
+    assert isinstance(outcome, NotErased)
+    assert outcome.reason == "held"
+    assert [(one.rows, two.rows) for one, two in zip(outcome.deleted, outcome.saved, strict=True)] == [(0, 2)]
+    assert await keys(store, locking) == ["acme/free", "acme/held"]
 
 
 async def test_a_legal_hold_on_an_object_is_answered_as_held(store: ObjectStore, locking: str) -> None:

@@ -142,6 +142,8 @@ async def test_who_checks_finds_the_same_by_listing(world: Vouchers) -> None:
     counted = told(outcome, world.bucket)
     assert before.own == counted["deleted"] + counted["kept"]
     assert (after.own, after.kept) == (0, counted["kept"])
+    # Each once: eight are the customer's alone, of which four stay.
+    assert ((before.objects, before.shared), (after.objects, after.shared)) == ((8, 1), (4, 0))
     assert lawful(after, world.bucket) == lawful(outcome, world.bucket)
     assert (after.others, after.fingerprint) == (before.others, before.fingerprint)
     with pytest.raises(RefusedError, match="for a moment only"):
@@ -224,6 +226,29 @@ async def test_a_kept_object_that_goes_meanwhile_is_told(world: Vouchers) -> Non
     async with Careless(read_settings().s3) as careless:
         with pytest.raises(RefusedError, match="a law keeps changed"):
             await world.erase(objects=careless)
+
+
+class Killed(ObjectStore):
+    """A store to which the connection is lost right after an upload was aborted."""
+
+    async def abort(self, bucket: str, key: str, upload_id: str) -> None:
+        await super().abort(bucket, key, upload_id)
+        raise ConnectionResetError
+
+
+async def test_an_upload_under_a_kept_key_counts_though_its_holder_was_killed(world: Vouchers) -> None:
+    """It is noted before it goes; a next deletion of the customer's counts only its own."""
+    right = replace(RIGHT, deletion_id="d-1")
+    async with Killed(read_settings().s3) as killed:
+        with pytest.raises(ConnectionResetError):
+            await world.erase(objects=killed, right=right)
+    assert [found async for found in world.store.unfinished(world.bucket, "")] == []
+    outcome = await world.erase(right=right)
+    again = await world.erase(datetime(2029, 1, 1, tzinfo=UTC), right=replace(RIGHT, deletion_id="d-2"))
+
+    assert told(outcome, world.bucket)["deleted"] == 5
+    # The receipt's scan.
+    assert told(again, world.bucket)["deleted"] == 1
 
 
 class Between(ObjectStore):

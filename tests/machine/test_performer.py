@@ -201,6 +201,69 @@ async def test_lease_prolonged(stage: Stage) -> None:
     assert await stage.finished() == 1
 
 
+async def test_of_leases_that_are_prolonged_together_one_is_lost(stage: Stage) -> None:
+    """All are prolonged; who has lost one is stopped, and prolongs nothing of its heir's; the other one works on."""
+    await stage.order("lost", "kept")
+    go_on, stopped = asyncio.Event(), asyncio.Event()
+    begun: set[str] = set()
+
+    async def long(task: Job, attempt: Attempt) -> JobDone:
+        begun.add(task.name)
+        try:
+            await go_on.wait()
+        except asyncio.CancelledError:
+            assert task.name == "lost"
+            stopped.set()
+            raise
+        return await done(task, attempt)
+
+    worker = stage.performer(long, lease_seconds=0.3)
+    await worker.turn()
+    first = await stage.pool.fetchval("select max(due_at) from tasks")
+    await stage.until(f"select min(due_at) > '{first.isoformat()}' from tasks")
+    taken = "update tasks set lease = gen_random_uuid(), due_at = '2100-01-01' where body->>'name' = 'lost'"
+    await stage.pool.execute(taken)
+    async with asyncio.timeout(5):
+        await stopped.wait()
+    first = await stage.pool.fetchval("select due_at from tasks where body->>'name' = 'kept'")
+    await stage.until(f"select due_at > '{first.isoformat()}' from tasks where body->>'name' = 'kept'")
+    go_on.set()
+    await settled(worker)
+
+    assert begun == {"lost", "kept"}
+    assert await stage.finished() == 1
+    assert await stage.pool.fetchval("select due_at = '2100-01-01' from tasks")
+
+
+async def test_a_lease_that_the_same_worker_has_anew_is_another_one(stage: Stage) -> None:
+    """It was late, and claimed its own task again: what it does under the old lease is stopped all the same."""
+    await stage.order("x")
+    go_on, stopped = asyncio.Event(), asyncio.Event()
+    begun: list[int] = []
+
+    async def long(task: Job, attempt: Attempt) -> JobDone:
+        begun.append(attempt.number)
+        try:
+            await go_on.wait()
+        except asyncio.CancelledError:
+            assert attempt.number == 1
+            stopped.set()
+            raise
+        return await done(task, attempt)
+
+    worker = stage.performer(long, lease_seconds=0.3)
+    await worker.turn()
+    await stage.pool.execute("update tasks set due_at = clock_timestamp()")
+    await worker.turn()
+    async with asyncio.timeout(5):
+        await stopped.wait()
+    go_on.set()
+    await settled(worker)
+
+    assert begun == [1, 2]
+    assert await stage.finished() == 1
+
+
 async def test_where_leases_can_not_be_prolonged_nobody_works_on(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not for an outage, which passes, but for good: another worker would begin the same."""
     await stage.order("x")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -153,6 +154,7 @@ def erased_in_part(
 
 
 UNTIL = date(2033, 12, 31)
+_ANSWERS = count()
 
 
 def by_law(until: date = UNTIL, rows: int = 3) -> RetainedRows:
@@ -275,7 +277,8 @@ def deleting(policy: RetentionPolicy = POLICY) -> Casework:
 
 
 def _answer(holder: str, deletion_id: str, outcome: Any, moment: datetime | None = None) -> DeletionAcknowledged:
-    moment = moment or datetime(2027, 4, 2, tzinfo=UTC)
+    # Each later than the one before it: what is no later is that one, told again.
+    moment = moment or datetime(2027, 4, 2, tzinfo=UTC) + next(_ANSWERS) * timedelta(microseconds=1)
     return DeletionAcknowledged(
         customer_id="acme", deletion_id=deletion_id, holder=holder, outcome=outcome, answered_at=moment
     )

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from services.retention.certificate import Certificate, certificate_of
 from services.retention.domain import decide
 from services.retention.policy import HolderPolicy, RetentionPolicy
-from services.retention.states import Awaiting, Certifying, Checking, Closed, Stalled
-from services.retention.tasks import Certify, CertifyFailed, Check, Survey
+from services.retention.states import Awaiting, Certifying, Checking, Closed, Deleting, Stalled
+from services.retention.tasks import Certify, CertifyFailed, Check, Checked, Survey, Surveyed, TableReading
 from shared.decision import Ignored, Outcome, Task
 from shared.events.event import Event
 from shared.events.notice import DeadlineApproaching
@@ -19,6 +21,7 @@ from shared.events.platform import DeletionAcknowledged, DeletionApproved, Erase
 from shared.events.retention import AccountClosed, DeletionRequested, DeletionStalled
 from shared.events.vocabulary import TableCount
 from tests.casework import Casework, at
+from tests.retention.early import ready
 from tests.retention.language import (
     CLOSES,
     DAY,
@@ -33,10 +36,12 @@ from tests.retention.language import (
     erased,
     not_erased,
     performed,
+    readings,
     surveyed,
     terminated,
 )
 
+COUNTED = "an answer that has been counted, or one before it"
 ACCESS = "single-sign-on"
 WITH_ACCESS: RetentionPolicy = POLICY.model_copy(
     update={"holders": (*POLICY.holders, HolderPolicy(name=ACCESS, respond_within=DAY, access_only=True))}
@@ -91,6 +96,61 @@ def test_a_part_that_was_deleted_counts() -> None:
     assert work.one(AccountClosed).rows_deleted == 30
 
 
+def test_an_answer_that_is_told_again_answers_no_other_command() -> None:
+    """Something is left, and all are commanded again: what they said before is no answer to that, and counts once."""
+    work = deleting()
+    first = [erased(name) for name in HOLDERS]
+    work.tell(*first)
+    work.perform(_something_left)
+    assert work.one(DeletionStalled).reason == "residue"
+    work.until(work.now + 2 * DAY)
+    assert len(work.all(DeletionRequested)) == 2 * len(HOLDERS)
+    work.tell(*first)
+    work.perform(performed)
+
+    assert isinstance(work.state, Deleting)
+    assert decide(work.state, first[0], work.now, POLICY) == Ignored(COUNTED)
+    work.tell(*[erased(name, rows=0) for name in HOLDERS])
+    work.perform(performed)
+    assert work.one(AccountClosed).rows_deleted == 30
+
+
+def test_no_answer_of_before_answers_another_command_in_a_case_of_a_former_release() -> None:
+    """It has noted only when the last good answer was given, and that is enough."""
+    work = deleting()
+    first = [erased(name) for name in HOLDERS]
+    work.tell(*first)
+    assert isinstance(work.state, Checking)
+    holders = tuple(replace(one, heard=None) for one in work.state.deletion.holders)
+    state = replace(work.state, deletion=replace(work.state.deletion, holders=holders))
+    work.case = replace(work.case, state=state)
+    work.perform(_something_left)
+    work.until(work.now + 2 * DAY)
+    work.tell(*first)
+
+    assert isinstance(work.state, Deleting)
+
+
+def _something_left(task: Task) -> Outcome:
+    outcome = performed(task)
+    return outcome.model_copy(update={"readings": readings(own=1)}) if isinstance(outcome, Checked) else outcome
+
+
+@pytest.mark.parametrize("residue", [False, True])
+def test_what_went_is_counted_once_however_often_it_is_told(residue: bool) -> None:  # noqa: FBT001
+    """A refusal, or a residue, is told again under another id: no more is gone than before."""
+    work = deleting()
+    stopped = NotErased(reason="failed", deleted=(TableCount(table="users", rows=4),))
+    first: Any = erased(HOLDERS[0], rows=4, left=6)
+    first = first if residue else first.model_copy(update={"outcome": stopped})
+    work.tell(first, first)
+    work.until(CLOSES + DAY)
+    work.tell(first, erased(HOLDERS[0], rows=6), *[erased(name) for name in HOLDERS[1:]])
+    work.perform(performed)
+
+    assert work.one(AccountClosed).rows_deleted == 30
+
+
 def test_what_stays_for_others_and_what_was_sampled_is_certified() -> None:
     """A certificate that kept silent about either would say more than was done."""
     work = deleting()
@@ -117,7 +177,33 @@ def test_what_differed_once_is_certified_beside_what_was_equal_later() -> None:
     assert not other.verification.differed
 
 
-def _certified(work: Casework) -> Certificate:
+def test_objects_that_were_exported_are_certified_beside_those_that_went() -> None:
+    """What the exporter tells of each bucket, and what the service itself counted before and after, come together."""
+    work = casework()
+    media, by_bucket = TableCount(table="media", rows=7), (TableCount(table="media-bucket", rows=7),)
+    work.tell(contract(), terminated(), ready().model_copy(update={"media": media, "objects": by_bucket}))
+    work.until(CLOSES)
+    work.perform(_with_bucket)
+    work.tell(*answers_of(work))
+    found = _certified(work, _with_bucket).symmetry
+
+    assert found is not None
+    [row] = found.objects
+    assert (row.exported, row.deleted, row.shared, row.gone_before) == (7, 4, 2, 1)
+
+
+def _with_bucket(task: Task) -> Outcome:
+    """Read of a bucket besides, at one holder, four objects before and none after, and two that are others', too."""
+    outcome = performed(task)
+    if not isinstance(outcome, Surveyed | Checked):
+        return outcome
+    objects, shared = (4, 2) if isinstance(outcome, Surveyed) else (0, 0)
+    more = TableReading(table="media-bucket", own=0, others=5, fingerprint="aa", objects=objects, shared=shared)
+    first, *rest = outcome.readings
+    return outcome.model_copy(update={"readings": (first.model_copy(update={"tables": (*first.tables, more)}), *rest)})
+
+
+def _certified(work: Casework, performed: Callable[[Task], Outcome] = performed) -> Certificate:
     """Give the certificate that is ordered in the end."""
     tasks: list[Task] = []
 

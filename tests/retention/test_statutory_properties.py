@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -91,7 +92,8 @@ class Platform:
             kept, gone = len(self.lawful(name, now)), self.rows(name) - len(self.lawful(name, now))
             self.laws[name], self.free[name] = self.lawful(name, now), 0
         if not kept:
-            return erased(name, rows=gone, deletion_id=command.deletion_id)
+            answer: Any = erased(name, rows=gone, deletion_id=command.deletion_id)
+            return answer.model_copy(update={"answered_at": now})
         outcome = ErasedInPart(
             deleted=(TableCount(table="users", rows=gone),),
             kept=(TableCount(table="users", rows=kept),),

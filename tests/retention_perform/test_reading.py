@@ -75,7 +75,7 @@ async def test_after_nothing_is_left_and_others_stand_as_before(platform: Platfo
     after = await reader(platform).after("acme", NOW)
 
     assert set(own(after).values()) == {0}
-    assert [[replace(one, own=0) for one in reading.seen] for reading in before] == [
+    assert [[replace(one, own=0, objects=one.objects and 0) for one in reading.seen] for reading in before] == [
         list(reading.seen) for reading in after
     ]
 
@@ -146,6 +146,31 @@ async def test_a_hidden_version_is_left_over(platform: Platform) -> None:
     after = own(await reader(platform).after("acme", NOW))
 
     assert after[f"platform-media.{platform.media}"] == 4
+
+
+async def test_objects_are_counted_once_whatever_versions_there_are(platform: Platform) -> None:
+    """Two versions are one object; what lies under a delete marker is none that could be read, or exported."""
+    await platform.store.put(platform.media, "acme/a.jpg", b"again")
+    await platform.store._client.delete_object(Bucket=platform.media, Key="acme/b c.mp4")
+    _, media, _ = await reader(platform).before("acme")
+
+    assert [(one.own, one.objects) for one in media.seen] == [(4, 1)]
+
+
+async def test_objects_that_rows_refer_to_are_counted_too(platform: Platform) -> None:
+    """One is the customer's alone, one is somebody else's as well; afterwards there is none."""
+    file = platform.holders_file.parent / "map.yaml"
+    media = f'media: {{face: {{bucket: {platform.media}, key: "faces/{{value}}"}}}}'
+    file.write_text(MAP.replace("owner: {column: customer_id}}", f"owner: {{column: customer_id}}, {media}}}"))
+    await platform.run("alter table users add face text; update users set face = id")
+    await platform.run("update users set face = '2' where id = 3")
+    for name in ("1", "1", "2"):
+        await platform.store.put(platform.media, f"faces/{name}", b"")
+    before, *_ = await reader(platform).before("acme")
+    await platform.erase()
+    after, *_ = await reader(platform).after("acme", NOW)
+
+    assert [(one.own, one.objects, one.shared) for one in (before.seen[-1], after.seen[-1])] == [(2, 1, 1), (0, 0, 0)]
 
 
 async def test_an_undeclared_table_is_named(platform: Platform) -> None:

@@ -15,6 +15,7 @@ from shared.datamap.columns import ForeignKey
 from shared.datamap.document import Category
 from shared.datamap.model import Bucket, DataMap, Table
 from shared.datamap.names import quoted, reported
+from shared.datamap.owners import CUSTOMER
 from shared.datamap.referring import referring
 from shared.events.vocabulary import TableCount
 from shared.moments import iso
@@ -156,6 +157,7 @@ async def build(
         encrypted_to=order.encrypted_to,
         volumes=sink.volumes if isinstance(sink, Volumes) else (),
         delta=building.delta,
+        objects=building.objects,
     )
 
 
@@ -185,6 +187,7 @@ class _Build:
         self._size = 0
         self.dump: Dump | None = None
         self.account: Account = ()
+        self.objects: tuple[TableCount, ...] = ()
 
     def _against(self, since: Since) -> DeltaArchive:
         """Begin a delta."""
@@ -241,7 +244,15 @@ class _Build:
             await self._describe(complete, keys, index, links)
             if order.accounted:
                 self.account = account(counts, rows.witness.sums, index.objects)
+            self.objects = self._by_bucket(index.of_buckets)
         return complete
+
+    def _by_bucket(self, found: Mapping[str, int]) -> tuple[TableCount, ...]:
+        """Count the objects of each bucket that was asked for; of an empty one there are none."""
+        asked, customer = self._order.asked, self._order.customer
+        named = (one.reference.bucket.replace(CUSTOMER, customer) for one in referring(asked))
+        buckets = {*found, *named, *(one.bucket for one in asked.buckets)}
+        return tuple(TableCount(table=reported(one), rows=found.get(one, 0)) for one in sorted(buckets))
 
     def _compare(self, counts: Mapping[str, int]) -> None:
         for table, format, records in self._records:  # noqa: A001 - the domain's word

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -62,11 +62,13 @@ class MediaIndex(SpooledCsv):
         super().__init__(tuple(COLUMNS))
         self.names = SafeNames()
         self.objects = ObjectsSum()
+        self.of_buckets = Counter[str]()
 
     def add(self, bucket: str, found: Listed, written: Written) -> None:
         """Note one object."""
         path = written.path.removeprefix("data/")
         self.objects.add(bucket, found)
+        self.of_buckets[bucket] += 1
         self.write((path, bucket, found.key, found.size, written.sha256, found.modified.isoformat()))
 
 

@@ -34,7 +34,7 @@ class ArchiveReport:
     others at the same place; *taken* is what was taken over of an earlier attempt. Where it is *encrypted_to* somebody,
     size and digest are of what is encrypted. Where it is in *volumes*, *place* and *sha256* are those of the last,
     which has the digests of all others, and *size* is of all. Of a *delta* size and digest are of what is written, and
-    all else is of the full archive that it makes together with its base.
+    all else is of the full archive that it makes together with its base. *objects* are counted by bucket.
     """
 
     place: str
@@ -55,3 +55,4 @@ class ArchiveReport:
     encrypted_to: tuple[str, ...] = ()
     volumes: tuple[Stored, ...] = ()
     delta: Delta | None = None
+    objects: tuple[TableCount, ...] = ()
