@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from hashlib import blake2b, sha256
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -25,6 +24,8 @@ from shared.holder.scope import bucket_covers
 from shared.holder.survey import survey_objects, survey_rows
 from shared.objects import ObjectStore
 from shared.settings import Settings
+
+from .buckets import beside_each, others_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -114,7 +115,9 @@ class Reader:
         map: DataMap | None,  # noqa: A002 - the domain's word
         customers: Sequence[str],
     ) -> dict[str, Reading]:
-        if isinstance(holder, S3Holder) or map is None or map.of(customers[0]) is not map or refers(map):
+        if isinstance(holder, S3Holder):
+            return await self._bucket_of_all(holder, customers)
+        if map is None or map.of(customers[0]) is not map or refers(map):
             return {customer: await self._before(holder, map, customer) for customer in customers}
         connection = await self._connect(holder)
         try:
@@ -131,7 +134,7 @@ class Reader:
         customer: str,
     ) -> Reading:
         if isinstance(holder, S3Holder):
-            return await self._bucket(holder, customer, ())
+            return (await self._bucket_of_all(holder, [customer]))[customer]
         map = (map or load(holder.map)).of(customer)  # noqa: A001 - the domain's word
         connection = await self._connect(holder)
         try:
@@ -217,11 +220,23 @@ class Reader:
             await settle(connection)
             yield ObjectSurvey(connection, map, customer, store)
 
+    async def _bucket_of_all(self, holder: S3Holder, customers: Sequence[str]) -> dict[str, Reading]:
+        prefixes = {customer: holder.prefix_of(customer) for customer in customers}
+        async with ObjectStore(self.settings.s3) as store:
+            found = await beside_each(store, holder.bucket, prefixes)
+        return {
+            customer: Reading(
+                holder.name,
+                (Seen(holder.bucket, one.own, one.others, one.fingerprint, holder.category, 0, one.objects),),
+            )
+            for customer, one in found.items()
+        }
+
     async def _bucket(self, holder: S3Holder, customer: str, keep: tuple[Keep, ...]) -> Reading:
         prefix, kept = holder.prefix_of(customer), bool(bucket_covers(holder.bucket, holder.category, keep))
         async with ObjectStore(self.settings.s3) as store:
             found = await survey_objects(store, holder.bucket, prefix)
-            others, fingerprint = await _others(store.versions(holder.bucket, ""), prefix)
+            others, fingerprint = await others_of(store.versions(holder.bucket, ""), prefix)
         own, stays = (0, found.left) if kept else (found.left, 0)
         seen = Seen(holder.bucket, own, others, fingerprint, holder.category, stays, found.objects)
         return Reading(holder.name, (seen,))
@@ -288,12 +303,3 @@ async def _search(
 
 async def _undeclared(connection: Connection, map: DataMap) -> tuple[str, ...]:  # noqa: A002
     return tuple(finding.place for finding in await check(connection, map) if finding.stops)
-
-
-async def _others(versions: AsyncIterator[tuple[str, str]], prefix: str) -> tuple[int, str]:
-    count = total = 0
-    async for key, version in versions:
-        if not key.startswith(prefix):
-            count += 1
-            total += int.from_bytes(blake2b(f"{key}\0{version}".encode(), digest_size=16).digest(), "big")
-    return count, sha256(f"{count}:{total}".encode()).hexdigest()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..events.vocabulary import TableFingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import AsyncIterator, Collection, Iterable
 
 # Comparing all of a very large bucket would take many times as long as deleting from it.
 COMPARED = 100_000
@@ -22,6 +22,16 @@ def marks(versions: Iterable[tuple[str, str]]) -> frozenset[int]:
 def mark(key: str, version: str) -> int:
     """Give the number of one version."""
     return int.from_bytes(blake2b(f"{key}\0{version}".encode(), digest_size=8).digest(), "big")
+
+
+async def still_there(versions: AsyncIterator[tuple[str, str]], before: frozenset[int]) -> frozenset[int]:
+    """Give those marks of *before* that are among *versions* still; what was added since takes nobody's place."""
+    missing = set(before)
+    async for key, version in versions:
+        if not missing:
+            break
+        missing.discard(mark(key, version))
+    return before - missing
 
 
 def compared(table: str, before: Collection[int], after: Collection[int]) -> TableFingerprint:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from ..events.platform import Erased, ErasedInPart, HeldRows, NotErased
 from ..events.vocabulary import TableCount
 from ..objects import Refused, Swept
-from .bystander_objects import COMPARED, mark
+from .bystander_objects import COMPARED, mark, still_there
 from .bystander_objects import compared as told
 from .right import RefusedError, Right, check_command, check_still
 
@@ -75,7 +75,7 @@ async def erase_objects(
     except RefusedError as refused:
         return refused.answer
     left = await store.count_left(bucket, prefix)
-    after = before & await _others(store, bucket, prefix, compared) if left == 0 else frozenset()
+    after = await still_there(store.versions(bucket, ""), before) if left == 0 else frozenset()
     if left or after != before:
         return await _failed(store, bucket, swept, left)
     return Erased(

@@ -10,7 +10,7 @@ from ..datamap.object_places import decoded, is_key, lies
 from ..events.platform import Erased, ErasedInPart, NotErased
 from ..events.vocabulary import TableCount
 from . import noted_objects
-from .bystander_objects import COMPARED, compared, marks
+from .bystander_objects import COMPARED, compared, marks, still_there
 from .foreseen import foreseen
 from .kept import keep
 from .kept_objects import KeptObjects, as_kept, as_needed, as_retained, check_several, keys_to_stay, table_of
@@ -313,7 +313,7 @@ class _Phase:
         return frozenset(found)
 
     async def _compare(self, bucket: str, before: frozenset[int]) -> TableFingerprint:
-        after = before & await self._others(bucket)
+        after = await still_there(self.store.versions(bucket, ""), before)
         if after != before:
             raise RefusedError(
                 "failed", f"{len(before - after)} objects of {bucket} that are not the customer's are gone"

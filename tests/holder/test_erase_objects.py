@@ -217,3 +217,18 @@ async def test_of_a_large_bucket_some_neighbours_are_compared_and_the_answer_say
     assert isinstance(outcome, Erased)
     assert outcome.sampled == (bucket,)
     assert [one.rows_before for one in outcome.bystanders] == [2]
+
+
+async def test_what_neighbours_add_meanwhile_pushes_none_out_of_the_sample(store: ObjectStore, bucket: str) -> None:
+    """A large bucket never stands still: what was there before is looked for, not what comes first now."""
+
+    async def somebody_uploads() -> bool:
+        await store.put(bucket, "aaron/first-of-all.png", b"new")
+        return False
+
+    right = replace(expired(), still_held=somebody_uploads)
+    outcome = await erase_objects(store, bucket, "acme/", right=right, now=system_clock(), compared=2)
+    await store.delete_all_versions(bucket, "aaron/")
+
+    assert isinstance(outcome, Erased)
+    assert outcome.bystanders[0].before == outcome.bystanders[0].after

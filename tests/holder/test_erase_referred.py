@@ -198,6 +198,27 @@ async def test_what_went_wrong_in_the_store_is_told(world: World, store: type[Ob
             await erase(replace(work(world), objects=odd))
 
 
+class Busy(ObjectStore):
+    """A store to which somebody adds what comes before all that is there."""
+
+    async def delete_versions(self, bucket: str, some: Sequence[tuple[str, str]]) -> tuple[Refused, ...]:
+        await self.put(bucket, "00/0", b"new")
+        return await super().delete_versions(bucket, some)
+
+
+async def test_what_neighbours_add_meanwhile_pushes_none_out_of_the_sample(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a large bucket, which never stands still, what was there before is looked for."""
+    monkeypatch.setattr("shared.holder.referred.COMPARED", 2)
+    monkeypatch.setattr("shared.holder.referred.BATCH", 1)
+    async with Busy(read_settings().s3) as busy:
+        outcome = (await erase(replace(work(world), objects=busy))).outcome
+
+    assert isinstance(outcome, Erased)
+    assert outcome.sampled
+
+
 @pytest.mark.parametrize("times", [1, 2])
 async def test_a_hold_that_comes_before_the_objects_saves_them(world: World, times: int) -> None:
     """Their keys stay noted, for when it is released."""

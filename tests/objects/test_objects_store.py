@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections import Counter
 from dataclasses import replace
+from datetime import timedelta
+from typing import Any
 
 import aiohttp
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from botocore.loaders import JSONFileLoader
+from botocore.utils import parse_timestamp
 from yarl import URL
 
 from shared.objects import ObjectStore
 from shared.settings import Settings
 from shared.store_faults import ObjectChangedError, ObjectMissingError, StoreOutageError, StoreRefusalError
+from shared.store_session import moment
 
 
 async def test_what_is_put_is_got(store: ObjectStore, bucket: str) -> None:
@@ -97,6 +103,64 @@ async def test_all_versions_markers_and_uploads_are_deleted_and_nobody_elses(sto
     assert (swept.versions, swept.uploads) == (4, 1)
     assert await store.count_left(bucket, "acme/") == 0
     assert await store.get(bucket, "other/a") == b"other"
+
+
+async def test_a_page_goes_in_requests_side_by_side_each_object_in_one_of_them(
+    store: ObjectStore, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two requests that took versions of one object at once would both have to tell which is the newest now."""
+    for number in range(12):
+        await store.put(bucket, f"acme/{number % 6}", b"1")
+    deleted: list[list[str]] = []
+    delete = store.client.delete_objects
+
+    async def noted(**asked: Any) -> Any:
+        deleted.append([one["Key"] for one in asked["Delete"]["Objects"]])
+        return await delete(**asked)
+
+    monkeypatch.setattr(store.client, "delete_objects", noted)
+    swept = await store.delete_all_versions(bucket, "acme/")
+
+    assert swept.versions == 12
+    assert await store.count_left(bucket, "acme/") == 0
+    assert len(deleted) > 1
+    assert list(Counter(key for some in deleted for key in set(some)).values()) == [1] * 6
+
+
+async def test_when_one_of_several_requests_fails_the_others_have_ended(
+    store: ObjectStore, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing goes on behind whoever hears of the outage."""
+    for number in range(4):
+        await store.put(bucket, f"acme/{number}", b"1")
+    begun: list[Any] = []
+    ended: list[Any] = []
+    delete = store.client.delete_objects
+
+    async def failing(**asked: Any) -> Any:
+        begun.append(asked)
+        if len(begun) == 1:
+            raise EndpointConnectionError(endpoint_url="http://s3")
+        answer = await delete(**asked)
+        ended.append(asked)
+        return answer
+
+    monkeypatch.setattr(store.client, "delete_objects", failing)
+    with pytest.raises(StoreOutageError):
+        await store.delete_all_versions(bucket, "acme/")
+
+    assert len(ended) == len(begun) - 1 > 0
+    assert await store.count_left(bucket, "acme/") == 1
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["2026-11-27T14:30:00.123Z", "Fri, 27 Nov 2026 14:30:00 GMT", "1795789800", "20261127"],
+)
+def test_a_moment_is_read_as_the_library_reads_it(written: str) -> None:
+    """Whatever the way in which a store writes it; a listing has a thousand on each page."""
+    assert moment(written) == parse_timestamp(written)
+    assert moment(written).utcoffset() == timedelta()
 
 
 async def test_a_whole_bucket_is_never_deleted(store: ObjectStore, bucket: str) -> None:

@@ -17,6 +17,7 @@ from shared.events.platform import OfTables
 from shared.events.retention import Keep
 from shared.holder.declaration import PostgresHolder, S3Holder
 from shared.holder.right import RefusedError
+from shared.objects import ObjectStore
 from shared.store_faults import StoreError
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -50,6 +51,32 @@ async def test_many_are_read_as_each_alone(platform: Platform) -> None:
     together = await reader(platform).before_all(customers)
 
     assert together == {one: await reader(platform).before(one) for one in customers}
+
+
+async def test_a_bucket_is_listed_once_for_many(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many customers are read: each kind of listing once, and nobody's objects are taken for another's."""
+    await platform.store.put(platform.media, "acme/", b"a folder")
+    await platform.store.put(platform.media, "ac", b"nobody's")
+    await platform.store.put(platform.media, "acme-east/logo.png", b"a neighbour's")
+    await platform.store.client.create_multipart_upload(Bucket=platform.media, Key="acme2/film.mp4")
+    customers = ["acme", "acme2", "acme-east", "a", "nobody-at-all"]
+    media = Reader((platform.holders[1],), platform.settings)
+    alone = {one: await counted_alone(platform, one) for one in customers}
+    listed: list[str] = []
+    pages = ObjectStore._pages
+    monkeypatch.setattr(ObjectStore, "_pages", lambda *asked: listed.append(asked[1]) or pages(*asked))
+
+    together = await media.before_all(customers)
+
+    assert {one: (at.seen[0].own, at.seen[0].others) for one, (at,) in together.items()} == alone
+    assert sorted(listed) == ["list_multipart_uploads", "list_object_versions", "list_objects_v2"]
+
+
+async def counted_alone(platform: Platform, customer: str) -> tuple[int, int]:
+    """Count own versions and uploads by the customer's prefix, and everybody else's versions."""
+    everything = [one async for one in platform.store.versions(platform.media, "")]
+    own = [one async for one in platform.store.versions(platform.media, f"{customer}/")]
+    return await platform.store.count_left(platform.media, f"{customer}/"), len(everything) - len(own)
 
 
 async def test_many_are_read_one_by_one_where_one_scan_can_not_tell(platform: Platform) -> None:
