@@ -46,6 +46,7 @@ from .export_place import Asked, bytes_of, placed, swept
 from .formats.registry import ALL
 
 if TYPE_CHECKING:
+    from shared.age.identity import Identity
     from shared.signing.signer import Signer
 
     from .archive.encryption import Encryption
@@ -87,6 +88,9 @@ def export(
         str | None,
         typer.Option(help="Only what that archive hasn't: a .zip or s3://bucket/key. It is complete only with that."),
     ] = None,
+    identity: Annotated[
+        Path | None, typer.Option(help="The key to an encrypted --since, as age-keygen writes it; nothing is unpacked.")
+    ] = None,
     unsigned: Annotated[bool, typer.Option("--unsigned", help="Sign with no key, though there are keys.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
@@ -105,7 +109,10 @@ def export(
     if since is not None and order.signer is None:
         raise OperatorError(f"--since {since}: a delta is made, and its base checked, only with the keys that sign. "
                             "Make them: offramp keys make --archives; leave out --unsigned.")  # fmt: skip
-    asked = Asked(dsn, order, to, scratch, None if volume_size is None else bytes_of(volume_size), since)
+    if identity is not None and since is None:
+        raise OperatorError(f"--identity {identity}: it is the key to what --since names. Name that too.")
+    volumes = None if volume_size is None else bytes_of(volume_size)
+    asked = Asked(dsn, order, to, scratch, volumes, since, identity)
     try:
         with _shown(quiet=as_json) as tell:
             done = uvloop.run(_export(asked, tell))
@@ -183,8 +190,18 @@ async def _since(asked: Asked, store: ObjectStore, tell: Tell) -> AsyncIterator[
         yield None
         return
     tell(Progress("checks the base", 0, None, 0))
-    async with opened_base(asked.since, store, keys, order.customer, order.export_id, order.now) as since:
+    of = order.customer, order.export_id, order.now
+    async with opened_base(asked.since, store, keys, *of, _identities(asked.identity)) as since:
         yield since
+
+
+def _identities(file: Path | None) -> tuple[Identity, ...]:
+    if file is None:
+        return ()
+    # As what signs.
+    from shared.age.identity import identities_in  # noqa: PLC0415
+
+    return identities_in(file)
 
 
 def _let_sigterm_cancel() -> None:

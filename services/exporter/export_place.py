@@ -33,7 +33,7 @@ _UNITS = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 class Asked:
     """What the command line asks for; with *volume_size*, in bytes, it is to be in several files.
 
-    Where *since* names an archive, only what that one hasn't is wanted.
+    Where *since* names an archive, only what that one hasn't is wanted; *identity* is a file with the key to it.
     """
 
     dsn: str
@@ -42,6 +42,7 @@ class Asked:
     scratch: str | None
     volume_size: int | None = None
     since: str | None = None
+    identity: Path | None = None
 
 
 def bytes_of(size: str) -> int:

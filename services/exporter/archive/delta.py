@@ -42,10 +42,14 @@ MEDIA = "data/media/"
 
 @dataclass(frozen=True, slots=True)
 class Since:
-    """The *checked* archive that a delta is made against, while it is open; *several*: it is in volumes."""
+    """The *checked* archive that a delta is made against, while it is open; *several*: it is in volumes.
+
+    *encrypted*: it lies there so, and was read decrypted.
+    """
 
     checked: Checked = field(repr=False)
     several: bool = False
+    encrypted: bool = False
 
     @property
     def export_id(self) -> str:
