@@ -38,6 +38,7 @@ from .archive.base import opened_base
 from .archive.build import Order, Progress, Sources, build
 from .archive.delta import Since
 from .archive.faults import SourceOutageError
+from .archive.media import Media
 from .archive.page import Language
 from .archive.proof import Proven, Scratch, prove
 from .archive.report import ArchiveReport
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from shared.age.identity import Identity
     from shared.signing.signer import Signer
 
+    from .archive.earlier import Earlier
     from .archive.encryption import Encryption
 
 app = typer.Typer(
@@ -129,7 +131,7 @@ def _how_to_go_on(asked: Asked) -> str:
         return "Of what is encrypted nothing is kept: the same command begins anew, with another key."
     if asked.to.startswith(_S3):
         return "The same command goes on: it reads all data again, and sends only the parts that aren't there."
-    return "In a folder nothing is kept: the same command begins anew."
+    return "In a folder the same command reads all data again, and fetches only media that an unfinished file hasn't."
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,18 +169,32 @@ async def _export(asked: Asked, tell: Tell) -> Done:
     return_parts()
     _let_sigterm_cancel()
     async with ObjectStore(read_settings().s3) as store:
-        sink, kept = await placed(asked, store)
-        async with _since(asked, store, tell) as since:
+        place = await placed(asked, store)
+        async with _gone_on(place.earlier, store, tell) as (media, told), _since(asked, store, tell) as since:
             begun = perf_counter()
-            order, sources = replace(asked.order, since=since), Sources(partial(_connected, asked.dsn, "--dsn"), store)
-            report = await build(sources, order, sink, tell)
+            order, sources = replace(asked.order, since=since), Sources(partial(_connected, asked.dsn, "--dsn"), media)
+            report = await build(sources, order, place.sink, told)
+            if place.earlier is not None:
+                report = replace(report, taken=place.earlier.taken)
             built = perf_counter()
             tell(Progress("read back", 0, None, report.size))
             scratch = Scratch(partial(_connected, asked.scratch, "--scratch"), asked.scratch) if asked.scratch else None
             base = None if since is None else since.checked
-            proven = await prove(report, kept, scratch, order.encryption, base)
+            proven = await prove(report, place.kept, scratch, order.encryption, base)
         await swept(asked, store, report)
         return Done(proven, built - begun, perf_counter() - built)
+
+
+@asynccontextmanager
+async def _gone_on(earlier: Earlier | None, store: ObjectStore, tell: Tell) -> AsyncIterator[tuple[Media, Tell]]:
+    """Give where media come from and whom to tell how far it is, with what an earlier try left in the folder."""
+    if earlier is None:
+        yield store, tell
+        return
+    from .archive.spared import SparedStore  # noqa: PLC0415 - as the others
+
+    with earlier:
+        yield SparedStore(store, earlier), lambda at: tell(replace(at, taken=earlier.taken))
 
 
 @asynccontextmanager
