@@ -14,7 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from .settings import S3
-from .store_faults import ObjectMissingError, StoreRefusalError, fate, judged
+from .store_faults import ObjectChangedError, ObjectMissingError, StoreRefusalError, fate, judged
 from .store_session import store_session
 from .unfinished import uploads_of
 from .upload import MIB, Keeps, May, Told, Upload, abort_upload, nobody_else, silent, withdraw
@@ -225,6 +225,17 @@ class ObjectStore:
             found = await self._client.head_object(**named)
         told = found["ContentLength"], found["ETag"].strip('"'), found["LastModified"], found.get("VersionId")
         return Listed(key, *told)
+
+    async def size_of_part(self, bucket: str, key: str, etag: str) -> int | None:
+        """Tell of how many bytes the first part was that an object of *etag* was sent in; None where it isn't there."""
+        with judged(f"look at s3://{bucket}/{key}"):
+            try:
+                found = await self._client.head_object(Bucket=bucket, Key=key, PartNumber=1, IfMatch=f'"{etag}"')
+            except ClientError as error:
+                if fate(error) not in {ObjectMissingError, ObjectChangedError}:
+                    raise
+                return None
+        return int(found["ContentLength"])
 
     async def list(self, bucket: str, prefix: str) -> AsyncIterator[Listed]:
         """List the current objects under *prefix*, in order of their keys."""

@@ -38,6 +38,7 @@ from .archive.base import opened_base
 from .archive.build import Order, Progress, Sources, build
 from .archive.delta import Since
 from .archive.faults import SourceOutageError
+from .archive.media import Media
 from .archive.page import Language
 from .archive.proof import Proven, Scratch, prove
 from .archive.report import ArchiveReport
@@ -46,8 +47,10 @@ from .export_place import Asked, bytes_of, placed, swept
 from .formats.registry import ALL
 
 if TYPE_CHECKING:
+    from shared.age.identity import Identity
     from shared.signing.signer import Signer
 
+    from .archive.earlier import Earlier
     from .archive.encryption import Encryption
 
 app = typer.Typer(
@@ -87,6 +90,9 @@ def export(
         str | None,
         typer.Option(help="Only what that archive hasn't: a .zip or s3://bucket/key. It is complete only with that."),
     ] = None,
+    identity: Annotated[
+        Path | None, typer.Option(help="The key to an encrypted --since, as age-keygen writes it; nothing is unpacked.")
+    ] = None,
     unsigned: Annotated[bool, typer.Option("--unsigned", help="Sign with no key, though there are keys.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
@@ -105,7 +111,10 @@ def export(
     if since is not None and order.signer is None:
         raise OperatorError(f"--since {since}: a delta is made, and its base checked, only with the keys that sign. "
                             "Make them: offramp keys make --archives; leave out --unsigned.")  # fmt: skip
-    asked = Asked(dsn, order, to, scratch, None if volume_size is None else bytes_of(volume_size), since)
+    if identity is not None and since is None:
+        raise OperatorError(f"--identity {identity}: it is the key to what --since names. Name that too.")
+    volumes = None if volume_size is None else bytes_of(volume_size)
+    asked = Asked(dsn, order, to, scratch, volumes, since, identity)
     try:
         with _shown(quiet=as_json) as tell:
             done = uvloop.run(_export(asked, tell))
@@ -122,7 +131,7 @@ def _how_to_go_on(asked: Asked) -> str:
         return "Of what is encrypted nothing is kept: the same command begins anew, with another key."
     if asked.to.startswith(_S3):
         return "The same command goes on: it reads all data again, and sends only the parts that aren't there."
-    return "In a folder nothing is kept: the same command begins anew."
+    return "In a folder the same command reads all data again, and fetches only media that an unfinished file hasn't."
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,18 +169,32 @@ async def _export(asked: Asked, tell: Tell) -> Done:
     return_parts()
     _let_sigterm_cancel()
     async with ObjectStore(read_settings().s3) as store:
-        sink, kept = await placed(asked, store)
-        async with _since(asked, store, tell) as since:
+        place = await placed(asked, store)
+        async with _gone_on(place.earlier, store, tell) as (media, told), _since(asked, store, tell) as since:
             begun = perf_counter()
-            order, sources = replace(asked.order, since=since), Sources(partial(_connected, asked.dsn, "--dsn"), store)
-            report = await build(sources, order, sink, tell)
+            order, sources = replace(asked.order, since=since), Sources(partial(_connected, asked.dsn, "--dsn"), media)
+            report = await build(sources, order, place.sink, told)
+            if place.earlier is not None:
+                report = replace(report, taken=place.earlier.taken)
             built = perf_counter()
             tell(Progress("read back", 0, None, report.size))
             scratch = Scratch(partial(_connected, asked.scratch, "--scratch"), asked.scratch) if asked.scratch else None
             base = None if since is None else since.checked
-            proven = await prove(report, kept, scratch, order.encryption, base)
+            proven = await prove(report, place.kept, scratch, order.encryption, base)
         await swept(asked, store, report)
         return Done(proven, built - begun, perf_counter() - built)
+
+
+@asynccontextmanager
+async def _gone_on(earlier: Earlier | None, store: ObjectStore, tell: Tell) -> AsyncIterator[tuple[Media, Tell]]:
+    """Give where media come from and whom to tell how far it is, with what an earlier try left in the folder."""
+    if earlier is None:
+        yield store, tell
+        return
+    from .archive.spared import SparedStore  # noqa: PLC0415 - as the others
+
+    with earlier:
+        yield SparedStore(store, earlier), lambda at: tell(replace(at, taken=earlier.taken))
 
 
 @asynccontextmanager
@@ -183,8 +206,18 @@ async def _since(asked: Asked, store: ObjectStore, tell: Tell) -> AsyncIterator[
         yield None
         return
     tell(Progress("checks the base", 0, None, 0))
-    async with opened_base(asked.since, store, keys, order.customer, order.export_id, order.now) as since:
+    of = order.customer, order.export_id, order.now
+    async with opened_base(asked.since, store, keys, *of, _identities(asked.identity)) as since:
         yield since
+
+
+def _identities(file: Path | None) -> tuple[Identity, ...]:
+    if file is None:
+        return ()
+    # As what signs.
+    from shared.age.identity import identities_in  # noqa: PLC0415
+
+    return identities_in(file)
 
 
 def _let_sigterm_cancel() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -12,16 +13,20 @@ from shared.errors import OperatorError
 from shared.objects import ObjectStore
 from shared.upload import nobody_else
 
-from .archive.abandoned import clear
+from .archive.abandoned import claimed, largest
 from .archive.build import Order
+from .archive.going_on import is_gone_on_with
 from .archive.in_store import InStore
 from .archive.kept import Kept, KeptFile, KeptVolumes
 from .archive.names import bag_name
 from .archive.numbering import before_number, numbered, volume_of
 from .archive.report import ArchiveReport
-from .archive.sink import FileSink
+from .archive.sink import FileSink, no_room
 from .archive.suffix import file_suffix
 from .archive.volumes import Volume, Volumes
+
+if TYPE_CHECKING:
+    from .archive.earlier import Earlier
 
 S3 = "s3://"
 # Below this the ends of ZIPs would be most of it.
@@ -33,7 +38,7 @@ _UNITS = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 class Asked:
     """What the command line asks for; with *volume_size*, in bytes, it is to be in several files.
 
-    Where *since* names an archive, only what that one hasn't is wanted.
+    Where *since* names an archive, only what that one hasn't is wanted; *identity* is a file with the key to it.
     """
 
     dsn: str
@@ -42,6 +47,7 @@ class Asked:
     scratch: str | None
     volume_size: int | None = None
     since: str | None = None
+    identity: Path | None = None
 
 
 def bytes_of(size: str) -> int:
@@ -53,7 +59,16 @@ def bytes_of(size: str) -> int:
     return count
 
 
-async def placed(asked: Asked, store: ObjectStore) -> tuple[Volume | Volumes, Kept | KeptVolumes]:
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """The *sink* to write it to, how to read back what is *kept*, and what an *earlier* try left in the folder."""
+
+    sink: Volume | Volumes
+    kept: Kept | KeptVolumes
+    earlier: Earlier | None = None
+
+
+async def placed(asked: Asked, store: ObjectStore) -> Placed:
     """Give where to write it, and how to read it back."""
     if not asked.to.startswith(S3):
         return _in_folder(asked)
@@ -65,18 +80,40 @@ async def placed(asked: Asked, store: ObjectStore) -> tuple[Volume | Volumes, Ke
             raise OperatorError(f"--to {asked.to}: with --volume-size it ends with .zip, before which numbers are put.")
         await _nothing_there(asked, store)
     place = InStore(store, bucket, key, asked.volume_size, nobody_else)
-    return place.sink(asked.order.encryption, _told), place.kept
+    return Placed(place.sink(asked.order.encryption, _told), place.kept)
 
 
-def _in_folder(asked: Asked) -> tuple[Volume | Volumes, Kept | KeptVolumes]:
+def _in_folder(asked: Asked) -> Placed:
     suffix = file_suffix(encrypted=asked.order.encryption is not None)
     path = Path(asked.to) / f"{bag_name(asked.order.export_id)}{suffix}"
-    for one in clear(path.parent, _others_of(asked.order.customer)):
-        typer.echo(f"offramp: {one}: what a killed export had begun was removed", err=True)
+    earlier = _earlier(path.parent, asked.order.customer)
+
+    def sink(path: Path) -> FileSink:
+        return FileSink(path, is_gone_on_with, _told, no_room if earlier is None else earlier.make_room)
+
     if asked.volume_size is None:
-        return FileSink(path), KeptFile(path)
-    volumes = Volumes(lambda number: FileSink(path.with_name(numbered(path.name, number))), asked.volume_size)
-    return volumes, KeptVolumes(lambda stored: KeptFile(Path(stored.place)))
+        return Placed(sink(path), KeptFile(path), earlier)
+    volumes = Volumes(lambda number: sink(path.with_name(numbered(path.name, number))), asked.volume_size)
+    return Placed(volumes, KeptVolumes(lambda stored: KeptFile(Path(stored.place))), earlier)
+
+
+def _earlier(folder: Path, customer: str) -> Earlier | None:
+    """Give what is to be gone on with, and remove all else that an export of *customer* left unfinished."""
+    left = claimed(folder, _others_of(customer))
+    known = largest(left)
+    for one in left:
+        if one not in known:
+            one.drop()
+            one.file.close()
+            typer.echo(f"offramp: {one.path}: what a killed export had begun was removed", err=True)
+    if not known:
+        return None
+    # Loaded when used: the library that finds the objects is megabytes.
+    from .archive.earlier import Earlier  # noqa: PLC0415
+
+    for one in known:
+        typer.echo(f"offramp: {one.path}: what is the same in it of media isn't fetched again", err=True)
+    return Earlier(known)
 
 
 async def _nothing_there(asked: Asked, store: ObjectStore) -> None:

@@ -7,9 +7,9 @@ import json
 import asyncpg
 
 from shared.datamap.model import DataMap
-from shared.objects import ObjectStore
 
 from .archive.build import Sources
+from .archive.media import Media
 from .archive.witness import SETTINGS, rows_of
 
 # Above any of these an export takes longer than somebody with little should wait behind it: some seconds.
@@ -43,7 +43,7 @@ async def _has_many_rows(sources: Sources, map: DataMap, customer: str) -> bool:
     return False
 
 
-async def _has_many_objects(store: ObjectStore | None, map: DataMap, customer: str) -> bool:  # noqa: A002 - as above
+async def _has_many_objects(store: Media | None, map: DataMap, customer: str) -> bool:  # noqa: A002 - as above
     if store is None:
         return False
     objects = size = 0

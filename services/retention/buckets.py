@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """How many are one customer's *own*, of which *objects* can be read; the *others'* versions, their *fingerprint*."""
+    """How many are one customer's *own*, *objects* of them to be read; the *others'* versions, their *fingerprint*."""
 
     own: int
     others: int

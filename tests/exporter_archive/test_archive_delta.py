@@ -10,7 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -45,6 +45,7 @@ from services.exporter.archive.volumes import Volumes
 from services.exporter.archive.withheld import Withheld
 from services.exporter.commands import app as export_app
 from services.exporter.join_command import join
+from shared.age.identity import Identity
 from shared.errors import OperatorError
 from shared.objects import Listed
 from shared.settings import Settings
@@ -78,14 +79,18 @@ class Writer:
         return await build(self.school.sources, order, FileSink(path))
 
     @asynccontextmanager
-    async def since(self, base: Path | str, export_id: str = DELTA, now: datetime = LATER) -> AsyncIterator[Since]:
+    async def since(
+        self, base: Path | str, export_id: str = DELTA, now: datetime = LATER, identities: Sequence[Identity] = ()
+    ) -> AsyncIterator[Since]:
         public = published(self.keys)
         assert public is not None
-        async with opened_base(str(base), self.school.store, public, "acme", export_id, now) as since:
+        async with opened_base(str(base), self.school.store, public, "acme", export_id, now, identities) as since:
             yield since
 
-    async def delta(self, path: Path, base: Path | str, **changed: Any) -> ArchiveReport:
-        async with self.since(base) as since:
+    async def delta(
+        self, path: Path, base: Path | str, identities: Sequence[Identity] = (), **changed: Any
+    ) -> ArchiveReport:
+        async with self.since(base, identities=identities) as since:
             return await self.full(path, DELTA, LATER, since=since, **changed)
 
 
@@ -135,6 +140,10 @@ def here(made: Path, tmp_path: Path) -> Path:
 def files_of(archive: Path) -> Files:
     with ZipFile(archive) as opened:
         return {name.partition("/")[2]: opened.read(name) for name in opened.namelist()}
+
+
+def files_below(folder: Path) -> Files:
+    return {one.relative_to(folder).as_posix(): one.read_bytes() for one in folder.rglob("*") if one.is_file()}
 
 
 def rewrite(archive: Path, change: Callable[[Files], object]) -> None:
@@ -528,7 +537,7 @@ async def test_volumes_in_a_store_are_found_by_any_of_them(
 def pasted(folder: Path, name: str = DELTA) -> list[int]:
     """Paste the commands of VERIFY.txt into a shell, one by one."""
     commands = re.findall(r"^    (.*)$", files_of(folder / f"{name}.zip")["VERIFY.txt"].decode(), re.MULTILINE)
-    environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
+    environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin:{folder}"}
     done = [subprocess.run(["/bin/sh", "-c", one], cwd=folder, env=environment, check=False) for one in commands]
     return [one.returncode for one in done]
 
@@ -536,9 +545,7 @@ def pasted(folder: Path, name: str = DELTA) -> list[int]:
 def test_the_pasted_commands_make_the_full_archive(here: Path, made: Path) -> None:
     """With unzip, sha256sum, tar and mv; the signatures by ssh-keygen and openssl."""
     assert pasted(here) == [0] * 18
-    found = {one.relative_to(here / DELTA).as_posix(): one.read_bytes() for one in (here / DELTA).rglob("*")
-             if one.is_file()}  # fmt: skip
-    assert found == files_of(made / f"{FULL}.zip")
+    assert files_below(here / DELTA) == files_of(made / f"{FULL}.zip")
 
 
 def test_the_documented_commands_make_the_full_archive(here: Path, made: Path) -> None:
@@ -594,8 +601,9 @@ async def refused(writer: Writer, base: Path | str, **more: Any) -> str:
 async def test_what_can_be_no_base_is_refused_by_name(writer: Writer, here: Path, made: Path) -> None:
     """Of another customer, a delta, unsigned, by another key, encrypted, broken, missing, of that name, of later."""
     base, store = here / f"{BASE}.zip", f"s3://{writer.school.bucket}"
-    secret = pyrage.x25519.Identity.generate()
-    (here / "base.zip.age").write_bytes(pyrage.encrypt(base.read_bytes(), [secret.to_public()]))
+    sealed = pyrage.encrypt(base.read_bytes(), [SECRET.to_public()])
+    (here / "base.zip.age").write_bytes(sealed)
+    key, other = [Identity.of(str(SECRET))], [Identity.of(str(pyrage.x25519.Identity.generate()))]
     (here / "cut.zip").write_bytes(base.read_bytes()[:-30])
     (here / "none.zip").write_bytes(b"not a ZIP")
     shutil.copy(base, here / "changed.zip")
@@ -605,7 +613,15 @@ async def test_what_can_be_no_base_is_refused_by_name(writer: Writer, here: Path
     assert "it is a delta itself, of export-1. Join the two first" in await refused(writer, here / f"{DELTA}.zip")
     assert "nobody signed it" in await refused(writer, made / "unsigned.zip")
     assert "by none of the keys" in await refused(writer, made / "other-key.zip")
-    assert "it is encrypted. Decrypt it first" in await refused(writer, here / "base.zip.age")
+    assert "it is encrypted. Name the file with the key" in await refused(writer, here / "base.zip.age")
+    assert "not encrypted for this key" in await refused(writer, here / "base.zip.age", identities=other)
+    middle = len(sealed) // 2
+    for broken in (sealed[:-30], sealed[:middle] + bytes([sealed[middle] ^ 1]) + sealed[middle + 1 :], sealed[:60]):
+        (here / "broken.zip.age").write_bytes(broken)
+        assert "it is not whole: " in await refused(writer, here / "broken.zip.age", identities=key)
+    theirs = pyrage.encrypt((made / "other" / f"{BASE}.zip").read_bytes(), [SECRET.to_public()])
+    (here / "theirs.zip.age").write_bytes(theirs)
+    assert "it is of other, not of acme" in await refused(writer, here / "theirs.zip.age", identities=key)
     assert "it is not whole: " in await refused(writer, here / "changed.zip")
     assert "data/csv/user/users.csv" in await refused(writer, here / "changed.zip")
     for name in ("cut.zip", "none.zip"):
@@ -710,6 +726,56 @@ async def test_a_delta_may_be_in_volumes_and_encrypted_and_its_base_in_volumes(w
             assert subprocess.run(["/bin/sh", "-c", one], cwd=tmp_path, env=environment, check=False).returncode == 0, (
                 one
             )
+
+
+@pytest.mark.parametrize("where", ["folder", "store", "volumes"])
+async def test_whoever_has_the_key_makes_one_against_an_encrypted_base(
+    writer: Writer, tmp_path: Path, where: str
+) -> None:
+    """Nothing of the base is written anywhere; its steps tell how to decrypt it, and each of them ends well."""
+    school, folder, signer = writer.school, tmp_path / "made", Signer.load(writer.keys, ARCHIVE)
+    folder.mkdir()
+    given, name = Encryption.to([str(SECRET.to_public())]), BASE if where != "volumes" else f"{BASE}.vol001"
+    assert given is not None
+    sinks = Volumes(lambda number: FileSink(folder / f"{BASE}.vol{number:03}.zip.age"), 1 << 16)
+    sink = sinks if where == "volumes" else FileSink(folder / f"{BASE}.zip.age")
+    order = replace(school.order(BASE), signer=signer, encryption=given, compare_up_to=100)
+    base = await build(school.sources, order, sink)
+    place = f"{folder}/{name}.zip.age"
+    if where == "store":
+        place = f"s3://{school.bucket}/acme/{BASE}.zip.age"
+        await school.store.put(school.bucket, f"acme/{BASE}.zip.age", (folder / f"{BASE}.zip.age").read_bytes())
+    await school.run(CHANGE)
+    await writer.full(tmp_path / "full.zip", DELTA, LATER)
+    before = sorted(folder.iterdir())
+    report = await writer.delta(tmp_path / f"{DELTA}.zip", place, [Identity.of(str(SECRET))])
+
+    assert sorted(folder.iterdir()) == before
+    assert report.delta is not None
+    assert (report.delta.base.sha256, report.delta.changes.changed) == (base.sha256, 5)
+    (tmp_path / "KEY").write_text(str(SECRET))
+    arguments = [place, str(tmp_path / f"{DELTA}.zip"), "--to", str(tmp_path / "joined.zip")]
+    said = await asyncio.to_thread(CliRunner().invoke, join_app, [*arguments, "--identity", str(tmp_path / "KEY")])
+    assert said.exit_code == 0, said.output
+    assert digest(tmp_path / "joined.zip") == digest(tmp_path / "full.zip")
+    page = files_of(tmp_path / f"{DELTA}.zip")["index.html"].decode()
+    assert f"offramp export join {name}.zip.age {DELTA}.zip --to {DELTA}.full.zip --identity KEY" in page
+    for one in before:
+        shutil.copy(one, tmp_path)
+    age(tmp_path / "age")
+    assert set(pasted(tmp_path)) == {0}
+    assert files_below(tmp_path / DELTA) == files_of(tmp_path / "full.zip")
+
+
+def age(path: Path) -> None:
+    """Put a stand-in for the program there, with the library: it decrypts as VERIFY.txt asks it to."""
+    path.write_text(
+        f"#!{sys.executable}\nimport sys, pyrage\n"
+        "decrypt, i, key, o, to, sealed = sys.argv[1:]\n"
+        "identity = pyrage.x25519.Identity.from_str(open(key).read())\n"
+        "open(to, 'wb').write(pyrage.decrypt(open(sealed, 'rb').read(), [identity]))\n"
+    )
+    path.chmod(0o755)
 
 
 async def test_an_interrupted_delta_is_gone_on_with(writer: Writer, tmp_path: Path) -> None:
@@ -877,6 +943,20 @@ async def test_the_command_makes_a_delta(
     for key in ("base", "delta"):
         (tmp_path / f"{key}.zip").write_bytes(await school.store.get(school.bucket, f"acme/{key}.zip"))
     assert verify(tmp_path / "delta.zip", base=tmp_path / "base.zip", keys=made / "keys").exit_code == 0
+
+    sealed, key = tmp_path / "base.zip.age", tmp_path / "KEY"
+    sealed.write_bytes(pyrage.encrypt((tmp_path / "base.zip").read_bytes(), [SECRET.to_public()]))
+    key.write_text(str(SECRET))
+    opened = await exported(school, tmp_path, str(tmp_path), "--since", str(sealed), "--identity", str(key), "--json")
+    assert opened.exit_code == 0, opened.output
+    assert json.loads(opened.stdout)["delta"]["base"]["sha256"] == digest(sealed)
+    closed = await exported(school, tmp_path, str(tmp_path / "no"), "--since", str(sealed))
+    assert "it is encrypted. Name the file with the key to it: --identity" in str(closed.exception)
+    no_key = await exported(school, tmp_path, str(tmp_path / "no"), "--since", str(sealed), "--identity", str(sealed))
+    assert "can't be read as a file of identities" in str(no_key.exception)
+    for_what = await exported(school, tmp_path, str(tmp_path / "no"), "--identity", str(key))
+    assert "it is the key to what --since names" in str(for_what.exception)
+    assert not (tmp_path / "no").exists()
 
     unsigned = await exported(school, tmp_path, delta, "--since", base, "--unsigned")
     assert "only with the keys that sign" in str(unsigned.exception)

@@ -15,7 +15,7 @@ from services.exporter.formats.format import Counter
 from shared.verify.archive import SECOND_SIGNATURE, SIGNATURE, VOLUMES
 
 from . import bag
-from .sink import Sink
+from .sink import Noting, Sink
 from .volumes import Volumes
 from .zipstream import Entry, ZipStream
 
@@ -165,11 +165,15 @@ class Archive:
         packed: bool = False,
         expected: int = 0,
         passed: Callable[[File], None] = unwatched,
+        etag: str | None = None,
     ) -> AsyncIterator[File]:
         """Write the file at *path* (``data/...`` is payload, all else a tag file) inside the block.
 
         *packed*: deflate would be of no use; *expected*: its size in bytes, if known; *passed* is called now and then.
+        With an *etag* it is an object of a store, which whoever goes on may find there.
         """
+        if etag is not None and isinstance(self._sink, Noting):
+            self._sink.note(etag)
         entry = self._zip.begin(f"{self._name}/{path}", packed=packed, expected=expected)
         file = File(self._sink, self._worker, entry, counter, passed)
         try:

@@ -8,9 +8,10 @@ import io
 import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import IO, TYPE_CHECKING
 
 from shared.objects import ObjectStore
 from shared.ranged import opened
@@ -23,26 +24,38 @@ from .delta import Since
 from .faults import UnusableBaseError
 from .names import bag_name
 
+if TYPE_CHECKING:
+    from shared.age.identity import Identity
+
 _S3 = "s3://"
 _FULL = "Make a full export instead"
-_OF_SEVERAL = re.compile(r".+[.]vol[0-9]{3}[.]zip")
+_OF_SEVERAL = re.compile(r".+[.]vol[0-9]{3}[.]zip([.]age)?")
 
 
 @asynccontextmanager
 async def opened_base(
-    place: str, store: ObjectStore, keys: PublicKeys, customer: str, export_id: str, now: datetime
+    place: str,
+    store: ObjectStore,
+    keys: PublicKeys,
+    customer: str,
+    export_id: str,
+    now: datetime,
+    identities: Sequence[Identity] = (),
 ) -> AsyncIterator[Since]:
     """Check the archive at *place*, a path or ``s3://bucket/key``, and keep it open for a delta of *customer*'s data.
 
-    *keys* are our own published ones; *export_id* and *now* (UTC) are those of the delta. Raises UnusableBaseError,
-    which says why, or StoreError.
+    *keys* are our own published ones; *export_id* and *now* (UTC) are those of the delta; *identities* open what is
+    encrypted, which is decrypted as it is read. Raises UnusableBaseError, which says why, or StoreError.
     """
     with ExitStack() as stack:
         files = await _in_store(place, store, stack) if place.startswith(_S3) else _in_folder(place, stack)
-        if await asyncio.to_thread(is_encrypted, files[-1][1]):
-            raise _refused(place, "it is encrypted", "Decrypt it first (age --decrypt), and name what comes of it")
-        volumes = [Volume(name, file, await asyncio.to_thread(_digest, file)) for name, file in files]
-        yield await _since(place, volumes, keys, (customer, export_id, now), stack)
+        encrypted = await asyncio.to_thread(is_encrypted, files[-1][1])
+        if encrypted and not identities:
+            raise _refused(place, "it is encrypted", "Name the file with the key to it: --identity KEY")
+        key = identities if encrypted else ()
+        volumes = [await _volume(place, name, file, key, stack) for name, file in files]
+        since = await _since(place, volumes, keys, (customer, export_id, now), stack)
+        yield replace(since, encrypted=encrypted)
 
 
 @asynccontextmanager
@@ -78,6 +91,28 @@ async def _announced(store: ObjectStore, one: Lying, stack: ExitStack) -> Volume
     if found != one.sha256:
         raise _refused(one.place, f"its SHA-256 is {found}, announced was {one.sha256}", _FULL)
     return Volume(key.rpartition("/")[2], file, found)
+
+
+async def _volume(
+    place: str, name: str, file: io.BufferedReader, identities: Sequence[Identity], stack: ExitStack
+) -> Volume:
+    """Give a file of the base to be read, by *identities* if it is encrypted; its digest is of what lies there."""
+    digest = await asyncio.to_thread(_digest, file)
+    inside = await asyncio.to_thread(_decrypted, place, name, file, identities) if identities else file
+    return Volume(name, stack.enter_context(inside), digest)
+
+
+def _decrypted(place: str, name: str, file: IO[bytes], identities: Sequence[Identity]) -> io.BufferedReader:
+    # Loaded when used: the library is megabytes, which an export's memory is measured in.
+    from shared.age.decrypted import NotForThisKeyError, decrypted  # noqa: PLC0415
+    from shared.age.header import NotAgeError  # noqa: PLC0415
+
+    try:
+        return decrypted(file, identities, name)
+    except NotForThisKeyError as error:
+        raise _refused(place, "it is not encrypted for this key", "Name the file with the key to it") from error
+    except (NotAgeError, OSError) as error:
+        raise _refused(place, "it is not whole: it was altered or cut off, and doesn't open", _FULL) from error
 
 
 async def _since(

@@ -19,7 +19,6 @@ from shared.datamap.owners import CUSTOMER
 from shared.datamap.referring import referring
 from shared.events.vocabulary import TableCount
 from shared.moments import iso
-from shared.objects import ObjectStore
 from shared.unfinished import Taken
 from shared.verify.archive import ALLOWED_SIGNERS, NOBODY, PUBLIC_PEM, SIGNED_BY
 
@@ -33,7 +32,7 @@ from .delta import Changes, DeltaArchive, Since
 from .descriptor import TableFile
 from .faults import NothingLeftError, RowsDisagreeError
 from .links import Links, links_resource
-from .media import INDEX, MediaIndex, Tally, add_media, index_resource
+from .media import INDEX, Media, MediaIndex, Tally, add_media, index_resource
 from .names import SafeNames, bag_name
 from .page import Contents, Language, Listed
 from .references import References
@@ -60,7 +59,7 @@ class Sources:
     """Where the data is: a way to connect to the database, and the store of the media (None if the map has none)."""
 
     connect: Connect
-    objects: ObjectStore | None = None
+    objects: Media | None = None
 
 
 @dataclass(frozen=True, slots=True)

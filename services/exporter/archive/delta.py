@@ -42,10 +42,14 @@ MEDIA = "data/media/"
 
 @dataclass(frozen=True, slots=True)
 class Since:
-    """The *checked* archive that a delta is made against, while it is open; *several*: it is in volumes."""
+    """The *checked* archive that a delta is made against, while it is open; *several*: it is in volumes.
+
+    *encrypted*: it lies there so, and was read decrypted.
+    """
 
     checked: Checked = field(repr=False)
     several: bool = False
+    encrypted: bool = False
 
     @property
     def export_id(self) -> str:
@@ -137,12 +141,15 @@ class DeltaArchive(Archive):
         packed: bool = False,
         expected: int = 0,
         passed: Callable[[File], None] = unwatched,
+        etag: str | None = None,
     ) -> AsyncIterator[File]:
         """Write the file at *path* of the full archive inside the block, unless the base has the very same."""
         if path.startswith("data/"):
             there = self._since.files.get(path)
             if there is None or (expected and expected != there.size):
-                writing = super().file(path, counter=counter, packed=packed, expected=expected, passed=passed)
+                writing = super().file(
+                    path, counter=counter, packed=packed, expected=expected, passed=passed, etag=etag
+                )
             else:
                 writing = self._compared(path, there, counter, packed=packed, expected=expected, passed=passed)
             async with writing as file:

@@ -12,6 +12,7 @@ from shared.moments import iso
 
 from .delta import NAMED_AT_MOST, Changes, Since
 from .page import STYLE, Language, link, number
+from .verifying import last_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +139,10 @@ def _changes(parted: Parted, words: Words) -> Iterator[str]:
 
 
 def _together(parted: Parted, words: Words) -> Iterator[str]:
-    name, base = (escape(one) for one in (parted.name, parted.since.bag))
+    since, name = parted.since, escape(parted.name)
+    base = escape(last_of(since.bag, 1 if since.several else None))
+    base, key = (f"{base}.age", " --identity KEY") if since.encrypted else (base, "")
     yield f'<h2 id="together">{words.together}</h2>'
     yield f"<p>{words.command}</p>"
-    yield f"<pre><code>offramp export join {base}.zip {name}.zip --to {name}.full.zip</code></pre>"
+    yield f"<pre><code>offramp export join {base} {name}.zip --to {name}.full.zip{key}</code></pre>"
     yield f"<p>{words.by_hand.format(verify=link('VERIFY.txt', 'VERIFY.txt'))}</p>"

@@ -27,6 +27,7 @@ def steps(parted: Parted, signed_by: str | None, encrypted_to: Sequence[str], vo
         "decrypt": decrypt(name, several=several),
         "keys": ", ".join(encrypted_to),
         "unzip": unzip(name, several=several),
+        "decrypt_base": decrypt(parted.since.bag, several=parted.since.several),
         "unzip_base": unzip(parted.since.bag, several=parted.since.several),
         "key_id": signed_by,
         "time": ssh_time(parted.moment),
@@ -37,6 +38,7 @@ def steps(parted: Parted, signed_by: str | None, encrypted_to: Sequence[str], vo
     parts = [
         BEGINS,
         DECRYPT if encrypted_to else "",
+        DECRYPT_BASE if parted.since.encrypted else "",
         UNPACK,
         VOLUMES if volumes is not None and volumes > 1 else "",
         HERE,
@@ -69,6 +71,14 @@ Decrypt it, if you have not; KEY is the file with your key (age-keygen's, or one
 it is all there:
 
     {decrypt}
+
+"""
+
+DECRYPT_BASE = """\
+The base was encrypted with age, and the SHA-256 above is that of the encrypted file. Decrypt it, too; it need not be
+the same KEY:
+
+    {decrypt_base}
 
 """
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import Counter, deque
-from collections.abc import AsyncGenerator, Callable, Collection
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, TypeAlias
 
 from shared.datamap.model import Bucket
-from shared.objects import Listed, ObjectStore
+from shared.objects import Listed
 from shared.store_faults import ObjectChangedError, ObjectMissingError
 
 from .account import ObjectsSum
@@ -34,6 +34,22 @@ Pieces: TypeAlias = "AsyncGenerator[bytes]"
 # This many objects of at most this size are fetched ahead, which bounds the memory.
 AHEAD = 8
 SMALL = 256 * 1024
+
+
+class Media(Protocol):
+    """A store of media; ``ObjectStore`` is one."""
+
+    def list(self, bucket: str, prefix: str) -> AsyncIterator[Listed]:
+        """List the current objects under *prefix*, in order of their keys."""
+
+    async def head(self, bucket: str, key: str) -> Listed:
+        """Tell what is known of one object; raises ObjectMissingError."""
+
+    async def check_bucket(self, bucket: str) -> None:
+        """Raise StoreRefusalError if there is no such *bucket*."""
+
+    def stream(self, bucket: str, key: str, *, etag: str) -> AsyncGenerator[bytes]:
+        """Read the object of *etag*; raises ObjectMissingError or ObjectChangedError where there is none."""
 
 
 class Digest(Protocol):
@@ -81,7 +97,7 @@ def index_resource() -> dict[str, Any]:
 
 async def add_media(
     archive: Archive,
-    store: ObjectStore,
+    store: Media,
     bucket: Bucket,
     customer: str,
     index: MediaIndex,
@@ -106,7 +122,7 @@ async def add_media(
             yield tally
 
 
-async def _opened(store: ObjectStore, bucket: str, prefix: str) -> AsyncGenerator[tuple[Listed, Pieces]]:
+async def _opened(store: Media, bucket: str, prefix: str) -> AsyncGenerator[tuple[Listed, Pieces]]:
     """Give the objects in order; small ones are fetched while those before are written, or each would cost a trip."""
     waiting: deque[tuple[Listed, asyncio.Task[bytes] | None]] = deque()
     try:
@@ -126,14 +142,12 @@ async def _opened(store: ObjectStore, bucket: str, prefix: str) -> AsyncGenerato
         await asyncio.gather(*fetching_still, return_exceptions=True)
 
 
-async def whole(store: ObjectStore, bucket: str, found: Listed) -> bytes:
+async def whole(store: Media, bucket: str, found: Listed) -> bytes:
     """Read a small object."""
     return b"".join([piece async for piece in store.stream(bucket, found.key, etag=found.etag)])
 
 
-def _next(
-    store: ObjectStore, bucket: str, found: Listed, fetching: asyncio.Task[bytes] | None
-) -> tuple[Listed, Pieces]:
+def _next(store: Media, bucket: str, found: Listed, fetching: asyncio.Task[bytes] | None) -> tuple[Listed, Pieces]:
     return found, store.stream(bucket, found.key, etag=found.etag) if fetching is None else _awaited(fetching)
 
 
@@ -179,7 +193,7 @@ async def _written(
     archive: Archive, found: Listed, pieces: Pieces, path: str, digests: Collection[Digest] = ()
 ) -> Written:
     packed = is_packed(path)
-    async with aclosing(pieces), archive.file(path, packed=packed, expected=found.size) as file:
+    async with aclosing(pieces), archive.file(path, packed=packed, expected=found.size, etag=found.etag) as file:
         async for piece in pieces:
             await file.write(piece)
             for digest in digests:

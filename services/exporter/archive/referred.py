@@ -13,14 +13,14 @@ from hashlib import blake2b
 from typing import TypeAlias
 
 from shared.datamap.referring import Referring
-from shared.objects import Listed, ObjectStore
+from shared.objects import Listed
 from shared.store_faults import ObjectMissingError
 
 from .archive import Archive, Written
 from .faults import MediaDiffersError, MediaMissingError
 from .links import Links, Outcome
 from .lost import Loss, Lost
-from .media import AHEAD, SMALL, MediaIndex, Tally, add_one, fetched, whole
+from .media import AHEAD, SMALL, Media, MediaIndex, Tally, add_one, fetched, whole
 from .references import Group, References
 
 # So many of what is missing or differs are named in the report; all of them in the list of links.
@@ -64,7 +64,7 @@ class Referred:
     """Writes the objects of *references* into *archive*; *found* tells what became of them, column by column."""
 
     def __init__(
-        self, archive: Archive, store: ObjectStore | None, references: References, index: MediaIndex, links: Links
+        self, archive: Archive, store: Media | None, references: References, index: MediaIndex, links: Links
     ) -> None:
         self._archive = archive
         self._store = store

@@ -136,7 +136,7 @@ async def snapshot(
     The witness takes fingerprints of tables with at most *compare_up_to* rows; where *accounted*, a sum of each.
     """
     map = map.of(customer)  # noqa: A001 - the domain's word
-    async with connect() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+    async with connect() as connection, _one_moment(connection):
         await connection.execute(SETTINGS)
         stops = [found for found in await live.check(connection, map) if found.stops]
         if stops:
@@ -149,6 +149,17 @@ async def snapshot(
         witness = Witness(map, customer, values, bare, compare_up_to, accounted=accounted)
         async with called(witness, connect, await connection.fetchval(EXPORTED)):
             yield Snapshot(connection, map, customer, shown, witness)
+
+
+@asynccontextmanager
+async def _one_moment(connection: Connection) -> AsyncIterator[None]:
+    """Let all that is read inside the block be of one moment; it is over with the *connection* at the latest."""
+    reading = connection.transaction(isolation="repeatable_read", readonly=True)
+    await reading.start()
+    yield
+    # Only here: what stopped the block may have left a COPY under way, beside which nothing can be said; what it raised
+    # then would hide what it was. There is nothing to take back, and whoever connected closes.
+    await reading.commit()
 
 
 # name: what lets another session see what this one does, for as long as this transaction is open

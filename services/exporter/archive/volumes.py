@@ -16,7 +16,7 @@ from shared.unfinished import Taken
 from shared.upload import Stored
 
 from .faults import TooManyVolumesError
-from .sink import Sink
+from .sink import Noting, Sink
 
 MOST = 999
 # What keeps one volume from being taken away; the others are, all the same.
@@ -101,6 +101,12 @@ class Volumes:
         """End the volume that is written, without its appearing, and begin another."""
         self._sealed.append(await self._begun[-1].seal())
         await self._begin()
+
+    def note(self, etag: str) -> None:
+        """Note that what is written next is the object of *etag*, where the volume that is written takes notes."""
+        volume = self._begun[-1]
+        if isinstance(volume, Noting):
+            volume.note(etag)
 
     async def write(self, data: bytes) -> None:
         """Add *data* to the volume that is written."""
