@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import io
 import json
 import os
 import re
@@ -26,14 +27,25 @@ from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
+from heapq import heappush, heapreplace
 from itertools import count, islice
 from pathlib import Path
+from threading import Event, Lock
 from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Literal, Protocol, cast
-from zipfile import BadZipFile, ZipFile, ZipInfo
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
+
+try:
+    # Whoever has it inflates and counts CRC-32 in half the time; nobody needs it.
+    from isal import isal_zlib as deflate
+except ImportError:
+    deflate = zlib  # type: ignore[misc]
+_INFLATES_NOT = cast("type[Exception]", deflate.error)
 
 if TYPE_CHECKING:
     import subprocess
+
+    from _typeshed import WriteableBuffer
 
 PAYLOAD_MANIFEST = "manifest-sha256.txt"
 TAG_MANIFEST = "tagmanifest-sha256.txt"
@@ -55,13 +67,18 @@ BASE_NAME, BASE_MANIFEST, BASE_ARCHIVE = "Base-External-Identifier", "Base-Tagma
 IN_BOTH = ("bagit.txt", "verify.py", ALLOWED_SIGNERS, PUBLIC_PEM)
 _OF_A_SET = re.compile(r"(.+)[.]vol[0-9]{3}([.]zip(?:[.]age)?)")
 _AGE = b"age-encryption.org/"
-_PIECE = 1 << 20
+_PIECE, _PACKED = 1 << 20, 1 << 16
+# A smaller file takes longer to begin with than to read.
+_SMALL = 1 << 18
+# So many files are read at once at most, and so many of the largest before all others: at the end none is left alone.
+_READERS, _LARGEST = 4, 16
 # Of a digest, in bytes; how many numbers are kept of a file; so many files' headers zipfile is given at a time.
 _DIGEST, _COUNTS, _AT_ONCE = 32, 3, 256
+_UNCOUNTED = (1 << 64) - 1
 # Of a ZIP (APPNOTE 4.3.12, 4.3.14 to 4.3.16): a file's header with the lengths of what follows it, the end of the
 # directory for large ZIPs, what leads to that, the end, of which at most so many bytes are looked at.
 _HEADER, _END64 = struct.Struct("<4s24x3H12x"), struct.Struct("<4sQ2H2L4Q")
-_NAMED = struct.Struct("<8xH18xH")
+_SIZED = struct.Struct("<8xH10xL4xH")
 _LOCATOR, _END = struct.Struct("<4sLQL"), struct.Struct("<4s4H2LH")
 # A header is shorter than that.
 _HEADERS = 256 * 1024
@@ -181,6 +198,8 @@ class NoToolError(Exception):
 
 # Gives the id of the key that signed; raises ForgedError or NoToolError.
 Checker = Callable[[Sealed], str]
+# Line ends, or those of them outside quotes, as CSV counts; of most files nobody wants to know either.
+Counting = Literal["lines", "records", "nothing"]
 
 
 def by_stock_tools(sealed: Sealed) -> str:
@@ -233,54 +252,64 @@ def _called(command: list[str], folder: Path, given: bytes) -> subprocess.Comple
 class Read:
     """A file as it was read; *sha256* is empty where it could not be.
 
-    *lines* are its line ends, *records* those of them outside quotes, as CSV counts.
+    *lines* are its line ends, *records* those of them outside quotes, as CSV counts; None if nobody counted them.
     """
 
     size: int
     sha256: str
     says: str = ""
-    lines: int = 0
-    records: int = 0
+    lines: int | None = None
+    records: int | None = None
+
+
+class _Lines:
+    """Counts line ends."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def feed(self, piece: bytes) -> None:
+        self.count += piece.count(b"\n")
 
 
 class _Records:
-    """Counts line ends, and those outside quotes; pieces may be cut anywhere, since only odd and even quotes matter."""
+    """Counts line ends outside quotes; pieces may be cut anywhere, since only odd and even quotes matter."""
 
     def __init__(self) -> None:
-        self.lines = self.records = 0
+        self.count = 0
         self._inside = False
 
     def feed(self, piece: bytes) -> None:
-        ends = piece.count(b"\n")
-        self.lines += ends
         if not self._inside and b'"' not in piece:
-            self.records += ends
+            self.count += piece.count(b"\n")
             return
         marks = piece.translate(None, _NEITHER_QUOTES_NOR_LINE_ENDS).replace(b'""', b"").split(b'"')
-        self.records += sum(map(len, marks[self._inside :: 2]))
+        self.count += sum(map(len, marks[self._inside :: 2]))
         self._inside ^= len(marks) % 2 == 0
 
 
 class Taking:
-    """What a file's pieces come to; it *counts* lines, unless nobody wants to know them."""
+    """What a file's pieces come to; it *counts* what is wanted of it."""
 
-    def __init__(self, *, counts: bool) -> None:
-        self.digest, self.size, self.records = hashlib.sha256(), 0, _Records()
-        self._counts = counts
+    def __init__(self, counts: Counting) -> None:
+        self.digest, self.size = hashlib.sha256(), 0
+        self._lines = _Lines() if counts == "lines" else None
+        self._records = _Records() if counts == "records" else None
 
-    def all_of(self, opened: IO[bytes], beside: Executor) -> None:
-        """Take in all that can be read, and what was before it can't be; *beside*, while the next is inflated."""
+    def all_of(self, opened: IO[bytes], beside: Callable[[], Executor | None]) -> None:
+        """Take in all that can be read, and what was before it can't be; *beside*, if there is room, while reading."""
         taking: Future[None] | None = None
         try:
             while piece := opened.read(_PIECE):
                 if taking is not None:
                     taking.result()
                 taking = None
-                if len(piece) == _PIECE:
-                    taking = beside.submit(self.take, piece)
-                else:
-                    # The rest of a file, or a small one, isn't worth the way to a thread.
+                # The rest of a file, or a small one, isn't worth the way to a thread.
+                executor = beside() if len(piece) >= _PACKED else None
+                if executor is None:
                     self.take(piece)
+                else:
+                    taking = executor.submit(self.take, piece)
         finally:
             if taking is not None:
                 taking.result()
@@ -289,13 +318,16 @@ class Taking:
         """Take in the next piece."""
         self.digest.update(piece)
         self.size += len(piece)
-        if self._counts:
-            self.records.feed(piece)
+        for counter in (self._lines, self._records):
+            if counter is not None:
+                counter.feed(piece)
 
     @property
     def read(self) -> Read:
         """Tell what they came to by now."""
-        return Read(self.size, self.digest.hexdigest(), "", self.records.lines, self.records.records)
+        lines = None if self._lines is None else self._lines.count
+        records = None if self._records is None else self._records.count
+        return Read(self.size, self.digest.hexdigest(), "", lines, records)
 
     def broken(self, error: Exception) -> Read:
         """Tell of a file that can't be read any further."""
@@ -331,15 +363,19 @@ def checked(
     """Check as ``verify`` does, and keep open what was checked."""
     known = published(keys)
     if archive.is_dir():
-        yield _checked(archive.name, str, _Folder(archive), (), known, checker, base)
+        yield _checked(archive.name, str, _Folder(archive), (), known, checker, base, readers=readers())
         return
-    with ThreadPoolExecutor(1) as beside, ExitStack() as stack:
+    with ExitStack() as stack:
+        beside = stack.enter_context(ThreadPoolExecutor(1))
+        stop = Event()
+        # First of all when this ends, so that nobody waits for what nobody wants to know any more.
+        stack.callback(stop.set)
         # While the files inside are read.
         opened = [
-            Volume(path.name, stack.enter_context(path.open("rb")), beside.submit(digest_of, path))
+            Volume(path.name, stack.enter_context(path.open("rb")), beside.submit(digest_of, path, stop))
             for path in volumes_of(archive)
         ]
-        one = stack.enter_context(checked_volumes(opened, (), known, checker, base))
+        one = stack.enter_context(checked_volumes(opened, (), known, checker, base, readers=readers()))
         whole = one.verdict.sha256
         if sha256 not in {None, whole}:
             other = Finding("altered", opened[-1].name, f"its SHA-256 is {whole}")
@@ -417,8 +453,9 @@ def checked_volumes(
     checker: Checker = by_stock_tools,
     base: Checked | None = None,
     passing: Mapping[str, Future[Read]] = _NONE_PASSING,
+    readers: int = 1,
 ) -> Iterator[Checked]:
-    """Check as ``verify_volumes`` does, and keep open what was checked."""
+    """Check as ``verify_volumes`` does, with so many *readers* at once, and keep open what was checked."""
     last = volumes[-1]
     broken, one = last.name, volumes[0]
     try:
@@ -428,7 +465,7 @@ def checked_volumes(
             read.append(Directory(one))
         broken = last.name
         known = findings, published, checker, base, passing
-        whole = _checked(last.name, lambda: last.digest, Zips(read), *known)
+        whole = _checked(last.name, lambda: last.digest, Zips(read), *known, readers)
     except UNREADABLE as error:
         says = _ENCRYPTED if is_encrypted(one.opened) else f"it is no whole ZIP: {error}"
         verdict = Verdict(last.digest, 0, 0, {}, (*findings, Finding("broken", broken, says)))
@@ -471,8 +508,9 @@ def _checked(
     checker: Checker,
     base: Checked | None,
     passing: Mapping[str, Future[Read]] = _NONE_PASSING,
+    readers: int = 1,
 ) -> Checked:
-    bag = _Bag(files, published, checker, _all_read(files, passing))
+    bag = _Bag(files, published, checker, _Reading(files, passing, readers).all())
     found = [*findings, *bag.check()]
     needs, whole = bag.needs, bag
     if base is not None and needs is None:
@@ -498,10 +536,24 @@ def _no_base(base: Checked, needs: Base) -> Iterator[Finding]:
     yield from (replace(one, path=f"{base.name}: {one.path}") for one in base.verdict.findings)
 
 
-def digest_of(archive: Path) -> str:
-    """Give the SHA-256 of a file, in hexadecimal; raises OSError."""
-    with archive.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
+def digest_of(archive: Path, stop: Event | None = None) -> str:
+    """Give the SHA-256 of a file, in hexadecimal; raises OSError, also when it is to *stop*."""
+    digest, buffer = hashlib.sha256(), memoryview(bytearray(_PIECE))
+    with archive.open("rb", buffering=0) as opened:
+        while filled := opened.readinto(buffer):
+            if stop is not None and stop.is_set():
+                raise InterruptedError(_STOPPED)
+            digest.update(buffer[:filled])
+    return digest.hexdigest()
+
+
+_STOPPED = "nobody wants to know any more"
+
+
+def readers() -> int:
+    """Tell how many files are read at once: one for each processor, as long as counting, one at a time, keeps up."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(usable, _READERS)
 
 
 class Files(Protocol):
@@ -525,8 +577,8 @@ class Files(Protocol):
     def open(self, path: str) -> IO[bytes]:
         """Open the file at *path*."""
 
-    def each(self) -> Iterator[tuple[str, Callable[[], IO[bytes]]]]:
-        """Give every path, and how to open the file there, in the order in which that is quickest."""
+    def each(self) -> Iterator[tuple[str, int, Callable[[], IO[bytes]]]]:
+        """Give every path, the size there, and how to open it, in the order in which that is quickest."""
 
 
 class Paths(AbstractSet[str]):
@@ -572,6 +624,10 @@ class Paths(AbstractSet[str]):
         for number in range(len(self)):
             self._slots[self._slot(self._body(number))] = number + 1
 
+    def at(self, number: int) -> str:
+        """Give the path of that *number*."""
+        return self._body(number).decode("utf-8", "surrogatepass")
+
     def _body(self, number: int) -> bytes:
         return bytes(self._text[self._ends[number] : self._ends[number + 1]])
 
@@ -579,7 +635,7 @@ class Paths(AbstractSet[str]):
         return self.number(path) is not None
 
     def __iter__(self) -> Iterator[str]:
-        return (self._body(number).decode("utf-8", "surrogatepass") for number in range(len(self)))
+        return map(self.at, range(len(self)))
 
     def __len__(self) -> int:
         return len(self._ends) - 1
@@ -599,13 +655,15 @@ class Reads(Mapping[str, Read]):
         """Note the file at *path*, which is among the paths."""
         number = self._number(path)
         self._digests[_DIGEST * number : _DIGEST * (number + 1)] = bytes.fromhex(read.sha256) or bytes(_DIGEST)
-        self._counts[_COUNTS * number : _COUNTS * (number + 1)] = array("Q", (read.size, read.lines, read.records))
+        counts = (_UNCOUNTED if one is None else one for one in (read.size, read.lines, read.records))
+        self._counts[_COUNTS * number : _COUNTS * (number + 1)] = array("Q", counts)
         if not read.sha256:
             self._says[number] = read.says
 
     def at(self, number: int) -> Read:
         """Give the file of that *number*."""
-        size, lines, records = self._counts[_COUNTS * number : _COUNTS * (number + 1)]
+        size, *counts = self._counts[_COUNTS * number : _COUNTS * (number + 1)]
+        lines, records = (None if one == _UNCOUNTED else one for one in counts)
         if number in self._says:
             return Read(size, "", self._says[number])
         return Read(size, self._digests[_DIGEST * number : _DIGEST * (number + 1)].hex(), "", lines, records)
@@ -635,6 +693,8 @@ class Directory:
 
     def __init__(self, volume: Volume) -> None:
         self.volume = volume
+        # Files that are read at once are read from one place.
+        self.alone = Lock()
         size = self._opened.seek(0, os.SEEK_END)
         at = max(size - _LONGEST_END, 0)
         self._opened.seek(at)
@@ -662,20 +722,20 @@ class Directory:
     def through(self, opened: IO[bytes]) -> Directory:
         """Give the same directory of the same ZIP that was *opened* once more, so that both can be read at once."""
         other = copy(self)
-        other.volume = replace(self.volume, opened=opened)
+        other.volume, other.alone = replace(self.volume, opened=opened), Lock()
         return other
 
     @property
     def _opened(self) -> IO[bytes]:
         return self.volume.opened
 
-    def names(self) -> Iterator[str]:
-        """Give the names of the files, in their order."""
+    def names(self) -> Iterator[tuple[str, int]]:
+        """Give the names of the files, in their order, and how many bytes each is said to take, or 4 GiB."""
         for packed in self._packed:
             for header in _cut(zlib.decompress(packed)):
-                flags, length = _NAMED.unpack_from(header)
+                flags, size, length = _SIZED.unpack_from(header)
                 name = header[_HEADER.size : _HEADER.size + length]
-                yield ZipInfo(name.decode("utf-8" if flags & _UTF8 else "cp437")).filename
+                yield ZipInfo(name.decode("utf-8" if flags & _UTF8 else "cp437")).filename, size
 
     def _read(self) -> Iterator[bytes]:
         """Read the headers, a piece at a time."""
@@ -700,7 +760,7 @@ class Directory:
         return self._part([next(islice(headers, number % _AT_ONCE, None))])
 
     def _part(self, headers: Sequence[bytes]) -> ZipFile:
-        return ZipFile(cast("IO[bytes]", _Part(self._opened, self._begins, self._offset, headers)))
+        return ZipFile(cast("IO[bytes]", _Part(self._opened, self.alone, self._begins, self._offset, headers)))
 
 
 def _cut(piece: bytes) -> Iterator[bytes]:
@@ -718,10 +778,13 @@ def _cut(piece: bytes) -> Iterator[bytes]:
 
 
 class _Part:
-    """A ZIP as it lies there up to its directory, which begins at *begins*; in that are *headers* alone."""
+    """A ZIP as it lies there up to its directory, which begins at *begins*; in that are *headers* alone.
 
-    def __init__(self, opened: IO[bytes], begins: int, offset: int, headers: Sequence[bytes]) -> None:
-        self._opened, self._begins, self._at = opened, begins, 0
+    Others read what is *opened* as well, each *alone*.
+    """
+
+    def __init__(self, opened: IO[bytes], alone: Lock, begins: int, offset: int, headers: Sequence[bytes]) -> None:
+        self._opened, self._alone, self._begins, self._at = opened, alone, begins, 0
         many, directory = len(headers), b"".join(headers)
         end64 = _END64.pack(b"PK\6\6", 44, 45, 45, 0, 0, many, many, len(directory), offset)
         locator = _LOCATOR.pack(b"PK\6\7", 0, offset + len(directory), 1)
@@ -746,8 +809,9 @@ class _Part:
             rest = self._rest[self._at - self._begins :]
             piece = rest if size < 0 else rest[:size]
         else:
-            self._opened.seek(self._at)
-            piece = self._opened.read(self._begins - self._at if size < 0 else min(size, self._begins - self._at))
+            with self._alone:
+                self._opened.seek(self._at)
+                piece = self._opened.read(self._begins - self._at if size < 0 else min(size, self._begins - self._at))
         self._at += len(piece)
         return piece
 
@@ -757,18 +821,19 @@ class Zips:
 
     def __init__(self, directories: Sequence[Directory]) -> None:
         self.directories = directories
-        self.base = next(directories[-1].names(), "").partition("/")[0]
+        self.base = next(directories[-1].names(), ("", 0))[0].partition("/")[0]
         self._base = f"{self.base}/"
         self.paths = Paths()
         # By the number of a path: in which ZIP it is, and as which file there.
         self._in, self._at = array("H"), array("Q")
+        self._largest: list[tuple[int, int]] = []
         self.strays = tuple(self._found())
 
     def _found(self) -> Iterator[Finding]:
         """Find all files; gives those that are not where they should be."""
         times, outside = dict[str, int](), set[str]()
         for place, one in enumerate(self.directories):
-            for at, name in enumerate(one.names()):
+            for at, (name, size) in enumerate(one.names()):
                 inside = name.startswith(self._base)
                 if (not inside or ".." in name.split("/")) and name not in outside:
                     outside.add(name)
@@ -782,9 +847,17 @@ class Zips:
                 else:
                     self._in.append(place)
                     self._at.append(at)
+                    self._note(size, number)
         yield from (
             Finding("added", name, f"the ZIP holds it {many} times") for name, many in times.items() if many > 1
         )
+
+    def _note(self, size: int, number: int) -> None:
+        """Remember the file of that *number*, if it is one of the largest."""
+        if len(self._largest) < _LARGEST:
+            heappush(self._largest, (size, -number))
+        elif size > self._largest[0][0]:
+            heapreplace(self._largest, (size, -number))
 
     def through(self, opened: Sequence[IO[bytes]]) -> Zips:
         """Give the same files in the same ZIPs, *opened* once more, so that both can be read at once."""
@@ -802,10 +875,16 @@ class Zips:
         number = self.paths.number(path)
         if number is None:
             raise KeyError(path)
-        return _only(self.directories[self._in[number]].only(self._at[number]))
+        return cast("IO[bytes]", io.BufferedReader(cast("io.RawIOBase", self._open(number)), _PACKED))
 
-    def each(self) -> Iterator[tuple[str, Callable[[], IO[bytes]]]]:
-        """Give every path, and how to open the file there, as they lie one after the other."""
+    def _open(self, number: int) -> IO[bytes]:
+        with self.directories[self._in[number]].only(self._at[number]) as part:
+            return _unpacked(part, part.infolist()[0])
+
+    def each(self) -> Iterator[tuple[str, int, Callable[[], IO[bytes]]]]:
+        """Give every path, the size there, and how to open it: the largest first, the others as they lie in the ZIP."""
+        first = {-number: size for size, number in sorted(self._largest, reverse=True)}
+        yield from ((self.paths.at(number), size, partial(self._open, number)) for number, size in first.items())
         for place, one in enumerate(self.directories):
             numbers = count()
             for part in one.parts():
@@ -814,14 +893,79 @@ class Zips:
                         at = next(numbers)
                         path = found.filename.removeprefix(self._base)
                         number = self.paths.number(path) if found.filename.startswith(self._base) else None
-                        if number is not None and (self._in[number], self._at[number]) == (place, at):
-                            yield path, partial(part.open, found)
+                        if number is None or number in first or (self._in[number], self._at[number]) != (place, at):
+                            continue
+                        yield path, found.file_size, partial(_unpacked, part, found)
 
 
-def _only(part: ZipFile) -> IO[bytes]:
-    """Open the one file in *part*."""
-    with part:
-        return part.open(part.infolist()[0])
+def _unpacked(part: ZipFile, found: ZipInfo) -> IO[bytes]:
+    """Open the file that was *found* in *part*; raises what zipfile does."""
+    if found.compress_type != ZIP_DEFLATED or found.file_size < _SMALL:
+        return part.open(found)
+    # As it lies there: zipfile has looked at its header, and has nothing to compare that with.
+    packed = copy(found)
+    packed.compress_type, packed.file_size = ZIP_STORED, found.compress_size
+    del packed.CRC
+    return cast("IO[bytes]", _Inflated(part.open(packed), found))
+
+
+class _Inflated(io.RawIOBase):
+    """What *packed* holds, deflated; told of it is what was *found* in the ZIP's directory.
+
+    It is not zipfile's own: that copies what is still packed once for each piece, and has one way to inflate. Raises
+    BadZipFile where size or CRC-32 are other than told, or something is left over.
+    """
+
+    def __init__(self, packed: IO[bytes], found: ZipInfo) -> None:
+        super().__init__()
+        self._packed, self._found = packed, found
+        self._inflating = deflate.decompressobj(-zlib.MAX_WBITS)
+        self._size = self._crc = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """Give at most so many bytes; fewer are no sign of an end, unless there are none."""
+        if size < 0:
+            return self.readall()
+        piece = self._more(size) if size else b""
+        self._size += len(piece)
+        self._crc = deflate.crc32(piece, self._crc)
+        if size and not piece:
+            self._compare()
+        return piece
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer).cast("B")
+        piece = self.read(len(view))
+        view[: len(piece)] = piece
+        return len(piece)
+
+    def _more(self, size: int) -> bytes:
+        while not self._inflating.eof:
+            packed = self._inflating.unconsumed_tail or self._packed.read(_PACKED)
+            try:
+                piece = self._inflating.decompress(packed, size)
+            except _INFLATES_NOT as error:
+                raise BadZipFile(f"Bad deflate data for file {self._found.filename!r}: {error}") from error
+            if piece:
+                return piece
+            if not packed and not self._inflating.eof:
+                raise EOFError(f"File {self._found.filename!r} ends in the middle")
+        return b""
+
+    def _compare(self) -> None:
+        if self._crc != self._found.CRC:
+            raise BadZipFile(f"Bad CRC-32 for file {self._found.filename!r}")
+        if self._size != self._found.file_size:
+            raise BadZipFile(f"Bad size for file {self._found.filename!r}: {self._size}, not {self._found.file_size}")
+        if self._inflating.unused_data or self._packed.read(1):
+            raise BadZipFile(f"Something lies behind the end of file {self._found.filename!r}")
+
+    def close(self) -> None:
+        self._packed.close()
+        super().close()
 
 
 class _Folder:
@@ -840,8 +984,8 @@ class _Folder:
     def open(self, path: str) -> IO[bytes]:
         return (self._folder / path).open("rb")
 
-    def each(self) -> Iterator[tuple[str, Callable[[], IO[bytes]]]]:
-        return ((path, partial(self.open, path)) for path in sorted(self.paths))
+    def each(self) -> Iterator[tuple[str, int, Callable[[], IO[bytes]]]]:
+        return ((path, (self._folder / path).stat().st_size, partial(self.open, path)) for path in sorted(self.paths))
 
 
 class _Nothing:
@@ -855,7 +999,7 @@ class _Nothing:
     def open(self, path: str) -> IO[bytes]:
         raise FileNotFoundError(path)
 
-    def each(self) -> Iterator[tuple[str, Callable[[], IO[bytes]]]]:
+    def each(self) -> Iterator[tuple[str, int, Callable[[], IO[bytes]]]]:
         return iter(())
 
 
@@ -888,9 +1032,9 @@ class Joined:
         files, there = self._in[path]
         return files.open(there)
 
-    def each(self) -> Iterator[tuple[str, Callable[[], IO[bytes]]]]:
-        """Give every path, and how to open the file there."""
-        return ((path, partial(self.open, path)) for path in sorted(self.paths))
+    def each(self) -> Iterator[tuple[str, int, Callable[[], IO[bytes]]]]:
+        """Give every path, 0 for a size that isn't known, and how to open the file there."""
+        return ((path, 0, partial(self.open, path)) for path in sorted(self.paths))
 
 
 def _said(manifest: str) -> tuple[dict[str, str], list[str]]:
@@ -906,27 +1050,87 @@ def _said(manifest: str) -> tuple[dict[str, str], list[str]]:
     return said, unreadable
 
 
-def _all_read(files: Files, passing: Mapping[str, Future[Read]]) -> Reads:
-    """Read every file; what somebody else reads is waited for in the end."""
-    reads = Reads(files.paths)
-    with ThreadPoolExecutor(1) as beside:
-        for path, opener in files.each():
-            if path not in passing:
-                reads.put(path, _read(path, opener, beside))
-    for path in files.paths & passing.keys():
-        reads.put(path, passing[path].result())
-    return reads
+class _Reading:
+    """Reads every one of the *files*, so many of them at once; what somebody else reads is waited for in the end."""
+
+    def __init__(self, files: Files, passing: Mapping[str, Future[Read]], readers: int) -> None:
+        self._files, self._passing, self._readers = files, passing, readers
+        self._counting = _counting(files)
+        self._reads = Reads(files.paths)
+        self._each = files.each()
+        self._alone, self._stop = Lock(), Event()
+        # Whoever has nothing left to read hashes and counts for the others.
+        self._crew = ThreadPoolExecutor(max(readers, 2))
+        self._idle = max(readers, 2) - readers
+
+    def all(self) -> Reads:
+        with self._crew:
+            try:
+                for reader in [self._crew.submit(self._read_some) for _ in range(self._readers)]:
+                    reader.result()
+            finally:
+                # Also where somebody has interrupted the waiting: the readers end with the piece that they are at.
+                self._stop.set()
+        for path in self._files.paths & self._passing.keys():
+            self._reads.put(path, self._passing[path].result())
+        return self._reads
+
+    def _read_some(self) -> None:
+        try:
+            while (found := self._next_large()) is not None:
+                path, opened, taking = found
+                read = self._read(opened, taking)
+                with self._alone:
+                    self._reads.put(path, read)
+        finally:
+            with self._alone:
+                self._idle += 1
+
+    def _next_large(self) -> tuple[str, IO[bytes], Taking] | None:
+        """Open the next large file; small ones on the way are read by one reader alone, which is quicker."""
+        with self._alone:
+            for path, size, opener in self._each:
+                if self._stop.is_set():
+                    break
+                if path in self._passing:
+                    continue
+                taking = Taking(self._counting.get(path, "nothing"))
+                try:
+                    opened = opener()
+                except UNREADABLE as error:
+                    self._reads.put(path, taking.broken(error))
+                    continue
+                if size >= _SMALL:
+                    return path, opened, taking
+                self._reads.put(path, self._read(opened, taking))
+        return None
+
+    def _read(self, opened: IO[bytes], taking: Taking) -> Read:
+        try:
+            with opened:
+                taking.all_of(opened, self._beside)
+        except UNREADABLE as error:
+            return taking.broken(error)
+        return taking.read
+
+    def _beside(self) -> Executor | None:
+        if self._stop.is_set():
+            raise InterruptedError(_STOPPED)
+        return self._crew if self._idle else None
 
 
-def _read(path: str, opener: Callable[[], IO[bytes]], beside: Executor) -> Read:
-    # Of a medium nobody wants to know its lines.
-    taking = Taking(counts=not path.startswith(MEDIA))
+def _counting(files: Files) -> Mapping[str, Counting]:
+    """Tell what is to be counted of which files: of those that the descriptor names, which are compared with it."""
     try:
-        with opener() as opened:
-            taking.all_of(opened, beside)
-    except UNREADABLE as error:
-        return taking.broken(error)
-    return taking.read
+        with files.open(DESCRIPTOR) as opened:
+            said = json.loads(opened.read())["resources"]
+        return {f"data/{one['path']}": _counted(one) for one in said}
+    except (*UNREADABLE, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _counted(said: Mapping[str, object]) -> Counting:
+    return "records" if said.get("format") == "csv" else "lines"
 
 
 def _is_payload(path: str) -> bool:
@@ -1126,10 +1330,20 @@ class _Bag:
             return
         if (read.size, f"sha256:{read.sha256}") != (said.get("bytes"), said.get("hash")):
             yield Finding("altered", path, f"size or digest is not what {DESCRIPTOR} says")
-        # A CSV begins with a header.
-        self.rows[name] = self._rows_at[path] = read.records - 1 if said.get("format") == "csv" else read.lines
+        self.rows[name] = self._rows_at[path] = self._rows(path, read, _counted(said))
         if self.rows[name] != said.get("rows"):
             yield Finding("altered", path, f"it has {self.rows[name]} rows, {DESCRIPTOR} says {said.get('rows')}")
+
+    def _rows(self, path: str, read: Read, counted: Counting) -> int:
+        found = read.records if counted == "records" else read.lines
+        if found is None:
+            # Read as a part of something else, in which nobody wanted to know: a file that is in a delta's base.
+            taking = Taking(counted)
+            with self._files.open(path) as opened:
+                taking.all_of(opened, lambda: None)
+            found = taking.read.records if counted == "records" else taking.read.lines
+        # A CSV begins with a header.
+        return (found or 0) - (counted == "records")
 
     def _completeness(self) -> Iterator[Finding]:
         try:

@@ -12,7 +12,7 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
 
-from shared.verify.archive import PAYLOAD_MANIFEST, Taking, _Records, verify
+from shared.verify.archive import PAYLOAD_MANIFEST, Counting, Taking, _Lines, _Records, verify
 
 MIB = 1 << 20
 
@@ -51,24 +51,28 @@ def rows(size: int) -> bytes:
     return made[:size].ljust(size, b"\n")
 
 
+@pytest.mark.parametrize("counts", ["records", "lines", "nothing"])
 @pytest.mark.parametrize("size", [0, 5, MIB - 1, MIB, MIB + 1, 3 * MIB, 3 * MIB + 5])
-def test_all_of_it_is_taken_in(beside: Executor, size: int) -> None:
+def test_all_of_it_is_taken_in(beside: Executor, size: int, counts: Counting) -> None:
     """Digest, size and rows are those of the file as a whole, wherever its pieces end."""
-    body, whole, taken = rows(size), _Records(), Taking(counts=True)
-    whole.feed(body)
+    body, lines, records, taken = rows(size), _Lines(), _Records(), Taking(counts)
+    for whole in (lines, records):
+        whole.feed(body)
 
-    taken.all_of(BytesIO(body), beside)
+    taken.all_of(BytesIO(body), lambda: beside)
 
-    assert (taken.digest.hexdigest(), taken.size) == (hashlib.sha256(body).hexdigest(), size)
-    assert (taken.records.lines, taken.records.records) == (whole.lines, whole.records)
+    found = taken.read
+    assert (found.sha256, found.size) == (hashlib.sha256(body).hexdigest(), size)
+    assert found.lines == (lines.count if counts == "lines" else None)
+    assert found.records == (records.count if counts == "records" else None)
 
 
 def test_what_was_read_before_it_breaks_is_taken_in(beside: Executor) -> None:
     """The size that is told of a file that can't be read is that of what could be."""
-    taken = Taking(counts=True)
+    taken = Taking("records")
 
     with pytest.raises(OSError, match="it ends here"):
-        taken.all_of(Broken(rows(4 * MIB)), beside)
+        taken.all_of(Broken(rows(4 * MIB)), lambda: beside)
 
     assert taken.size == 2 * MIB
 

@@ -85,7 +85,7 @@ def test_files_are_found_where_every_reader_finds_them(tmp_path: Path, change: C
     assert {path: found.open(path).read() for path in ("data/media/films/000000.mp4", PAYLOAD_MANIFEST)}.items() <= (
         held.items()
     )
-    assert {path: opener().read() for path, opener in found.each()} == held
+    assert {path: opener().read() for path, _, opener in found.each()} == held
 
 
 @pytest.mark.parametrize(

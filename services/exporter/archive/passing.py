@@ -30,7 +30,7 @@ class Passing:
 
         Raises NotReadBackError where it can't be read.
         """
-        taking = Taking(counts=True)
+        taking = Taking("records" if path.endswith(".csv") else "nothing")
         try:
             with await asyncio.to_thread(archive.open, path) as opened:
 
