@@ -18,7 +18,7 @@ from .decision import Domain
 from .identity import burial_key, inbox_key
 from .lease import LeaseLostError
 from .logs import tell
-from .settlement import Arrival, Buried, Done, Settlement, settle, settle_wakes
+from .settlement import Arrival, Buried, Done, Settlement, settle, settle_wakes, wake_due
 
 if TYPE_CHECKING:
     from asyncpg import Connection, Pool, Record
@@ -106,32 +106,33 @@ class PostgresProcess(Generic[S]):
             settlement = settle_wakes(self._domain, cases, now)
             settlement.stuck |= lost
             lanes = await self._write(connection, settlement, _hashes(due), now)
-            if settlement.stuck:
-                stuck = list(settlement.stuck.items())
-                await connection.executemany(_STUCK, [(*one, now + _STUCK_FOR) for one in stuck])
         self._committed(settlement, lanes)
         return len(due)
 
-    async def outcomes(self, done: Sequence[Done], now: datetime) -> list[Exception | None]:
+    async def outcomes(self, done: Sequence[Done], now: datetime, *, wake: bool = False) -> list[Exception | None]:
         """See ``Process``; if ``decide`` fails on an outcome its task stays, with the reason, for another try.
 
-        Of outcomes that the database rejects the one to blame is found by halving.
+        Of outcomes that the database rejects the one to blame is found by halving. If it may be what the waking came to
+        that is rejected, nobody is woken along, and the waker finds it.
         """
         try:
-            return await self._outcomes(done, now)
+            return await self._outcomes(done, now, wake=wake)
         except _FailedOutcomesError as failed:
-            rest = iter(await self.outcomes([one for one in done if one.task_id not in failed.reasons], now))
+            others = [one for one in done if one.task_id not in failed.reasons]
+            rest = iter(await self.outcomes(others, now, wake=wake))
             return [
                 OutcomeFailedError(failed.reasons[one.task_id]) if one.task_id in failed.reasons else next(rest)
                 for one in done
             ]
         except POISONOUS as error:
+            if wake:
+                return await self.outcomes(done, now)
             if len(done) == 1:
                 return [error]
         middle = len(done) // 2
         return [*await self.outcomes(done[:middle], now), *await self.outcomes(done[middle:], now)]
 
-    async def _outcomes(self, done: Sequence[Done], now: datetime) -> list[Exception | None]:
+    async def _outcomes(self, done: Sequence[Done], now: datetime, *, wake: bool) -> list[Exception | None]:
         if not done:
             return []
         async with self._transaction() as connection:
@@ -145,6 +146,8 @@ class PostgresProcess(Generic[S]):
             failed = {held[id(one.fact)]: one.reason for one in settlement.buried if id(one.fact) in held}
             if failed:
                 raise _FailedOutcomesError(failed)
+            if wake:
+                wake_due(self._domain, settlement, now)
             lanes = await self._write(connection, settlement, hashes, now)
         self._committed(settlement, lanes)
         return [None if one.task_id in ours else LeaseLostError(one.task_id) for one in done]
@@ -204,6 +207,8 @@ class PostgresProcess(Generic[S]):
                 (one.id, one.task.customer_id, one.task.kind(), one.task.model_dump_json()) for one in settlement.tasks
             ]
             await connection.execute(_ORDER, *map(list, zip(*ordered, strict=True)))
+        if settlement.stuck:
+            await connection.executemany(_STUCK, [(*one, now + _STUCK_FOR) for one in settlement.stuck.items()])
         return {row[0] for row in owed}
 
     async def _owe(self, connection: AnyConnection, owed: Sequence[OutboxRow]) -> None:

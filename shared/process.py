@@ -26,8 +26,10 @@ class Process(Protocol):
     async def wakes(self, now: datetime, limit: int) -> int:
         """Wake up to *limit* cases that are due at *now*, skipping those that another worker has; give how many."""
 
-    async def outcomes(self, done: Sequence[Done], now: datetime) -> Sequence[Exception | None]:
+    async def outcomes(self, done: Sequence[Done], now: datetime, *, wake: bool = False) -> Sequence[Exception | None]:
         """Take in what became of tasks and forget these, in one transaction; give what stood in the way of each.
+
+        With *wake* those of these cases that are due at *now* are woken in it, as ``wakes`` would right after it.
 
         LeaseLostError where its lease doesn't hold any more, OutcomeFailedError where ``decide`` failed on it, the
         database's own error where that rejects it: such a one changes nothing, and holds up none of the others.

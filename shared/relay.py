@@ -40,7 +40,10 @@ _topic = itemgetter("aggregatetype")
 
 
 class Relay:
-    """Publishes for one service; *owed* rings for each lane, and *prefix* stands before every topic's name."""
+    """Publishes for one service; *owed* rings for each lane, and *prefix* stands before every topic's name.
+
+    *published* is rung whenever less is owed than before.
+    """
 
     def __init__(
         self,
@@ -54,6 +57,7 @@ class Relay:
         self._producer = producer
         self._progress = progress
         self._prefix = prefix
+        self.published = asyncio.Event()
         self._loops = [
             Loop(f"relay {lane}", partial(self.publish, lane), progress, _LOOKOUT, bell)
             for lane, bell in enumerate(owed)
@@ -75,16 +79,19 @@ class Relay:
 
         It is one transaction, since whoever reads on must hold the lane's lock and not see what is being sent.
         """
-        more = False
+        more = some = False
         async with self._pool.acquire(timeout=_PATIENCE) as connection, connection.transaction():
             await connection.execute(_LOCK_LANE, lane)
             rows = await _take(connection, lane)
+            some = bool(rows)
             for left in reversed(range(RUN)):
                 if not rows:
                     break
                 more = len(rows) == PAGE
                 async with self._sending(lane, rows):
                     rows = await _take(connection, lane) if more and left else []
+        if some:
+            self.published.set()
         return more
 
     @asynccontextmanager

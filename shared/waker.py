@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ BATCH = 500
 # What a relay publishes in a few tenths of a second. More would only make others' answers wait behind it.
 MOST_OWED = 2000
 _REST = 0.1
+# Seconds; the next look comes sooner, unless something is wrong.
+_LOOK_COUNTS_FOR = 1.0
 _MOST_SKEW = timedelta(minutes=1)
 
 
@@ -31,8 +34,8 @@ class ClockDisagreesError(OSError):
 class Waker:
     """Wakes due cases in batches, by *clock*; compares *machine_clock* with the database's own.
 
-    While more than *most_owed* events wait to be published it lets the relay come after: what is due is late by
-    then in any case, and an event of somebody else's isn't.
+    While more than *most_owed* events wait to be published it lets the relay come after, which rings *published*: what
+    is due is late by then in any case, and an event of somebody else's isn't.
     """
 
     def __init__(
@@ -43,12 +46,15 @@ class Waker:
         machine_clock: Clock,
         progress: Progress,
         most_owed: int = MOST_OWED,
+        published: asyncio.Event | None = None,
     ) -> None:
         self._process = process
         self._pool = pool
         self._clock = clock
         self._machine_clock = machine_clock
         self._most_owed = most_owed
+        self._published = published or asyncio.Event()
+        self._free_at: float | None = None
         self._loop = Loop("waker", self.turn, progress, _REST)
 
     async def run(self) -> None:
@@ -61,22 +67,44 @@ class Waker:
 
     async def turn(self) -> bool:
         """Wake one batch; tell whether there may be more. Raises ClockDisagreesError."""
-        if not await self._may_wake():
-            return False
+        self._published.clear()
+        if not await self._look():
+            await self._less_owed()
+            return True
         woken = await self._process.wakes(self._clock(), BATCH)
         return woken == BATCH
 
-    async def _may_wake(self) -> bool:
+    def may_wake(self) -> bool:
+        """Tell whether others may wake what is due: clocks agreed and little was owed, less than a second ago."""
+        return self._free_at is not None and _elapsed() - self._free_at < _LOOK_COUNTS_FOR
+
+    async def _less_owed(self) -> None:
+        try:
+            async with asyncio.timeout(_REST):
+                await self._published.wait()
+        except TimeoutError:
+            return
+
+    async def _look(self) -> bool:
+        self._free_at = None
         async with self._pool.acquire(timeout=5) as connection:
             (theirs, owed), *_ = await connection.fetch(_LOOK, self._most_owed + 1)
         skew = abs(theirs - self._machine_clock())
         if skew > _MOST_SKEW:
             msg = f"our clock and the database's are {skew} apart; set the one that is wrong"
             raise ClockDisagreesError(msg)
-        return bool(owed <= self._most_owed)
+        if owed > self._most_owed:
+            return False
+        self._free_at = _elapsed()
+        return True
+
+
+def _elapsed() -> float:
+    return asyncio.get_running_loop().time()
 
 
 _LOOK = """
--- look: at the database's clock, and whether much is owed; how much beyond that needs no counting
-select clock_timestamp(), (select count(*) from (select from outbox limit $1) as owed)
+-- look: at the database's clock, and whether much is owed; how much beyond that needs no counting. By the key, since
+-- the table is full of rows that were published since the last vacuum
+select clock_timestamp(), (select count(*) from (select from outbox order by lane, seq limit $1) as owed)
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 
 from .contracts import Contracts, Ending
 from .days import first_moment_after, local_day
@@ -32,6 +33,7 @@ def window_of(contracts: Contracts, days: int) -> Window | None:
     return max((_window(ending, days) for ending in endings), key=lambda window: (window.closes_at, window.opens_at))
 
 
+@lru_cache(maxsize=4096)
 def _window(ending: Ending, days: int) -> Window:
     opened_on = local_day(ending.terminated_at, ending.zone)
     last_day = opened_on + timedelta(days=days)

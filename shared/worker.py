@@ -124,6 +124,8 @@ def _worker(
 ) -> Worker:
     progress, switches = Progress(dict(_LIMITS)), Switches(pool)
     process: PostgresProcess[Any] = PostgresProcess(service.domain, pool, partitions)
+    relay = Relay(pool, producer, process.owed, progress, place.prefix)
+    waker = Waker(process, pool, place.clock, system_clock, progress, published=relay.published)
     performances = {one.task.kind(): one for one in service.performances}
     return Worker(
         service=service,
@@ -131,10 +133,18 @@ def _worker(
         pool=pool,
         process=process,
         consumer=Consumer(process, kafka, place.clock, switches, progress, place.prefix),
-        relay=Relay(pool, producer, process.owed, progress, place.prefix),
-        waker=Waker(process, pool, place.clock, system_clock, progress),
+        relay=relay,
+        waker=waker,
         performer=Performer(
-            service.domain.name, process, pool, performances, place.clock, process.ordered, progress, service.at_once
+            service.domain.name,
+            process,
+            pool,
+            performances,
+            place.clock,
+            process.ordered,
+            progress,
+            service.at_once,
+            may_wake=waker.may_wake,
         ),
         progress=progress,
         switches=switches,

@@ -28,8 +28,8 @@ _KEPT = 2
 _NAMED = {"application_name": "offramp retention dues"}
 # How many customers there are changes slowly, and counting them reads every case.
 _COUNTED_FOR = timedelta(minutes=1)
-# So many share one count of what is due.
-TOGETHER = 2_000
+# So many share one count of what is due, since that takes as long as so many are due; their ids are kept, 1 MB.
+TOGETHER = 10_000
 # Of so many former deletions the usual size is taken, and of fewer than so many none.
 _FORMER, _FEWEST = 100, 10
 

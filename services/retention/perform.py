@@ -55,7 +55,7 @@ from .words import Tongue, tongue
 
 _log = structlog.get_logger()
 # Side by side: what each reads was read for all of them, and what it writes is written with the others'.
-SURVEYS = 100
+SURVEYS = 200
 _TYPES = {"json": "application/json", "pdf": "application/pdf"}
 
 

@@ -207,7 +207,7 @@ class Seen(Struct, frozen=True, array_like=True):
     shared: int = 0
 
 
-class Holder(Struct, frozen=True):
+class Holder(Struct, frozen=True, omit_defaults=True):
     """A holder and the command to it, given *sent* times.
 
     *asked*: it has until *due* to answer. *late* or *refused*: the command is given again when *due*, or, without

@@ -584,6 +584,61 @@ class Tasks:
         assert await shop.process.outcomes(done, NOON) == [None, None]
         assert await shop.amount("a") == 20
 
+    async def _alarmed(self, shop: Shop, **breaks: str) -> list[Done]:
+        """Let an alarm be due for each customer, that breaks as said, and one of its tasks be done."""
+        alarms = [
+            Alarmed.model_validate({"customer_id": one, "at": NOON, "breaks": how}) for one, how in breaks.items()
+        ]
+        await shop.take(*alarms)
+        return list((await self._all_claimed(shop, **dict.fromkeys(breaks, "earn"))).values())
+
+    async def test_woken_with_its_outcome(self, shop: Shop) -> None:
+        """If it may, what is due by an outcome is woken in its transaction, after it; what isn't due yet is not."""
+        due, later = await self._alarmed(shop, a="no", b="no")
+        await shop.take(Alarmed(customer_id=later.outcome.event.customer_id, at=NOON + HOUR))
+
+        assert await shop.process.outcomes([due, later], NOON, wake=True) == [None, None]
+
+        woken = due.outcome.event.customer_id
+        assert [one for one in await shop.owed() if one.customer_id == woken] == [
+            Balanced(customer_id=woken, amount=10, turn=1),
+            Rang(customer_id=woken, at=NOON),
+        ]
+        assert [type(one) for one in await shop.owed() if one.customer_id != woken] == [Balanced]
+        assert await shop.process.wakes(NOON, 10) == 0
+
+    async def test_not_woken_with_its_outcome(self, shop: Shop) -> None:
+        """If it may not, the waker finds it due."""
+        (done,) = await self._alarmed(shop, a="no")
+
+        assert await shop.process.outcomes([done], NOON) == [None]
+
+        assert [type(one) for one in await shop.owed()] == [Balanced]
+        assert await shop.process.wakes(NOON, 10) == 1
+
+    async def test_woken_once_with_its_outcome(self, shop: Shop) -> None:
+        """A waker that looks at the same time wakes nothing of it a second time."""
+        (done,) = await self._alarmed(shop, a="no")
+
+        await asyncio.gather(shop.process.outcomes([done], NOON, wake=True), shop.process.wakes(NOON, 10))
+
+        assert [one for one in await shop.owed() if isinstance(one, Rang)] == [Rang(customer_id="a", at=NOON)]
+
+    @pytest.mark.parametrize("breaks", ["decide", "silence", "spin", "database"])
+    async def test_outcome_counts_if_waking_fails(self, shop: Shop, breaks: str) -> None:
+        """Then its case is stuck, now or when the waker comes to it, and the others' are woken."""
+        done = await self._alarmed(shop, a="no", b=breaks, c="no")
+
+        assert await shop.process.outcomes(done, NOON, wake=True) == [None, None, None]
+        await shop.process.wakes(NOON, 10)
+
+        assert await shop.rows.table("tasks") == []
+        assert [await shop.amount(one) for one in "abc"] == [10, 10, 10]
+        rang = [one.customer_id for one in await shop.owed() if isinstance(one, Rang)]
+        assert sorted(rang) == ["a", "c"]
+        stuck = {row["customer_id"]: row["stuck"] for row in await shop.rows.table("cases")}
+        assert {one for one, why in stuck.items() if why} == {"b"}
+
     async def test_no_outcomes(self, shop: Shop) -> None:
         """Of none nothing comes."""
         before = await shop.everything()

@@ -14,7 +14,7 @@ from shared.lease import LeaseLostError
 from shared.performer import Attempt, Performance, Performer, Weigh
 from shared.postgres import PostgresProcess
 from shared.progress import Progress
-from tests.machine.toy import NOON, PURSE, Job, JobDone, JobWanted, arrival
+from tests.machine.toy import NOON, PURSE, Alarmed, Job, JobDone, JobWanted, arrival
 
 Work = Callable[[Job, Attempt], Coroutine[Any, Any, JobDone]]
 
@@ -460,32 +460,71 @@ async def test_outcomes_that_come_together_fail_alone(stage: Stage) -> None:
     assert all(row["lease"] is None for row in left)
 
 
-async def test_who_is_stopped_while_it_brings_the_others_outcomes(stage: Stage) -> None:
-    """They are brought by the next of them."""
+class Held(PostgresProcess[Any]):
+    """Says when it has been given outcomes, and takes them in when it may."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        super().__init__(PURSE, pool, 3)
+        self.given, self.may = asyncio.Event(), asyncio.Event()
+
+    async def outcomes(self, done: Any, now: Any, *, wake: bool = False) -> Any:
+        self.given.set()
+        await self.may.wait()
+        return await super().outcomes(done, now, wake=wake)
+
+
+async def test_who_is_stopped_while_outcomes_are_taken_in(stage: Stage) -> None:
+    """It doesn't take the others along."""
     await stage.order("a", "b", "c")
-    held = asyncio.Event()
-    bringing: list[asyncio.Task[Any] | None] = []
-
-    class Stuck(PostgresProcess[Any]):
-        async def outcomes(self, given: Any, now: Any) -> Any:
-            if len(given) > 1 and not held.is_set():
-                bringing.append(asyncio.current_task())
-                held.set()
-                await asyncio.Event().wait()
-            return await super().outcomes(given, now)
-
+    held = Held(stage.pool)
     performances = {"Job": Performance(Job, done, places=3)}
-    stuck = Stuck(PURSE, stage.pool, 3)
-    worker = Performer("purse", stuck, stage.pool, performances, lambda: NOON, asyncio.Event(), Progress({}))
+    worker = Performer("purse", held, stage.pool, performances, lambda: NOON, asyncio.Event(), Progress({}))
     stage.performers.append(worker)
     await worker.turn()
-    await held.wait()
-    assert bringing[0] is not None
-    bringing[0].cancel()
+    await held.given.wait()
+    stopped = next(iter(worker._running))
+    stopped.cancel()
+    await asyncio.wait((stopped,))
+    held.may.set()
     await settled(worker)
 
     assert await stage.finished() == 2
     assert (await stage.task())["lease"] is None
+
+
+async def test_stopped_while_outcomes_are_taken_in(stage: Stage) -> None:
+    """Each task is given back, for whoever comes next, and it was no try."""
+    await stage.order("a", "b", "c")
+    held = Held(stage.pool)
+    performances = {"Job": Performance(Job, done, places=3)}
+    worker = Performer("purse", held, stage.pool, performances, lambda: NOON, asyncio.Event(), Progress({}))
+    stage.performers.append(worker)
+    running = asyncio.create_task(worker.run())
+    await held.given.wait()
+    worker.stop()
+    async with asyncio.timeout(10):
+        await running
+
+    left = await stage.pool.fetch("select lease, attempts, due_at <= clock_timestamp() as due from tasks")
+    assert [tuple(row) for row in left] == [(None, 0, True)] * 3
+    assert worker._bringing is not None
+    assert worker._bringing.cancelled()
+
+
+@pytest.mark.parametrize("may", [True, False])
+async def test_woken_along_only_if_it_may(stage: Stage, may: bool) -> None:  # noqa: FBT001
+    """What is due by an outcome is woken with it while whoever wakes would wake it too."""
+    await stage.process.arrivals([arrival(Alarmed(customer_id="a", at=NOON))], (), NOON)
+    await stage.order("x")
+    worker = Performer(
+        "purse", stage.process, stage.pool, {"Job": Performance(Job, done)}, lambda: NOON, asyncio.Event(),
+        Progress({}), may_wake=lambda: may,
+    )  # fmt: skip
+    stage.performers.append(worker)
+    await worker.turn()
+    await settled(worker)
+
+    assert await stage.pool.fetchval("select count(*) from outbox where type = 'Rang'") == int(may)
 
 
 async def test_an_outage_keeps_no_outcome_waiting_for_the_others(stage: Stage) -> None:
@@ -494,11 +533,11 @@ async def test_an_outage_keeps_no_outcome_waiting_for_the_others(stage: Stage) -
     tries: list[int] = []
 
     class Away(PostgresProcess[Any]):
-        async def outcomes(self, given: Any, now: Any) -> Any:
+        async def outcomes(self, given: Any, now: Any, *, wake: bool = False) -> Any:
             tries.append(len(given))
             # By then the others have ended, too.
             async with asyncio.timeout(5):
-                while tries == [1] and len(away_worker._waiting) < 3:
+                while len(tries) == 1 and len(given) + len(away_worker._waiting) < 4:
                     await asyncio.sleep(0)
             raise ConnectionResetError
 
@@ -509,7 +548,8 @@ async def test_an_outage_keeps_no_outcome_waiting_for_the_others(stage: Stage) -
     await away_worker.turn()
     await settled(away_worker)
 
-    assert tries == [1, 3]
+    assert sum(tries) == 4
+    assert len(tries) <= 2
     left = await stage.pool.fetch("select failure, lease from tasks")
     assert {(row["failure"], row["lease"]) for row in left} == {("ConnectionResetError", None)}
 

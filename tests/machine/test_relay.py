@@ -70,6 +70,21 @@ async def outbox_size(pool: asyncpg.Pool) -> int:
     return await pool.fetchval("select count(*) from outbox")
 
 
+async def test_says_that_less_is_owed(pool: asyncpg.Pool, process: PostgresProcess) -> None:
+    """Once that is seen by everybody, and not when there was nothing to publish."""
+    one = relay(pool, FakeProducer())
+    await publish_all(one)
+    assert not one.published.is_set()
+
+    await owe(process, 1)
+    publishing = asyncio.create_task(publish_all(one))
+    async with asyncio.timeout(10):
+        await one.published.wait()
+    seen = await outbox_size(pool)
+    await publishing
+    assert seen < len(CUSTOMERS)
+
+
 async def test_in_order_then_forgotten(pool: asyncpg.Pool, process: PostgresProcess) -> None:
     """Everything is published once, in order per customer, each in its key's partition, and nothing is owed then."""
     await owe(process, 5)

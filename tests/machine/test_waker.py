@@ -64,6 +64,54 @@ async def test_much_is_owed(pool: asyncpg.Pool) -> None:
     assert (held_back, await rung(pool)) == (0, 100)
 
 
+async def test_goes_on_when_less_is_owed(pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told when the relay has published, and looks again at once."""
+    monkeypatch.setattr(waker_module, "_REST", 60.0)
+    published = asyncio.Event()
+    process = PostgresProcess(PURSE, pool, 3)
+    throttled = Waker(process, pool, lambda: NOON, system_clock, Progress({}), most_owed=3, published=published)
+    await pool.execute(_OWED, 4)
+    waiting = asyncio.create_task(throttled.turn())
+    done, _ = await asyncio.wait((waiting,), timeout=0.2)
+    assert not done
+    await pool.execute("delete from outbox")
+    published.set()
+    async with asyncio.timeout(10):
+        assert await waiting
+        await throttled.turn()
+
+    assert await rung(pool) == 100
+
+
+async def test_others_may_wake(pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only while it has found, a moment ago, that it may itself: little is owed, and the clocks agree."""
+    skew = [timedelta(0)]
+    one = Waker(
+        PostgresProcess(PURSE, pool, 3), pool, lambda: NOON, lambda: system_clock() + skew[0], Progress({}), most_owed=3
+    )
+    assert not one.may_wake()
+    await one.turn()
+    assert one.may_wake()
+
+    # It woke a hundred.
+    await one.turn()
+    assert not one.may_wake()
+
+    await pool.execute("delete from outbox")
+    await one.turn()
+    assert one.may_wake()
+    skew[0] = timedelta(minutes=-2)
+    with pytest.raises(ClockDisagreesError):
+        await one.turn()
+    assert not one.may_wake()
+
+    skew[0] = timedelta(0)
+    await one.turn()
+    assert one.may_wake()
+    monkeypatch.setattr(waker_module, "_LOOK_COUNTS_FOR", 0.0)
+    assert not one.may_wake()
+
+
 async def test_small_skew(pool: asyncpg.Pool) -> None:
     """Less than a minute is how clocks are."""
     await waker(pool, lambda: system_clock() + timedelta(seconds=50)).turn()

@@ -31,7 +31,7 @@ def written(kind: str, *, step: str | None = None) -> dict[str, Any]:
     """Give a state of *kind* as its row has it; one in which laws keep something only where there is no other."""
     found = (json.loads(CODEC.dump(state)) for state, _ in explored().states.values())
     of_kind = (one for one in found if one["kind"] == kind and step in (None, one.get("step")))
-    return min(of_kind, key=lambda one: any(holder["retained"] for holder in _holders(one)))
+    return min(of_kind, key=lambda one: any(holder.get("retained") for holder in _holders(one)))
 
 
 def _holders(state: dict[str, Any]) -> list[dict[str, Any]]:

@@ -147,10 +147,10 @@ class Worker:
         client: Any = self.client
         self.consumer = Consumer(process, client, self.clock, NeverPaused(), progress, readers=READERS)  # type: ignore[arg-type]
         self.relay = Relay(pool, producer, [asyncio.Event() for _ in range(broker.PARTITIONS)], progress)  # type: ignore[arg-type]
-        self.waker = Waker(process, pool, self.clock, self.clock, progress)
+        self.waker = Waker(process, pool, self.clock, self.clock, progress, published=self.relay.published)
         self.performer = Performer(
             self.service.domain.name, process, pool, performances, self.clock, asyncio.Event(), progress,
-            at_once=2, lease_seconds=LEASE_SECONDS,
+            at_once=2, lease_seconds=LEASE_SECONDS, may_wake=self.waker.may_wake,
         )  # fmt: skip
 
     def _stamp(self) -> int:
