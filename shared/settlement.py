@@ -11,7 +11,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from .advance import Case, Ordered, PoisonError, Step, arrive, wake, wakes_at, without
+from .advance import Case, Ordered, PoisonError, Step, arrive, wake, without
 from .decision import Domain, Fact
 from .events.envelope import Record
 
@@ -98,9 +98,7 @@ def settle_wakes(domain: Domain[S, P], cases: Mapping[str, Case[S]], now: dateti
 def wake_due(domain: Domain[S, P], settlement: Settlement[S], now: datetime) -> None:
     """Wake those cases of *settlement* that are due at *now*; one that fails is left as it was settled, and stuck."""
     for customer_id, case in list(settlement.cases.items()):
-        due = wakes_at(domain, case)
-        if due is not None and due <= now:
-            _wake_one(domain, settlement, case, customer_id, now)
+        _wake_one(domain, settlement, case, customer_id, now)
 
 
 def _settle_one(

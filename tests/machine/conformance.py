@@ -639,6 +639,13 @@ class Tasks:
         stuck = {row["customer_id"]: row["stuck"] for row in await shop.rows.table("cases")}
         assert {one for one, why in stuck.items() if why} == {"b"}
 
+    async def test_outcome_alone_counts_if_waking_is_rejected(self, shop: Shop) -> None:
+        """It isn't the outcome's fault that the database rejects what the waking came to."""
+        (done,) = await self._alarmed(shop, b="database")
+
+        assert await shop.process.outcomes([done], NOON, wake=True) == [None]
+        assert await shop.amount("b") == 10
+
     async def test_no_outcomes(self, shop: Shop) -> None:
         """Of none nothing comes."""
         before = await shop.everything()

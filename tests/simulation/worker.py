@@ -190,6 +190,8 @@ class Worker:
         self.service.workers.remove(self)
         for task in (*self.tasks, *sorted(self.performer._running, key=_number)):
             task.cancel()
+        if self.performer._bringing is not None:
+            self.performer._bringing.cancel()
 
     def ring(self) -> None:
         """Look whether the database has something to do."""
