@@ -17,6 +17,7 @@ import asyncpg
 import pytest
 from archive_school import School, database_of_its_own
 
+from services.exporter.archive import restoring
 from services.exporter.archive.build import build
 from services.exporter.archive.faults import NotReadBackError
 from services.exporter.archive.kept import KeptFile
@@ -83,8 +84,12 @@ async def restored(text: str, dsn: str, dump: Dump = CERTAIN) -> tuple[str, ...]
     return await restore(dump, pieces(), dsn)
 
 
-async def test_the_dump_of_an_archive_is_restored_and_compared(school: School, empty: str, tmp_path: Path) -> None:
-    """Whatever its types and values; afterwards the scratch database is as empty as before, and the archive says so."""
+@pytest.mark.parametrize("large", ["512kB", "0"])
+async def test_the_dump_of_an_archive_is_restored_and_compared(
+    school: School, empty: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large: str
+) -> None:
+    """Whatever its types and values, by several workers too; afterwards nothing is left, and the archive says so."""
+    monkeypatch.setattr(restoring, "TOGETHER", restoring.TOGETHER.replace("512kB", large))
     await school.run(HOSTILE)
     path = tmp_path / "a.zip"
 

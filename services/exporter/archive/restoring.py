@@ -132,7 +132,7 @@ async def _heard(psql: asyncio.subprocess.Process) -> tuple[str, str]:
 
 
 def _questions(tables: Sequence[Restorable]) -> str:
-    return SETTINGS + "".join(_question(place, one) for place, one in enumerate(tables))
+    return SETTINGS + TOGETHER + "".join(_question(place, one) for place, one in enumerate(tables))
 
 
 def _question(place: int, one: Restorable) -> str:
@@ -150,6 +150,13 @@ def _trouble(dump: Dump, code: int, errors: str) -> Exception:
     return NotReadBackError(dump.path, f"psql can't restore it: SQLSTATE {state or 'unknown'}", _REPORT)
 
 
+# name: nobody else works there by then; of tables that nobody has analyzed the planner knows the size alone
+TOGETHER = """
+    set local max_parallel_workers_per_gather = 1;
+    set local min_parallel_table_scan_size = '512kB';
+    set local parallel_setup_cost = 0;
+    set local parallel_tuple_cost = 0;
+"""
 _NO_CONNECTION = 2
 _MARK = "offramp proof "
 _REPORT = "Export again; if it happens twice, the store or the exporter is at fault"
