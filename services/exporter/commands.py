@@ -274,6 +274,7 @@ def _as_json(done: Done) -> str:
         del shown["delta"]
     shown |= {
         "tables": {one.table: one.rows for one in report.tables},
+        "objects": {one.table: one.rows for one in report.objects},
         "snapshot_at": report.snapshot_at.isoformat(),
         "compared": done.proven.compared,
         "restored": done.proven.restored,

@@ -8,7 +8,7 @@ from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
-from archive_school import MAP, School
+from archive_school import MAP, MEDIA, School
 from typer.testing import CliRunner, Result
 
 from services.exporter.archive.faults import PapersAloneError
@@ -45,6 +45,7 @@ async def test_it_exports_into_a_store_and_tells_machines(school: School, tmp_pa
 
     report = json.loads(result.stdout)
     assert report["tables"] == {"customers": 1, "users": 2, "notes": 3}
+    assert report["objects"] == {school.bucket: len(MEDIA)}
     assert (await school.store.head(school.bucket, "acme/one.zip")).size == report["size"]
 
 
