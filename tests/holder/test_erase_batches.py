@@ -292,6 +292,12 @@ def elsewhere(dsn: str, statement: str) -> None:
         other.submit(asyncio.run, run()).result()
 
 
+def test_half_of_the_time_is_left_to_others_unless_somebody_says_so() -> None:
+    """A deletion has days to end; whoever waits for the same database meanwhile has not."""
+    assert Pace().rest(0.25) == 0.25
+    assert Pace(share=1).rest(0.25) == 0
+
+
 @pytest.mark.parametrize("share", [1.0, 0.9])
 async def test_who_leaves_time_to_others_leaves_them_the_other_cores(database: Database, share: float) -> None:
     """The scans that compare everybody else's rows run in several processes only where nobody is to be spared."""
