@@ -36,7 +36,7 @@ check: setup ## Lint, types, import contracts, generated files
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/ruff format --check --quiet .
 	@.venv/bin/mypy
-	@.venv/bin/lint-imports --no-cache 2>/dev/null | tail -n 1
+	@said=$$(.venv/bin/lint-imports --no-cache 2>&1) && echo "$$said" | tail -n 1 || { echo "$$said"; exit 1; }
 	@$(OFFRAMP) events document --check
 
 bench: LOCK = requirements/bench.lock

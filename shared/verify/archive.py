@@ -86,6 +86,8 @@ _LONGEST_END, _UTF8 = (1 << 16) + _END.size + _LOCATOR.size + _END64.size, 0x080
 _NEITHER_QUOTES_NOR_LINE_ENDS = bytes(byte for byte in range(256) if byte not in b'"\n')
 # What zipfile raises when bytes are not what they were; RuntimeError is its word for an encrypted file.
 UNREADABLE = (BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, OSError)
+# What comes of JSON that is none, is nested too deep, or says other things than it should.
+MALFORMED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 _NONE_PASSING: Mapping[str, Future[Read]] = MappingProxyType({})
 
 
@@ -1125,7 +1127,7 @@ def _counting(files: Files) -> Mapping[str, Counting]:
         with files.open(DESCRIPTOR) as opened:
             said = json.loads(opened.read())["resources"]
         return {f"data/{one['path']}": _counted(one) for one in said}
-    except (*UNREADABLE, KeyError, TypeError, AttributeError):
+    except (*UNREADABLE, *MALFORMED):
         return {}
 
 
@@ -1317,7 +1319,7 @@ class _Bag:
         try:
             said = json.loads(self._text(DESCRIPTOR))["resources"]
             resources = [(one["name"], f"data/{one['path']}", one) for one in said]
-        except (ValueError, KeyError, TypeError) as error:
+        except MALFORMED as error:
             yield Finding("broken", DESCRIPTOR, f"it is no data package: {error!r}")
             return
         for name, path, one in resources:
@@ -1353,7 +1355,7 @@ class _Bag:
             together = [file["path"] for file in said.get("together", ())]
             empty = [one["table"] for one in said["tables"] if not (one["files"] or one.get("also") or together)]
             objects = sum(one.get("files", 0) for one in said["objects"])
-        except (ValueError, KeyError, TypeError) as error:
+        except MALFORMED as error:
             yield Finding("broken", COMPLETENESS, f"it is no report of completeness: {error!r}")
             return
         yield from (Finding("missing", COMPLETENESS, f"it names no file of the table {table}") for table in empty)

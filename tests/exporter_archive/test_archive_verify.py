@@ -183,6 +183,18 @@ CHANGES: dict[str, tuple[Callable[[Files], object], tuple[str, str]]] = {
         lambda files: report(files, lambda said: said["objects"][0].update(files=1)),
         ("altered", "data/media/"),
     ),
+    "a report of other things": (
+        lambda files: report(files, lambda said: said.update(objects=["many"])),
+        ("broken", "data/completeness.json"),
+    ),
+    "a report nested too deep": (
+        lambda files: files.update({"export-1/data/completeness.json": b"[" * 200_000}),
+        ("broken", "data/completeness.json"),
+    ),
+    "a descriptor nested too deep": (
+        lambda files: files.update({"export-1/data/datapackage.json": b"[" * 200_000}),
+        ("broken", "data/datapackage.json"),
+    ),
     "no report": (lambda files: files.pop("export-1/data/completeness.json"), ("broken", "data/completeness.json")),
     "no descriptor": (lambda files: files.pop("export-1/data/datapackage.json"), ("broken", "data/datapackage.json")),
 }
