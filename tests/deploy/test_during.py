@@ -69,8 +69,11 @@ def _during(environment: dict[str, str], script: str) -> Iterator[subprocess.Pop
 
 
 def _ended(running: subprocess.Popen[str]) -> tuple[int, str, str]:
-    said, complained = running.communicate(timeout=30)
-    return running.returncode, said, complained
+    # Not by communicate(): it passes over what came along with the line that was read already.
+    assert running.stdout is not None
+    assert running.stderr is not None
+    said, complained = running.stdout.read(), running.stderr.read()
+    return running.wait(30), said, complained
 
 
 def _states(environment: dict[str, str]) -> dict[str, str]:

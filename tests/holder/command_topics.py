@@ -20,7 +20,7 @@ from shared.events.event import Event
 from shared.events.platform import DeletionAcknowledged
 from shared.events.retention import DeletionRequested
 from shared.settings import read_settings
-from tests.kept_topics import kept
+from tests.kept_topics import make_topics
 
 READ = ("LegalHoldPlaced", "LegalHoldReleased", "ContractRegistered", "ContractTerminated", "DeletionRequested")
 TYPES = (*READ, "DeletionAcknowledged")
@@ -56,7 +56,7 @@ async def command_topics() -> AsyncIterator[Topics]:
     names = [prefix + one for one in TYPES]
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
     await admin.start()
-    await admin.create_topics(kept(names))
+    await make_topics(admin, names)
     await _coordinated(kafka, f"{prefix}first", names[0])
     try:
         async with (

@@ -94,7 +94,7 @@ async def rows(database: str) -> tuple[object, object]:
         await connection.close()
 
 
-async def test_the_drill(restored: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_drill(topics: Topics, restored: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Dump, delete, restore, start: refused; replay; clean; and then it starts."""
     monkeypatch.setenv("OFFRAMP_PLATFORM_DSN", restored)
     back, without = await rows(restored)
@@ -115,7 +115,7 @@ async def test_the_drill(restored: str, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 async def test_what_was_kept_stays_in_a_replay(
-    dsn: str, postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    topics: Topics, dsn: str, postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The ledger remembers what a hold kept: a replay deletes no kept row early, and the rest with its own entry."""
     dump = tmp_path / "platform.dump"
@@ -188,7 +188,7 @@ async def test_a_dump_from_the_middle_of_a_deletion_is_older_too(dsn: str, postg
 
 
 async def test_a_customer_that_has_come_back_is_told_and_left_only_by_name(
-    restored: str, monkeypatch: pytest.MonkeyPatch
+    topics: Topics, restored: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The guard objects, so an operator decides; what is decided is kept."""
     monkeypatch.setenv("OFFRAMP_PLATFORM_DSN", restored)

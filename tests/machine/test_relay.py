@@ -26,7 +26,7 @@ from shared.relay import Relay
 from shared.settings import Settings
 from shared.settlement import Buried
 from shared.switches import Switches
-from tests.kept_topics import kept
+from tests.kept_topics import make_topics
 from tests.machine.fakes import FakeKafka, FakeProducer
 from tests.machine.toy import NOON, PURSE, Balanced, Broken, Earned, arrival, fact, record_of
 
@@ -397,8 +397,7 @@ async def topics(settings: Settings) -> AsyncIterator[str]:
     await admin.start()
     names = [f"{prefix}Balanced", f"dlq.{prefix}Earned"]
     try:
-        made = await admin.create_topics(kept(names, PARTITIONS))
-        assert [error[1] for error in made.topic_errors] == [0, 0]
+        await make_topics(admin, names, PARTITIONS)
         yield prefix
         await admin.delete_topics(names)
     finally:

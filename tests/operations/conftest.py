@@ -14,7 +14,7 @@ from kafka_records import Records
 
 from shared.settings import read_settings
 from shared.worker import Place, Worker, open_worker
-from tests.kept_topics import kept
+from tests.kept_topics import make_topics
 
 
 @pytest.fixture
@@ -26,8 +26,7 @@ async def place(postgres: str) -> AsyncIterator[Place]:
     admin = AIOKafkaAdminClient(bootstrap_servers=read_settings().kafka)
     await admin.start()
     try:
-        made = await admin.create_topics(kept(names, PARTITIONS))
-        assert all(code == 0 for _, code, *_ in made.topic_errors)
+        await make_topics(admin, names, PARTITIONS)
         yield Place(read_settings().kafka, postgres, prefix, lambda: NOW)
         await admin.delete_topics(names)
     finally:

@@ -22,7 +22,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from shared.events.catalogue import INSTRUCTIONS
 from shared.metrics import Readings, families
 from shared.worker import Place, Worker
-from tests.kept_topics import kept
+from tests.kept_topics import make_topics
 
 ROOT = Path(__file__).parents[2]
 MANUAL = (ROOT / "docs/operations.md").read_text()
@@ -73,7 +73,7 @@ async def instructions(place: Place) -> AsyncIterator[None]:
     admin = AIOKafkaAdminClient(bootstrap_servers=place.kafka)
     await admin.start()
     try:
-        await admin.create_topics(kept(names))
+        await make_topics(admin, names)
         yield
         await admin.delete_topics(names)
     finally:
