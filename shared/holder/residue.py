@@ -185,7 +185,7 @@ COLUMNS = """
       from pg_class c
       join pg_namespace n on n.oid = c.relnamespace
       join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-     where c.relkind in ('r', 'p', 'f', 'm') and not c.relispartition
+     where c.relkind in ('r', 'p', 'f', 'm') and c.relispopulated and not c.relispartition
        and n.nspname not in ('information_schema', 'offramp') and n.nspname !~ '^pg_'
        and exists (select from peeled p
                     where p.top = a.atttypid

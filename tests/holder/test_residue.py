@@ -83,6 +83,13 @@ async def test_a_copy_in_the_last_of_very_many_columns_is_found(database: Databa
     assert await found(database) == [Mention("wide", "n1589", 1, "nobody")]
 
 
+async def test_a_materialized_view_that_was_never_filled_is_passed_over(database: Database) -> None:
+    """It holds no row, and Postgres lets nobody read it: that must not stop the search."""
+    await database.execute("create materialized view empty as select 'acme' as id with no data")
+
+    assert await found(database) == []
+
+
 async def test_another_identifier_is_looked_for_too(database: Database) -> None:
     """A uuid by which a billing system knows the customer, in a column of that type."""
     number = "6f1c0c2e-58a5-4b7e-9d5e-0d6c1f0a7b11"
