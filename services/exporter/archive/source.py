@@ -30,7 +30,7 @@ class Source:
     map: DataMap
 
     def rows(self, shown: Shown) -> str:
-        """Give what follows ``select …``: the customer's rows of *shown* as ``t``, the customer being ``$1``."""
+        """Give what follows ``select …``: the customer's rows of *shown* as ``t``; it has no parameter."""
         return self.snapshot.rows(shown.table)
 
     def ordered(self, shown: Shown) -> str:
