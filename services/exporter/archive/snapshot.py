@@ -28,6 +28,8 @@ Receive: TypeAlias = Callable[[bytes], Coroutine[Any, Any, None]]
 # kernel gathers more, which halves the CPU time of reading (figures in docs/decisions/0004-archive.md).
 _PAUSE = 0.001
 _WORTH_WAKING_FOR = 64 * 1024
+# A table of Postgres has no more (a query 1,664), and into one the archive's rows have to fit where it is read back.
+MOST_COLUMNS = 1_600
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,9 @@ def _shown(table: Table, columns: tuple[LiveColumn, ...]) -> Shown:
     kept = shown(table, columns)
     if not kept:
         raise NothingLeftError(table.name, "the map leaves out every column", "Exempt the table, or show a column")
+    if len(kept) > MOST_COLUMNS:
+        says = f"with what its coded columns mean it has {len(kept):,} columns, more than Postgres' {MOST_COLUMNS:,}"
+        raise MapDisagreesError(table.name, says, "Leave out columns, or let fewer be coded")
     key = sorted((column.key_position, column.name) for column in columns if column.key_position)
     return Shown(table, kept, tuple(name for _, name in key))
 
