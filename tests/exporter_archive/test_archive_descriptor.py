@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
-from archive_school import School
+from archive_school import School, run
 
 COMPOSITE = """
     create table grades (
@@ -57,6 +58,37 @@ async def test_a_key_with_a_column_left_out_is_no_key(school: School, tmp_path: 
 
     assert "primaryKey" not in schemas["csv.grades"]
     assert [key["fields"] for key in schemas["csv.grades"]["foreignKeys"]] == [["given_by"], ["user_id"]]
+
+
+SAME_NAMES = """
+    create table "Users" (id integer primary key, customer_id text not null);
+    create table "användare" (id integer primary key, customer_id text not null, key integer references "Users");
+    create table "anv-ndare" (id integer primary key, customer_id text not null);
+    create table "media" (id integer primary key, customer_id text not null);
+"""
+SAME = "".join(
+    f"  {name}: {{category: user, owner: {{column: customer_id}}}}\n"
+    for name in ("Users", "användare", "anv-ndare", "media")
+)
+
+
+async def test_a_program_of_others_reads_empty_tables_and_names_that_differ_in_case(
+    school: School, tmp_path: Path
+) -> None:
+    """No resource is called like another, or in letters that the standard doesn't have; a table may have no rows."""
+    await school.run(SAME_NAMES)
+    school = school.mapped("  settings:", f"{SAME}  settings:")
+    schemas = await described(school, tmp_path)
+    with ZipFile(tmp_path / "export-1.zip") as opened:
+        opened.extractall(tmp_path)
+    said = run(
+        [sys.executable, "-W", "ignore", "-m", "frictionless", "validate", "data/datapackage.json"],
+        tmp_path / "export-1",
+    )
+
+    assert "INVALID" not in said
+    assert {"csv.users", "csv.users-2", "csv.anv-ndare", "csv.anv-ndare-2", "csv.media", "media"} <= set(schemas)
+    assert schemas["csv.anv-ndare"]["foreignKeys"] == [reference("key", "csv.users-2")]
 
 
 async def test_every_field_says_its_type_in_the_database(school: School, tmp_path: Path) -> None:

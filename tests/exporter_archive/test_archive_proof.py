@@ -16,7 +16,7 @@ import pytest
 from archive_school import School
 
 from services.exporter.archive.build import build
-from services.exporter.archive.faults import NotReadBackError
+from services.exporter.archive.faults import MapDisagreesError, NotReadBackError
 from services.exporter.archive.kept import Kept, KeptFile, KeptObject
 from services.exporter.archive.proof import Scratch, prove
 from services.exporter.archive.report import ArchiveReport
@@ -67,6 +67,52 @@ async def test_an_archive_is_proven_by_restoring_it(school: School, place: tuple
 
     proven = await prove(report, kept, Scratch(zoo.connect, zoo.dsn))
     assert proven.compared == ("customers", "users", "notes", "zoo")
+
+
+WIDE = 500
+
+
+async def wide(school: School) -> School:
+    """Give a table whose rows, as texts, wouldn't fit into a page."""
+    moments = ", ".join(["now()"] * WIDE)
+    named = ", ".join(f"c{number} timestamptz" for number in range(WIDE))
+    await school.run(
+        f"create table wide (id integer primary key, customer_id text not null, nickname text, {named});"
+        f"insert into wide select n, 'acme', case n when 2 then '\",(' end, {moments} from generate_series(1, 3) n"
+    )
+    return school.mapped("  settings:", "  wide: {category: user, owner: {column: customer_id}}\n  settings:")
+
+
+async def test_a_table_is_compared_however_wide_it_is(school: School, place: tuple[Sink, Kept]) -> None:
+    """A row of 500 moments is narrower in the source than the texts that it is restored from."""
+    school = await wide(school)
+    sink, kept = place
+
+    proven = await prove(await built(school, sink), kept, Scratch(school.connect, school.dsn))
+    assert proven.compared == ("customers", "users", "notes", "wide")
+
+
+async def test_other_rows_of_a_wide_table_are_no_archive(school: School, place: tuple[Sink, Kept]) -> None:
+    """It is compared as any other is: an empty text for none is found."""
+    school = await wide(school)
+    await school.run('alter table notes drop column "select ""odd"" column"; update users set nickname = \'\'')
+    sink, kept = place
+    report = await built(school, sink, formats=(Liar(),))
+
+    with pytest.raises(NotReadBackError, match="wide: read back it has other rows"):
+        await prove(report, kept, Scratch(school.connect, school.dsn))
+    assert await left(school, kept) == 0
+
+
+async def test_more_columns_than_a_table_may_have_are_told(school: School, tmp_path: Path) -> None:
+    """With what they mean 900 coded columns are more than Postgres writes: the table is named, not only its error."""
+    named = ", ".join(f"c{number} integer" for number in range(900))
+    await school.run(f"create table wide (id integer primary key, customer_id text not null, {named})")
+    coded = ", ".join(f'c{number}: {{labels: {{"1": x}}}}' for number in range(900))
+    declared = f"  wide: {{category: user, owner: {{column: customer_id}}, coded: {{{coded}}}}}\n  settings:"
+
+    with pytest.raises(MapDisagreesError, match="wide: with what its coded columns mean it has 1,802 columns"):
+        await built(school.mapped("  settings:", declared), FileSink(tmp_path / "a.zip"))
 
 
 class Liar(Csv):

@@ -325,7 +325,7 @@ class _Build:
     async def _describe(self, complete: Complete, keys: Sequence[ForeignKey], index: MediaIndex, links: Links) -> None:
         order, archive = self._order, self._archive
         written = await archive.add(INDEX, index.lines(), FORMATS["csv"].counter())
-        resources = [descriptor.table_resource(file, self._files, keys) for file in self._files]
+        resources = descriptor.table_resources(self._files, keys)
         resources.append(descriptor.resource("media", written, index_resource()))
         if complete.referred:
             linked = await archive.add(links_file.PATH, links.lines(), FORMATS["csv"].counter())

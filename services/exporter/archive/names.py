@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import re
+from pathlib import PurePosixPath
 from unicodedata import is_normalized
 
 # Windows reads these as devices, whatever their suffix.
 _RESERVED = re.compile(r"^(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|$)", re.IGNORECASE)
 _LONGEST_SEGMENT = 120
+_DIGITS = 16
 _LONGEST_PATH = 180
+# So that a name of 72 bytes inside makes no longer path than that.
+_LONGEST_FOLDER = 107
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}$")
 # Already packed: deflate would only cost time.
 _PACKED = re.compile(
@@ -27,6 +31,11 @@ def is_packed(key: str) -> bool:
 def bag_name(export_id: str) -> str:
     """Name the one folder in the ZIP of an archive."""
     return re.sub(r"[^A-Za-z0-9._-]", "_", export_id)
+
+
+def with_suffix(path: str, suffix: str) -> str:
+    """Give *path* with another suffix, for what belongs to that file: so they are found together, whatever its name."""
+    return str(PurePosixPath(path).with_suffix(suffix))
 
 
 class SafeNames:
@@ -54,6 +63,20 @@ class SafeNames:
             return plain
         return _marked(plain, f"{folder}\0{key}")
 
+    def folder(self, folder: str, key: str) -> str:
+        """Give a folder for *key* in the top *folder* that nothing else is in; what is put into it is the caller's."""
+        plain = "/".join(map(_tame, (folder, *key.split("/"))))
+        if plain == f"{folder}/{key}" and len(plain.encode()) <= _LONGEST_FOLDER and self._take_folder(plain):
+            return plain
+        return _marked(plain, f"{folder}/{key}/", _LONGEST_FOLDER - len(f"{folder}/~.12345678") - _DIGITS)
+
+    def _take_folder(self, path: str) -> bool:
+        folded = path.casefold()
+        if hash(folded) in self._folders:
+            return False
+        # As if a file were in it: then it is no file's name, and all above it are folders.
+        return self._take(f"{folded}/")
+
     def _take(self, path: str) -> bool:
         file, folders = hash(path.casefold()), _folders(path.casefold())
         if file in self._files or file in self._folders or folders & self._files:
@@ -75,12 +98,12 @@ def _tame(segment: str) -> str:
     return f"_{kept}" if _RESERVED.match(kept) else kept
 
 
-def _marked(plain: str, key: str) -> str:
+def _marked(plain: str, key: str, longest: int = _LONGEST_SEGMENT) -> str:
     # No tame name has a tilde, so this one is free; it is flat, so it needs no folder that might be a file.
     folder, _, rest = plain.partition("/")
     flat = rest.replace("/", "_")
     found = _SUFFIX.search(flat)
     suffix = found.group() if found else ""
-    stem = flat.removesuffix(suffix).encode()[:_LONGEST_SEGMENT].decode("utf-8", "ignore")
-    digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    stem = flat.removesuffix(suffix).encode()[:longest].decode("utf-8", "ignore")
+    digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS]
     return f"{folder}/{stem}~{digest}{suffix}"

@@ -22,7 +22,7 @@ from shared.verify.by_library import by_library
 from . import links
 from .completeness import Expected
 from .faults import NotReadBackError
-from .fingerprint import fingerprint
+from .from_csv import takes, tells
 from .kept import Kept, KeptVolumes
 from .linked import first_dangling
 from .passing import Passing, passing
@@ -217,18 +217,16 @@ async def _restore_dump(
 
 
 async def _restore(connection: Connection, one: Expected, csv: AsyncIterator[bytes]) -> None:
-    names = [f"c{number}" for number in range(len(one.columns))]
+    columns = len(one.columns)
     async with connection.transaction():
-        await connection.execute(RESTORED.format(", ".join(f"{name} text" for name in names)))
+        await connection.execute(takes(columns))
         try:
             await connection.copy_to_table(
                 "restored", schema_name="pg_temp", source=csv, format="csv", header=True, encoding="utf8"
             )
         except asyncpg.DataError as error:
             raise _fault(one.table, f"read back it can't be restored: {error}") from error
-        found = await connection.fetchrow(
-            f"select count(*), {fingerprint([f't.{name}' for name in names])} from pg_temp.restored as t"
-        )
+        found = await connection.fetchrow(tells(columns))
     if found is None or tuple(found) != (one.rows, one.fingerprint):
         says = f"read back it has other rows than the source had: {found and found[0]} of them, {one.rows} there"
         raise _fault(one.table, says)
@@ -236,7 +234,3 @@ async def _restore(connection: Connection, one: Expected, csv: AsyncIterator[byt
 
 def _fault(place: str, says: str) -> NotReadBackError:
     return NotReadBackError(place, says, "Export again; if it happens twice, the store or the exporter is at fault")
-
-
-# name: texts only, since the scratch database need not know the source's types
-RESTORED = "create temporary table restored ({}) on commit drop"

@@ -144,8 +144,8 @@ def _query(number: int, one: Referring, shown: Shown, rows: Snapshot) -> str:
         number=number,
         row=f"jsonb_build_object({', '.join(pairs)})::text",
         value=text(one.column),
-        bucket=one.bucket("$1"),
-        key=one.key("t", "$1"),
+        bucket=one.bucket(rows.customer),
+        key=one.key("t", rows.customer),
         name=text(one.reference.name),
         media_type=text(one.reference.media_type),
         # Compared, not shown.

@@ -15,6 +15,7 @@ from shared.datamap import live
 from shared.datamap.columns import ForeignKey, LiveColumn, value_of
 from shared.datamap.meaning import shown
 from shared.datamap.model import DataMap, Table
+from shared.datamap.names import literal
 
 from .faults import MapDisagreesError, NothingLeftError
 from .ordering import ordering
@@ -27,6 +28,8 @@ Receive: TypeAlias = Callable[[bytes], Coroutine[Any, Any, None]]
 # kernel gathers more, which halves the CPU time of reading (figures in docs/decisions/0004-archive.md).
 _PAUSE = 0.001
 _WORTH_WAKING_FOR = 64 * 1024
+# A table of Postgres has no more (a query 1,664), and into one the archive's rows have to fit where it is read back.
+MOST_COLUMNS = 1_600
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +80,8 @@ class Snapshot:
         await self.stream(format.select(shown.columns, self.ordered(shown)), format.options, receive)
 
     def rows(self, table: Table) -> str:
-        """Give what follows ``select …``: the customer's rows of *table* as ``t``, the customer being ``$1``."""
-        return rows_of(self._map, table)
+        """Give what follows ``select …``: the customer's rows of *table* as ``t``; it has no parameter."""
+        return rows_of(self._map, table, self.customer)
 
     def ordered(self, shown: Shown) -> str:
         """Give what follows ``select …`` where rows are written: those of ``rows``, in ``Shown.order``.
@@ -88,7 +91,11 @@ class Snapshot:
         return f"from (select t.* {self.rows(shown.table)} order by {', '.join(shown.order)}) t"
 
     async def stream(self, query: str, options: Mapping[str, Any], receive: Receive) -> None:
-        """Stream what *query*, with the customer as ``$1``, gives under COPY's *options* to *receive*."""
+        """Stream what *query* gives under COPY's *options* to *receive*.
+
+        COPY takes no parameters. Put in by the client they would be put into names and texts too where those say
+        ``$1``: into a column of that name, or a label of the map's.
+        """
         read = 0
 
         async def gather(piece: bytes) -> None:
@@ -99,11 +106,16 @@ class Snapshot:
             if len(piece) < _WORTH_WAKING_FOR < read:
                 await asyncio.sleep(_PAUSE)
 
-        await self._connection.copy_from_query(query, self._customer, output=gather, **options)
+        await self._connection.copy_from_query(query, output=gather, **options)
 
     def listed(self, query: str, at_once: int) -> AsyncIterator[asyncpg.Record]:
-        """Give what *query*, with the customer as ``$1``, lists: *at_once* rows at a time, from the server's cursor."""
-        return aiter(self._connection.cursor(query, self._customer, prefetch=at_once))
+        """Give what *query* lists: *at_once* rows at a time, from the server's cursor."""
+        return aiter(self._connection.cursor(query, prefetch=at_once))
+
+    @property
+    def customer(self) -> str:
+        """Give the customer's id as SQL: a literal."""
+        return literal(self._customer)
 
     async def catalogue(self, query: str, *arguments: object) -> list[asyncpg.Record]:
         """Read Postgres' own catalogue, in which every name comes with its schema."""
@@ -118,6 +130,9 @@ def _shown(table: Table, columns: tuple[LiveColumn, ...]) -> Shown:
     kept = shown(table, columns)
     if not kept:
         raise NothingLeftError(table.name, "the map leaves out every column", "Exempt the table, or show a column")
+    if len(kept) > MOST_COLUMNS:
+        says = f"with what its coded columns mean it has {len(kept):,} columns, more than Postgres' {MOST_COLUMNS:,}"
+        raise MapDisagreesError(table.name, says, "Leave out columns, or let fewer be coded")
     key = sorted((column.key_position, column.name) for column in columns if column.key_position)
     return Shown(table, kept, tuple(name for _, name in key))
 

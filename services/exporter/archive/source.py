@@ -11,8 +11,8 @@ from services.exporter.formats.format import RAW, Counter
 from shared.datamap.columns import ForeignKey
 from shared.datamap.model import DataMap
 
-from .archive import Archive, File
-from .names import SafeNames
+from .archive import Archive, File, Written
+from .names import SafeNames, with_suffix
 from .page import Listed
 from .snapshot import Receive, Shown, Snapshot
 
@@ -30,7 +30,7 @@ class Source:
     map: DataMap
 
     def rows(self, shown: Shown) -> str:
-        """Give what follows ``select …``: the customer's rows of *shown* as ``t``, the customer being ``$1``."""
+        """Give what follows ``select …``: the customer's rows of *shown* as ``t``; it has no parameter."""
         return self.snapshot.rows(shown.table)
 
     def ordered(self, shown: Shown) -> str:
@@ -55,7 +55,7 @@ class Files:
     ) -> None:
         self._archive = archive
         self._names = names
-        self._format = format
+        self.format = format
         self._folder = folder
         self._told = told
         self.listed: list[Listed] = []
@@ -69,23 +69,49 @@ class Files:
         counter: Counter | None = None,
         packed: bool = False,
         table: str | None = None,
-        listed: bool = True,
+        beside: Written | None = None,
     ) -> AsyncIterator[File]:
         """Write the file at *path* inside the block; *packed*: deflate is of no use; *table*: all that it holds.
 
-        *listed*: the page names it; where there are many, name their folder by ``lists``.
+        It is called as that one is which it belongs to, *beside*, but for the suffix. The page names it;
+        where there are many, let it name their ``folder``.
         """
-        name = f"data/{self._names.path(self._folder, path)}"
+        suffix = path[path.rindex(".") :]
+        name = f"data/{self._names.path(self._folder, path)}" if beside is None else with_suffix(beside.path, suffix)
+        async with self.write(name, path, counter=counter, packed=packed) as file:
+            yield file
+        self.listed.append(Listed(self.format, name, table))
+
+    def folder(self, path: str, table: str) -> Folder:
+        """Give a folder of its own for many files of *table*."""
+        return Folder(self, path, Listed(self.format, f"data/{self._names.folder(self._folder, path)}/", table))
+
+    @asynccontextmanager
+    async def write(
+        self, name: str, path: str, *, counter: Counter | None = None, packed: bool = False
+    ) -> AsyncIterator[File]:
+        """Write the file that is to be called *name* in the archive; *path* is what is told of it."""
 
         def passed(file: File) -> None:
-            self._told(f"{path} {self._format}", file.records, self.size + file.size)
+            self._told(f"{path} {self.format}", file.records, self.size + file.size)
 
         async with self._archive.file(name, counter=counter, packed=packed, passed=passed) as file:
             yield file
         self.size += file.size
-        if listed:
-            self.listed.append(Listed(self._format, name, table))
 
-    def lists(self, folder: str, table: str) -> None:
-        """Let the page name the *folder* that holds many files of *table*."""
-        self.listed.append(Listed(self._format, f"data/{self._folder}/{folder}", table))
+
+class Folder:
+    """Where many files of one table are: the page names the folder, once there is one in it."""
+
+    def __init__(self, files: Files, path: str, listed: Listed) -> None:
+        self._files = files
+        self._path = path
+        self._listed = listed
+
+    @asynccontextmanager
+    async def file(self, name: str, *, packed: bool = False) -> AsyncIterator[File]:
+        """Write the file *name*, which every file system takes, inside the block; *packed*: deflate is of no use."""
+        async with self._files.write(f"{self._listed.path}{name}", f"{self._path}/{name}", packed=packed) as file:
+            yield file
+        if self._listed not in self._files.listed:
+            self._files.listed.append(self._listed)

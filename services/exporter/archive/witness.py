@@ -115,9 +115,9 @@ async def called(witness: Witness, connect: Connect, snapshot_id: str) -> AsyncI
         await witness.dismiss()
 
 
-def rows_of(map: DataMap, table: Table) -> str:  # noqa: A002 - the domain's word
-    """Give what follows ``select …``: the customer's rows of *table* as ``t``, the customer being ``$1``."""
-    return f"from {relation(table.name)} as t where {owned_by(map, table, 't')}"
+def rows_of(map: DataMap, table: Table, customer: str = "$1") -> str:  # noqa: A002 - the domain's word
+    """Give what follows ``select …``: the rows of *table* that are *customer*'s (SQL), as ``t``."""
+    return f"from {relation(table.name)} as t where {owned_by(map, table, 't', customer)}"
 
 
 REFERENCES = "select count(*), count(distinct {key}) {rows}"
@@ -125,6 +125,7 @@ REFERENCES = "select count(*), count(distinct {key}) {rows}"
 # Values must not look different because of how a server was set up. With row_security off a policy
 # that would hide rows is an error and not a short table.
 SETTINGS = """
+    set local standard_conforming_strings = on;
     set local timezone = 'UTC';
     set local datestyle = 'ISO, YMD';
     set local intervalstyle = 'iso_8601';

@@ -154,7 +154,7 @@ def _document(node: Node, full: str) -> str:
 
 def _object(shown: Shown, names: Sequence[str]) -> str:
     columns = ", ".join(on_one_line(column) for column in shown.columns if column.name in names)
-    return f"(select row_to_json(r)::text from (select {columns}) r)" if columns else "'{}'"
+    return f"(select row_to_json(r.*)::text from (select {columns}) r)" if columns else "'{}'"
 
 
 def _order(node: Node) -> str:

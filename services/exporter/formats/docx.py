@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -12,13 +11,11 @@ from services.exporter.archive.nested import Nested
 
 from .papers import Paper, each_paper
 from .whole import Whole
-from .xml import FORBIDDEN
+from .xml import fitting
 
 if TYPE_CHECKING:
     from services.exporter.archive.snapshot import Shown
     from services.exporter.archive.source import Files, Source
-
-_FORBIDDEN = re.compile(FORBIDDEN)
 
 
 class Docx(Whole):
@@ -35,21 +32,17 @@ class Docx(Whole):
 
 
 async def _reports(source: Source, shown: Shown, files: Files) -> int:
-    folder = f"{shown.table.category}/{shown.table.name}"
+    folder = files.folder(f"{shown.table.category}/{shown.table.name}", shown.table.name)
 
     async def receive(paper: Paper) -> None:
-        path = f"{folder}/{paper.name}.docx"
-        async with files.file(path, packed=True, listed=False) as file:
+        async with folder.file(f"{paper.name}.docx", packed=True) as file:
             with closing(Nested(file)) as inner:
                 for name, text in PARTS.items():
                     await inner.add(name, text)
                 await inner.add("word/document.xml", document(paper))
                 await inner.end()
 
-    made = await each_paper(source, shown, receive)
-    if made:
-        files.lists(f"{folder}/", shown.table.name)
-    return made
+    return await each_paper(source, shown, receive)
 
 
 def document(paper: Paper) -> str:
@@ -74,12 +67,7 @@ def _cell(text: str) -> str:
 
 
 def _line(text: str, style: str = "Normal") -> str:
-    kept = (
-        escape(_FORBIDDEN.sub("\ufffd", text))
-        .replace("\r\n", "\n")
-        .replace("\r", "\n")
-        .replace("\t", "</w:t><w:tab/>" + T)
-    )
+    kept = escape(fitting(text)).replace("\r\n", "\n").replace("\r", "\n").replace("\t", "</w:t><w:tab/>" + T)
     return f'<w:p><w:pPr><w:pStyle w:val="{style}"/></w:pPr><w:r>{T}{kept.replace(chr(10), BREAK)}</w:t></w:r></w:p>'
 
 

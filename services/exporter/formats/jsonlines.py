@@ -36,7 +36,7 @@ class JsonLines:
     def select(self, columns: Sequence[LiveColumn], rows: str) -> str:
         """Give the query, one column of one JSON text a row."""
         shown = ", ".join(map(on_one_line, columns))
-        return f"select row_to_json(r) from (select {shown} {rows}) as r"
+        return f"select row_to_json(r.*) from (select {shown} {rows}) as r"
 
     def counter(self) -> Lines:
         """Give a fresh counter for one file."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from shared.datamap.columns import LiveColumn
 
@@ -53,8 +54,9 @@ def _inside(child: Node) -> Schema:
 
 
 def _to(name: str) -> Schema:
+    # A pointer (RFC 6901) in the fragment of a URI (RFC 3986), in which a per cent sign means something.
     escaped = name.replace("~", "~0").replace("/", "~1")
-    return {"$ref": f"#/$defs/{escaped}"}
+    return {"$ref": f"#/$defs/{quote(escaped)}"}
 
 
 def _row(shown: Shown) -> Schema:

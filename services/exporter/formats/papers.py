@@ -7,6 +7,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from unicodedata import normalize
 
 from shared.datamap.ownership import quoted
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from shared.datamap.columns import ForeignKey
 
 
+# In bytes.
 _LONGEST = 60
 
 
@@ -75,7 +77,7 @@ def select(source: Source, shown: Shown, joins: Sequence[_Join]) -> str:
 
 def _rows(source: Source, shown: Shown) -> str:
     columns = ", ".join(map(on_one_line, shown.columns))
-    row = f'(select row_to_json(r) from (select {columns}) r) as "offramp row"'
+    row = f'(select row_to_json(r.*) from (select {columns}) r) as "offramp row"'
     return f'(select t.*, {row}, row({", ".join(shown.order)}) as "offramp order" {source.rows(shown)})'
 
 
@@ -90,7 +92,7 @@ def _paper(shown: Shown, rows: Sequence[dict[str, Any] | None], number: int) -> 
     title = next((str(own[word]) for word in ("title", "name", "subject") if own.get(word)), name)
     parts = [(_heading(row), tuple(_pairs(row))) for row in rows if row is not None]
     # The number keeps names apart that differ in what no file name may hold, or in case.
-    readable = re.sub(r"[^\w.-]", "_", name)[:_LONGEST]
+    readable = re.sub(r"[^\w.-]", "_", normalize("NFC", name)).encode()[:_LONGEST].decode("utf-8", "ignore")
     return Paper(f"{number:06}-{readable}", title, tuple(parts))
 
 

@@ -62,19 +62,19 @@ class Pdf(Whole):
 
 
 async def _papers(source: Source, shown: Shown, files: Files, presses: Sequence[RenewedProcess]) -> int:
-    folder, free = f"{shown.table.category}/{shown.table.name}", cycle(presses)
+    folder, free = files.folder(f"{shown.table.category}/{shown.table.name}", shown.table.name), cycle(presses)
 
     # In their order, which is that of the archive.
     ahead: deque[tuple[str, asyncio.Future[bytes]]] = deque()
 
     async def write_next() -> None:
-        path, body = ahead.popleft()
-        async with files.file(path, packed=False, listed=False) as file:
+        name, body = ahead.popleft()
+        async with folder.file(name) as file:
             await file.write(await body)
 
     async def receive(paper: Paper) -> None:
         setting = next(free).call(render, paper, source.map.system)
-        ahead.append((f"{folder}/{paper.name}.pdf", setting))
+        ahead.append((f"{paper.name}.pdf", setting))
         if len(ahead) > _AHEAD:
             await write_next()
 
@@ -86,8 +86,6 @@ async def _papers(source: Source, shown: Shown, files: Files, presses: Sequence[
         for _, setting in ahead:
             setting.cancel()
         await asyncio.gather(*(setting for _, setting in ahead), return_exceptions=True)
-    if made:
-        files.lists(f"{folder}/", shown.table.name)
     return made
 
 

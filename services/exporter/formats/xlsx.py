@@ -89,11 +89,11 @@ class _Sheets:
         self.written.append(Sheet(self._named(table), table, rows))
 
     def _named(self, table: str) -> str:
-        plain = re.sub(r"[\[\]:*?/\\'\x00-\x1f]", "_", table)
-        number, name = 1, plain[:_LONGEST_NAME]
+        plain = re.sub(r"[\[\]:*?/\\'\x00-\x1f\ufffe\uffff]", "_", table)
+        number, name = 1, _cut(plain, _LONGEST_NAME)
         while name.casefold() in self._names:
             number += 1
-            name = f"{plain[: _LONGEST_NAME - len(str(number)) - 3]} ({number})"
+            name = f"{_cut(plain, _LONGEST_NAME - len(f' ({number})'))} ({number})"
         self._names.add(name.casefold())
         return name
 
@@ -136,6 +136,11 @@ class _Rows:
         self._sheets.note(self._shown.table.name, ROWS - 1 - self._left)
 
 
+def _cut(text: str, units: int) -> str:
+    """Give as much of *text* as so many units of UTF-16 hold, which is what a spreadsheet counts."""
+    return text.encode("utf-16-le")[: 2 * units].decode("utf-16-le", "ignore")
+
+
 def _end_of_line(piece: bytes, line: int) -> int:
     """Give the position after line *line*, counted from 1; 0 is the beginning."""
     at = 0
@@ -172,7 +177,9 @@ def _opening(shown: Shown) -> str:
 
 
 def _words(text: str, style: int = 0) -> str:
-    return f'<c s="{style}" t="inlineStr"><is><t xml:space="preserve">{escape(text)}</t></is></c>'
+    plain = re.sub(r"_(?=x[0-9A-Fa-f]{4}_)", "_x005F_", text)
+    written = re.sub(r"[\x01-\x1f\ufffe\uffff]", lambda found: f"_x{ord(found[0]):04X}_", plain)
+    return f'<c s="{style}" t="inlineStr"><is><t xml:space="preserve">{escape(written)}</t></is></c>'
 
 
 def _parts(source: Source, sheets: Sequence[Sheet]) -> Iterator[tuple[str, str]]:

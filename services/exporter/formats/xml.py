@@ -39,19 +39,27 @@ class Xml(Whole):
 
 
 async def _table(source: Source, shown: Shown, files: Files) -> int:
-    path = f"{shown.table.category}/{shown.table.name}"
-    async with files.file(f"{path}.xsd", table=shown.table.name) as file:
-        await file.write("".join(f"{line}\n" for line in xsd(shown)).encode())
+    path, replaced = f"{shown.table.category}/{shown.table.name}", False
+
+    async def receive(piece: bytes) -> None:
+        nonlocal replaced
+        replaced = replaced or REPLACED in piece
+        await file.write(piece)
+
     async with files.file(f"{path}.xml", counter=Lines(), table=shown.table.name) as file:
         await file.write(_opening(shown))
-        await source.stream(select(shown.columns, source.ordered(shown)), file.write)
+        await source.stream(select(shown.columns, source.ordered(shown)), receive)
         await file.write(b"</table>\n")
+    # Keys that differ in nothing but what was replaced are the same in XML.
+    schema = xsd(shown, keyed=not replaced)
+    async with files.file(f"{path}.xsd", table=shown.table.name, beside=file.written) as described:
+        await described.write("".join(f"{line}\n" for line in schema).encode())
     # The first line and the last one hold no row.
     return file.records - 2
 
 
 def _opening(shown: Shown) -> bytes:
-    return f'<?xml version="1.0" encoding="UTF-8"?><table name={quoteattr(shown.table.name)}>\n'.encode()
+    return f'<?xml version="1.0" encoding="UTF-8"?><table name={quoteattr(fitting(shown.table.name))}>\n'.encode()
 
 
 def select(columns: Sequence[LiveColumn], rows: str) -> str:
@@ -64,6 +72,11 @@ def concat(parts: Sequence[str]) -> str:
     if len(parts) <= _MOST:
         return f"concat({', '.join(parts)})"
     return concat([concat(parts[at : at + _MOST]) for at in range(0, len(parts), _MOST)])
+
+
+def fitting(text: str) -> str:
+    """Give *text* with U+FFFD for what XML forbids."""
+    return re.sub(FORBIDDEN, "\ufffd", text)
 
 
 def element(name: str) -> str:
@@ -91,8 +104,8 @@ def _text(column: LiveColumn) -> str:
     return ESCAPED.format(name)
 
 
-def xsd(shown: Shown) -> Iterator[str]:
-    """Give the schema of the document for *shown*, line by line (XML Schema 1.0)."""
+def xsd(shown: Shown, *, keyed: bool = True) -> Iterator[str]:
+    """Give the schema of the document for *shown*, line by line (XML Schema 1.0); *keyed*: its key tells rows apart."""
     yield '<?xml version="1.0" encoding="UTF-8"?>'
     yield '<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema" elementFormDefault="qualified">'
     yield from TYPES
@@ -101,7 +114,8 @@ def xsd(shown: Shown) -> Iterator[str]:
     yield from map(_declared, shown.columns)
     yield '</xs:sequence><xs:attribute name="replaced" type="xs:boolean"/></xs:complexType></xs:element>'
     yield '</xs:sequence><xs:attribute name="name" type="xs:string" use="required"/></xs:complexType>'
-    yield from _key(shown)
+    if keyed:
+        yield from _key(shown)
     yield "</xs:element>"
     yield "</xs:schema>"
 
@@ -109,9 +123,8 @@ def xsd(shown: Shown) -> Iterator[str]:
 def _declared(column: LiveColumn) -> str:
     least = ' minOccurs="0"' if column.nullable else ""
     kind = _KINDS.get(bare(column.type), "xs:string")
-    says = (
-        f"<xs:annotation><xs:documentation>{escape(f'{column.name}: {column.type}')}</xs:documentation></xs:annotation>"
-    )
+    says = escape(fitting(f"{column.name}: {column.type}"))
+    says = f"<xs:annotation><xs:documentation>{says}</xs:documentation></xs:annotation>"
     return f'<xs:element name="{element(column.name)}" type="{kind}"{least}>{says}</xs:element>'
 
 
@@ -172,6 +185,9 @@ TYPES = (
     _either("moment", "xs:dateTime", "-?infinity|.* BC"),
     _either("time", "xs:time", "24:00:00"),
 )
+
+# How a row begins in which a character was replaced; a value can't hold it, as its < is written in another way.
+REPLACED = b'<row replaced="true">'
 
 # name: one row as one element; a line end is written as a reference, since a line is a row, and parsers change CR
 SELECT = """
