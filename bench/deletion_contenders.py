@@ -14,7 +14,7 @@ from typing import Any
 import asyncpg
 
 from shared.clock import system_clock
-from shared.datamap.fingerprint import all_rows, measure, settle
+from shared.datamap.fingerprint import measuring, settle
 from shared.datamap.model import parse
 from shared.holder.pace import Pace
 from shared.holder.residue import residue
@@ -121,8 +121,9 @@ async def _copied(connection: Any) -> None:
 async def _hashed(connection: Any) -> None:
     async with connection.transaction():
         await settle(connection)
+        measured = await measuring(connection, MAP)
         for table in MAP.tables:
-            await measure(connection, all_rows(table))
+            await measured.rows(table)
 
 
 async def _searched(connection: Any) -> None:

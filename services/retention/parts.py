@@ -56,7 +56,8 @@ class HolderPart(Value):
 class ReadPart(Value):
     """One table or bucket as the check found it: *left* of the customer's, and everybody else's before and after.
 
-    *kept* are the customer's, too, and stay for a law.
+    *kept* are the customer's, too, and stay for a law. *fingerprint_method* is how rows were written to be hashed; it
+    is None of a bucket, and missing where a former release hashed by 1, the only one that it had.
     """
 
     table: TableName
@@ -65,6 +66,7 @@ class ReadPart(Value):
     others_after: Count
     fingerprint_before: Fingerprint | None
     fingerprint_after: Fingerprint
+    fingerprint_method: Literal[1, 2] | None = None
     kept: Count = 0
 
 
@@ -122,5 +124,6 @@ def _read(before: TableReading | None, after: TableReading) -> ReadPart:
         others_after=after.others,
         fingerprint_before=before and before.fingerprint,
         fingerprint_after=after.fingerprint,
+        fingerprint_method=after.method if after.objects is None else None,
         kept=after.kept,
     )

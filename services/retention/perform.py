@@ -109,7 +109,8 @@ async def check(reader: Reader, task: Check, attempt: Attempt) -> Checked | Chec
     """Read every declared holder by another path than the deletion's; an outage is raised, and tried again."""
     try:
         held = {one.holder: one.keep for one in task.held}
-        readings = _declared(await reader.after(task.customer_id, attempt.clock(), held))
+        methods = {one.holder: one.tables[0].method for one in task.before if one.tables}
+        readings = _declared(await reader.after(task.customer_id, attempt.clock(), held, methods))
     except (UnreadableError, OperatorError, StoreRefusalError, RefusedError) as error:
         return CheckFailed(**_step(task), reason=_told("check", task, error))
     return Checked(**_step(task), readings=readings)
@@ -241,6 +242,7 @@ def _declared(readings: tuple[Reading, ...]) -> tuple[HolderReading, ...]:
                     kept=one.kept,
                     objects=one.objects,
                     shared=one.shared,
+                    method=reading.method,
                 )
                 for one in reading.seen
             ),

@@ -51,6 +51,7 @@ def seen(readings: Iterable[HolderReading]) -> tuple[Seen, ...]:
             table.kept,
             table.objects,
             table.shared,
+            table.method,
         )
         for reading in readings
         for table in reading.tables
@@ -238,6 +239,7 @@ def _table(row: Seen) -> TableReading:
         kept=row.kept,
         objects=row.objects,
         shared=row.shared,
+        method=row.method,
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from shared.datamap.fingerprint import measure, other_rows, own_rows, settle
+from shared.datamap.fingerprint import BY_COLUMNS, Measuring, Method, measuring, own_of, rest_of, settle
 from shared.datamap.grouped import split
 from shared.datamap.live import check
 from shared.datamap.model import load
@@ -71,6 +71,8 @@ class Reading:
     emptied: tuple[tuple[str, tuple[str, ...]], ...] = ()
     # Where the customer's id was looked for, and found.
     search: Search | None = None
+    # By which tables were fingerprinted.
+    method: Method = BY_COLUMNS
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +103,26 @@ class Reader:
         return {customer: tuple(one[customer] for one in read) for customer in customers}
 
     async def after(
-        self, customer: str, now: datetime, held: Mapping[str, tuple[Keep, ...]] = NOTHING
+        self,
+        customer: str,
+        now: datetime,
+        held: Mapping[str, tuple[Keep, ...]] = NOTHING,
+        methods: Mapping[str, Method] = MappingProxyType({}),
     ) -> tuple[Reading, ...]:
         """Look for what is left of *customer* at *now*, by another path than the one that deletes; *held* by holder.
 
+        *methods* are those by which each holder was fingerprinted before, if it was.
+
         Raises ``RefusedError`` where it can't be told what a hold covers, or a law.
         """
-        return tuple([await self._after(holder, customer, now, held.get(holder.name, ())) for holder in self.holders])
+        return tuple(
+            [
+                await self._after(
+                    holder, customer, now, held.get(holder.name, ()), methods.get(holder.name, BY_COLUMNS)
+                )
+                for holder in self.holders
+            ]
+        )
 
     async def _before_all(
         self,
@@ -144,13 +159,15 @@ class Reader:
         finally:
             await connection.close()
 
-    async def _after(self, holder: Holder, customer: str, now: datetime, keep: tuple[Keep, ...]) -> Reading:
+    async def _after(
+        self, holder: Holder, customer: str, now: datetime, keep: tuple[Keep, ...], method: Method
+    ) -> Reading:
         if isinstance(holder, S3Holder):
             return await self._bucket(holder, customer, keep)
         map, connection = load(holder.map).of(customer), await self._connect(holder)  # noqa: A001 - the domain's word
         try:
             undeclared = await _undeclared(connection, map)
-            survey = await survey_rows(connection, map, customer, keep, now)
+            survey = await survey_rows(connection, map, customer, keep, now, method)
             referred, lawful = await self._referred_after(connection, map, customer, now)
             found = await _search(connection, holder, map, customer, keep)
         finally:
@@ -175,7 +192,8 @@ class Reader:
             for table in map.tables
             if table.minimise and not keep
         )
-        return Reading(holder.name, tuple(seen), strange, map.sha256, (*survey.retained, *lawful), emptied, found)
+        kept = (*survey.retained, *lawful)
+        return Reading(holder.name, tuple(seen), strange, map.sha256, kept, emptied, found, method)
 
     async def _connect(self, holder: PostgresHolder) -> asyncpg.Connection[asyncpg.Record]:
         dsn = reading_dsn(self.settings, holder)
@@ -249,17 +267,18 @@ def _objects_seen(one: Objects) -> Seen:
 async def _rows_before(connection: Connection, map: DataMap, customer: str) -> tuple[Seen, ...]:  # noqa: A002
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         await settle(connection)
-        return tuple([await _table_before(connection, map, table, customer) for table in map.tables])
+        measured = await measuring(connection, map)
+        return tuple([await _table_before(measured, map, table, customer) for table in map.tables])
 
 
 async def _table_before(
-    connection: Connection,
+    measured: Measuring,
     map: DataMap,  # noqa: A002
     table: Table,
     customer: str,
 ) -> Seen:
-    own = await measure(connection, own_rows(map, table), customer)
-    others = await measure(connection, other_rows(map, table), customer)
+    own = await measured.rows(table, own_of(map, table), customer)
+    others = await measured.rows(table, rest_of(map, table), customer)
     return Seen(table.name, own.count, others.count, others.fingerprint, table.category)
 
 
@@ -271,19 +290,20 @@ async def _rows_of_all(
     """Read the rows of all *customers* in one snapshot."""
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         await settle(connection)
-        tables = [await _table_of_all(connection, map, table, customers) for table in map.tables]
+        measured = await measuring(connection, map)
+        tables = [await _table_of_all(measured, map, table, customers) for table in map.tables]
     return {customer: tuple(table[number] for table in tables) for number, customer in enumerate(customers)}
 
 
 async def _table_of_all(
-    connection: Connection,
+    measured: Measuring,
     map: DataMap,  # noqa: A002
     table: Table,
     customers: Sequence[str],
 ) -> list[Seen]:
-    among = await split(connection, map, table, customers)
+    among = await split(measured, map, table, customers)
     if among is None:
-        return [await _table_before(connection, map, table, one) for one in customers]
+        return [await _table_before(measured, map, table, one) for one in customers]
     beside = [(among.own(one), among.others(one)) for one in customers]
     return [Seen(table.name, own, rest.count, rest.fingerprint, table.category) for own, rest in beside]
 

@@ -194,6 +194,7 @@ class Seen(Struct, frozen=True, array_like=True):
 
     *kept* rows of the customer's are covered by holds, or needed by such; they are not among its *own*. Of a bucket,
     *objects* of the customer's could be read, and *shared* besides; None: it is a table, or a release didn't note it.
+    *method* is how the rows of a table were hashed, as ``TableReading`` says.
     """
 
     holder: str
@@ -205,6 +206,7 @@ class Seen(Struct, frozen=True, array_like=True):
     kept: int = 0
     objects: int | None = None
     shared: int = 0
+    method: Literal[1, 2] = 1
 
 
 class Holder(Struct, frozen=True, omit_defaults=True):

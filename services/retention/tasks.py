@@ -31,7 +31,8 @@ class TableReading(Value):
 
     *kept* are the customer's too, but holds cover them, or covered rows need them. Of a bucket, in which these are
     versions, *objects* are how many of the customer's can be read, and *shared* how many besides which others' rows
-    refer to as well.
+    refer to as well. *method* is how the rows of a table were written to be hashed (``shared.datamap.fingerprint``);
+    what a former release read doesn't tell, and was by 1.
     """
 
     table: TableName
@@ -42,6 +43,7 @@ class TableReading(Value):
     kept: Count = 0
     objects: Count | None = None
     shared: Count = 0
+    method: Literal[1, 2] = 1
 
 
 class EmptiedColumns(Value):

@@ -145,6 +145,7 @@ FIELDS: dict[str, tuple[str, str]] = {
     "rows_after": ("Rows after", "Rader efter"),
     "fingerprint_before": ("Fingerprint before", "Fingeravtryck före"),
     "fingerprint_after": ("Fingerprint after", "Fingeravtryck efter"),
+    "fingerprint_method": ("Fingerprint by method", "Fingeravtryck enligt metod"),
     "before": ("Fingerprint before", "Fingeravtryck före"),
     "after": ("Fingerprint after", "Fingeravtryck efter"),
     "events": ("Events", "Händelser"),

@@ -14,7 +14,7 @@ from .predicate import rendered
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from .live import Connection
+    from .fingerprint import Measuring
     from .model import DataMap, Table
     from .owners import Key
 
@@ -60,22 +60,30 @@ class _Way:
 
 
 async def split(
-    connection: Connection,
+    measured: Measuring,
     map: DataMap,  # noqa: A002
     table: Table,
     customers: Sequence[str],
 ) -> Split | None:
     """Split *table* among *customers*, by the rows that the predicate of each alone would give; None if it can't be.
 
-    It can where each row has one owner that a column tells, its own or that of the row which it refers to. Call
-    ``settle`` before, in the same transaction. A reference to several rows shows in the count, and is None too.
+    It can where each row has one owner that a column tells, its own or that of the row which it refers to. A reference
+    to several rows shows in the count, and is None too.
     """
     way = _way(map, table)
     if way is None:
         return None
+    row = measured.hashed(table, "t0")
     query = SPLIT.format(
-        relation=relation(table.name), joins=way.joins, owner=way.owner, called=rendered(way.key, "(w.customer)::text")
+        relation=relation(table.name),
+        joins=way.joins,
+        owner=way.owner,
+        called=rendered(way.key, "(w.customer)::text"),
+        line=row.line,
+        first=row.seeds[0],
+        second=row.seeds[1],
     )
+    connection = measured.connection
     rows = await connection.fetch(query, list(dict.fromkeys(customers)))
     found = {row["customer"]: Sums(row["count"], int(row["first"]), int(row["second"])) for row in rows}
     whole = found.pop(None)
@@ -107,9 +115,9 @@ SPLIT = """
     -- split: by the row's own word for its customer, which is compared as the predicate of one customer compares it
     with grouped as materialized (
         select owner, count(*) as count,
-               coalesce(sum(hashtextextended(line, 0)), 0) as first,
-               coalesce(sum(hashtextextended(line, 8191)), 0) as second
-          from (select {owner} as owner, (t0.*)::text collate "C" as line, clock_timestamp()
+               coalesce(sum(hashtextextended(line, first)), 0) as first,
+               coalesce(sum(hashtextextended(line, second)), 0) as second
+          from (select {owner} as owner, {line} as line, {first} as first, {second} as second, clock_timestamp()
                   from {relation} as t0 {joins}) as lines
          group by owner
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..datamap.drift import hops
-from ..datamap.fingerprint import Rows, all_rows, measure, other_rows, settle
+from ..datamap.fingerprint import BY_COLUMNS, Measuring, Method, Rows, measuring, rest_of, settle
 from ..datamap.live import columns_of, tables
 from ..datamap.owners import CUSTOMER, ByColumn, ByPath
 from ..datamap.ownership import goes_with, quoted, relation
@@ -77,11 +77,13 @@ async def survey_rows(
     customer: str,
     keep: tuple[Keep, ...] = (),
     now: datetime | None = None,
+    method: Method = BY_COLUMNS,
 ) -> Survey:
     """Look for *customer*'s rows, read-only and in one snapshot; the role needs to read only.
 
-    What is in *keep*, what laws keep at *now*, and what that needs, may be left. Raises ``RefusedError`` where the map
-    can't tell what that is, and for a map by which laws keep rows, asked without *now*.
+    *method* is that of what it is to be compared with. What is in *keep*, what laws keep at *now*, and what that needs,
+    may be left. Raises ``RefusedError`` where the map can't tell what that is, and for a map by which laws keep rows,
+    asked without *now*.
     """
     map = map.of(customer)  # noqa: A001
     if map.retains and now is None:
@@ -92,8 +94,9 @@ async def survey_rows(
         kept = await kept_rows(connection, map, customer, holds) if holds else {}
         # Of what a hold keeps nothing is emptied, and which rows those are isn't told apart here.
         full = Counter[str]() if keep else await not_emptied(connection, map, customer)
+        measured = await measuring(connection, map, method)
         found = [
-            await _survey_table(connection, map, table, customer, kept.get(table.name, 0), full[table.name])
+            await _survey_table(measured, map, table, customer, kept.get(table.name, 0), full[table.name])
             for table in map.tables
         ]
         retained = await lawful_rows(connection, map, customer, now) if now else ()
@@ -108,19 +111,17 @@ async def survey_objects(store: ObjectStore, bucket: str, prefix: str) -> Object
 
 
 async def _survey_table(
-    connection: Connection,
+    measured: Measuring,
     map: DataMap,  # noqa: A002
     table: Table,
     customer: str,
     kept: int,
     unemptied: int,
 ) -> TableSurvey:
+    connection = measured.connection
     left = await connection.fetchval(left_query(map, table), customer)
     orphans = await connection.fetchval(orphans_query(table)) if isinstance(table.owner, ByPath) else 0
-    if not kept:
-        standing = await measure(connection, all_rows(table))
-    else:
-        standing = await measure(connection, other_rows(map, table), customer)
+    standing = await (measured.rows(table, rest_of(map, table), customer) if kept else measured.rows(table))
     return TableSurvey(table.name, left, orphans, standing, kept, unemptied)
 
 

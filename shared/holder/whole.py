@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from ..datamap.fingerprint import Rows, all_rows, measure, other_rows, rows_where
+from ..datamap.fingerprint import Measuring, measuring, rest_of
 from ..datamap.names import reported
 from ..datamap.ownership import relation
 from ..events.platform import Erased, ErasedInPart
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import TypeAlias
 
+    from ..datamap.fingerprint import Rows
     from ..datamap.model import Table
     from .references import Reference
 
@@ -63,10 +64,11 @@ async def _attempt(work: Work) -> Erased | ErasedInPart:
         await note_referred(work)
         known = await references(work.connection, work.map, work.holds)
         groups = grouped(work.map.tables, known)
+        measured = await measuring(work.connection, work.map)
         if work.holds:
-            answer, deleted = await _spare(work, known, groups)
+            answer, deleted = await _spare(work, measured, known, groups)
         else:
-            answer, deleted = await _all(work, groups)
+            answer, deleted = await _all(work, measured, groups)
         await work.note(deleted)
         await work.finish()
         await check_still(work.right)
@@ -74,29 +76,31 @@ async def _attempt(work: Work) -> Erased | ErasedInPart:
     return await _in_all(work, answer)
 
 
-async def _all(work: Work, groups: tuple[Group, ...]) -> tuple[Erased, Counter[str]]:
-    others = await _others(work)
+async def _all(work: Work, measured: Measuring, groups: tuple[Group, ...]) -> tuple[Erased, Counter[str]]:
+    others = await _others(work, measured)
     deleted = await _delete(work, groups) if others else Counter()
     # Read back without asking whose the rows are: a row that led to the customer through a deleted one
     # would no longer be found, but it stands among the rest now, where nothing may have been added.
-    rest = {one.name: await measure(work.connection, all_rows(one)) for one in work.map.tables}
+    rest = {one.name: await measured.rows(one) for one in work.map.tables}
     _nothing_left_and_nobody_touched(others or rest, rest)
     return _answer(others or rest, rest), deleted
 
 
-async def _spare(work: Work, known: tuple[Reference, ...], groups: tuple[Group, ...]) -> tuple[Answer, Counter[str]]:
+async def _spare(
+    work: Work, measured: Measuring, known: tuple[Reference, ...], groups: tuple[Group, ...]
+) -> tuple[Answer, Counter[str]]:
     """Delete what holds don't keep; everybody else's rows and the kept ones are compared before and after.
 
     Afterwards it is asked anew what has to stay, since a trigger may have written more of it: there may be nothing
     else of the customer's, or a kept row isn't found as its own any more.
     """
     await check_dates(work)
-    kept, others_before = await keep(work, known), await _standing_others(work)
+    kept, others_before = await keep(work, known), await _standing_others(work, measured)
     # First, so that what a trigger writes of it goes with the rest.
-    kept = await _minimised(work, known, kept)
-    before = await _standing_kept(work, kept)
+    kept = await _minimised(work, measured, known, kept)
+    before = await _standing_kept(work, measured, kept)
     deleted = await _delete(work, groups)
-    after, others_after = await _standing_kept(work, kept), await _standing_others(work)
+    after, others_after = await _standing_kept(work, measured, kept), await _standing_others(work, measured)
     again = await keep(work, known)
     _same(before, after)
     _same(others_before, others_after)
@@ -114,47 +118,39 @@ async def _spare(work: Work, known: tuple[Reference, ...], groups: tuple[Group, 
     return ErasedInPart(**erased.model_dump(exclude={"kind"}), **told, **by_law), deleted
 
 
-async def _minimised(work: Work, known: tuple[Reference, ...], kept: Kept) -> Kept:
+async def _minimised(work: Work, measured: Measuring, known: tuple[Reference, ...], kept: Kept) -> Kept:
     """Empty what the map says of kept rows, and list them again; all else of them has to be as it was."""
     if not minimises(work.map) or not kept.rows.total():
         return kept
-    before = await _lasting(work, kept)
+    before = await _lasting(work, measured, kept)
     await minimise(work)
     again = await keep(work, known)
     if again != kept:
         raise RefusedError("failed", "emptying columns changed which rows have to stay, so nothing was deleted")
-    _same(before, await _lasting(work, again))
+    _same(before, await _lasting(work, measured, again))
     return again
 
 
-async def _lasting(work: Work, kept: Kept) -> dict[str, Rows]:
+async def _lasting(work: Work, measured: Measuring, kept: Kept) -> dict[str, Rows]:
     """Measure what must not change when columns are emptied: rows that holds keep, and the others' other columns."""
     found = {}
     for table in work.map.tables:
         if kept.rows[table.name]:
-            found[f"{table.name} held"] = await measure(
-                work.connection, rows_where(table, f"{stays()} and not {BY_LAW}")
+            found[f"{table.name} held"] = await measured.rows(table, f"{stays()} and not {BY_LAW}")
+            found[f"{table.name} by law"] = await measured.rows(
+                table, f"{stays()} and {BY_LAW}", without=table.minimise
             )
-            query = rows_where(table, f"{stays()} and {BY_LAW}", without=tuple(table.minimise))
-            found[f"{table.name} by law"] = await measure(work.connection, query)
     return found
 
 
-async def _standing_others(work: Work) -> dict[str, Rows]:
+async def _standing_others(work: Work, measured: Measuring) -> dict[str, Rows]:
     """Measure everybody else's rows."""
-    return {
-        table.name: await measure(work.connection, other_rows(work.map, table), work.customer)
-        for table in work.map.tables
-    }
+    return {one.name: await measured.rows(one, rest_of(work.map, one), work.customer) for one in work.map.tables}
 
 
-async def _standing_kept(work: Work, kept: Kept) -> dict[str, Rows]:
+async def _standing_kept(work: Work, measured: Measuring, kept: Kept) -> dict[str, Rows]:
     """Measure the rows that were listed to stay."""
-    return {
-        table.name: await measure(work.connection, rows_where(table, stays()))
-        for table in work.map.tables
-        if kept.rows[table.name]
-    }
+    return {one.name: await measured.rows(one, stays()) for one in work.map.tables if kept.rows[one.name]}
 
 
 def _same(before: Mapping[str, Rows], after: Mapping[str, Rows]) -> None:
@@ -170,15 +166,12 @@ async def _own(work: Work, table: Table) -> int:
     return found
 
 
-async def _others(work: Work) -> Mapping[str, Rows]:
+async def _others(work: Work, measured: Measuring) -> Mapping[str, Rows]:
     """Measure everybody else's rows; where the customer has none, all are, and one reading of them is enough."""
     for table in work.map.tables:
         query = ANY.format(relation=relation(table.name), which=goes(work.map, table))
         if await work.connection.fetchval(query, work.customer):
-            return {
-                one.name: await measure(work.connection, other_rows(work.map, one), work.customer)
-                for one in work.map.tables
-            }
+            return await _standing_others(work, measured)
     return {}
 
 

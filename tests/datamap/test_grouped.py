@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from shared.datamap.fingerprint import measure, other_rows, own_rows, settle
+from shared.datamap.fingerprint import BY_COLUMNS, BY_TEXT, Method, measuring, own_of, rest_of, settle
 from shared.datamap.grouped import split
 from shared.datamap.model import parse
 
@@ -88,17 +88,19 @@ async def world(postgres: str) -> AsyncIterator[Connection]:
     await connection.close()
 
 
+@pytest.mark.parametrize("method", [BY_TEXT, BY_COLUMNS])
 @pytest.mark.parametrize("table", [one.name for one in MAP.tables])
-async def test_it_is_what_is_read_of_each_alone(world: Connection, table: str) -> None:
+async def test_it_is_what_is_read_of_each_alone(world: Connection, table: str, method: Method) -> None:
     """Whatever the types: customers who are called alike, rows that are equal, nobody's rows, and none at all."""
     customers = {"ids": UUIDS, "numbers": ("7", "07", "9")}.get(table, ("acme", "acme2", "ACME", "", "7", "nobody"))
     declared = MAP.table(table)
-    found = await split(world, MAP, declared, customers)
+    measured = await measuring(world, MAP, method)
+    found = await split(measured, MAP, declared, customers)
 
     assert (found is not None) == (table in ONE_SCAN | {"ids", "numbers"})
     if found is not None:
-        alone = [await measure(world, own_rows(MAP, declared), one) for one in customers]
-        beside = [await measure(world, other_rows(MAP, declared), one) for one in customers]
+        alone = [await measured.rows(declared, own_of(MAP, declared), one) for one in customers]
+        beside = [await measured.rows(declared, rest_of(MAP, declared), one) for one in customers]
         assert [found.own(one) for one in customers] == [one.count for one in alone]
         assert [found.others(one) for one in customers] == beside
 
@@ -106,4 +108,4 @@ async def test_it_is_what_is_read_of_each_alone(world: Connection, table: str) -
 async def test_a_customer_that_can_not_be_called_so_is_no_customer_of_nothing(world: Connection) -> None:
     """As alone: what is no number fails."""
     with pytest.raises(asyncpg.DataError):
-        await split(world, MAP, MAP.table("numbers"), ["7", "acme"])
+        await split(await measuring(world, MAP), MAP, MAP.table("numbers"), ["7", "acme"])

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 from pydantic import TypeAdapter
 
-from shared.datamap.fingerprint import Rows, all_rows, measure, other_rows, own_rows, settle
+from shared.datamap.fingerprint import BY_COLUMNS, BY_TEXT, Method, Rows, measuring, own_of, rest_of, settle
 from shared.datamap.model import DataMap, parse
 from shared.datamap.ownership import owned_by, quoted, relation
 from shared.events.vocabulary import Fingerprint
@@ -25,14 +25,20 @@ SEVERAL_WORKERS = """
 LAUNCHED = "select parallel_workers_launched from pg_stat_database where datname = current_database()"
 
 
-async def measured(database: Database, map: DataMap, customer: str = "acme") -> dict[str, tuple[Rows, Rows]]:
+BY_EITHER = pytest.mark.parametrize("method", [BY_TEXT, BY_COLUMNS])
+
+
+async def measured(
+    database: Database, map: DataMap, customer: str = "acme", method: Method = BY_COLUMNS
+) -> dict[str, tuple[Rows, Rows]]:
     """Measure own rows and others' of every table."""
     async with database.transaction():
         await settle(database)
+        by = await measuring(database, map, method)
         return {
             table.name: (
-                await measure(database, own_rows(map, table), customer),
-                await measure(database, other_rows(map, table), customer),
+                await by.rows(table, own_of(map, table), customer),
+                await by.rows(table, rest_of(map, table), customer),
             )
             for table in map.tables
         }
@@ -106,15 +112,17 @@ async def test_a_customer_may_be_a_number(database: Database, sql_type: str, wor
     assert (own.count, others.count) == (1, 1)
 
 
-async def test_a_fingerprint_ignores_the_order_of_rows(database: Database, school: DataMap) -> None:
+@BY_EITHER
+async def test_a_fingerprint_ignores_the_order_of_rows(database: Database, school: DataMap, method: Method) -> None:
     """Rewriting a table in another order changes nothing."""
-    before = await measured(database, school)
+    before = await measured(database, school, method=method)
     await database.execute("create table copy as select * from marks order by mark desc; truncate marks")
     await database.execute("insert into marks select * from copy; drop table copy")
 
-    assert await measured(database, school) == before
+    assert await measured(database, school, method=method) == before
 
 
+@BY_EITHER
 @pytest.mark.parametrize(
     "change",
     [
@@ -128,27 +136,31 @@ async def test_a_fingerprint_ignores_the_order_of_rows(database: Database, schoo
         "update users set password_hash = 'changed' where id = 3",
     ],
 )
-async def test_a_fingerprint_sees_every_change_of_others_rows(database: Database, school: DataMap, change: str) -> None:
+async def test_a_fingerprint_sees_every_change_of_others_rows(
+    database: Database, school: DataMap, change: str, method: Method
+) -> None:
     """A changed, lost, added or doubled row of somebody else or of nobody is seen; the customer's own stay the same."""
     if change.startswith("update marks set mark = mark + 1"):
         await database.execute("update marks set mark = 1 where enrolment_id = 12")
-    before = await measured(database, school)
+    before = await measured(database, school, method=method)
     await database.execute(change)
-    after = await measured(database, school)
+    after = await measured(database, school, method=method)
 
     assert [own for own, _ in after.values()] == [own for own, _ in before.values()]
     assert [others for _, others in after.values()] != [others for _, others in before.values()]
 
 
-async def test_two_equal_rows_do_not_cancel_out(database: Database, school: DataMap) -> None:
+@BY_EITHER
+async def test_two_equal_rows_do_not_cancel_out(database: Database, school: DataMap, method: Method) -> None:
     """A pair of equal rows leaves a trace: the sum grows where an exclusive or would not."""
-    before = await measured(database, school)
+    before = await measured(database, school, method=method)
     await database.execute("insert into marks values (12, 7), (12, 7)")
 
-    assert (await measured(database, school))["marks"][1].fingerprint != before["marks"][1].fingerprint
+    assert (await measured(database, school, method=method))["marks"][1].fingerprint != before["marks"][1].fingerprint
 
 
-async def test_a_fingerprint_does_not_depend_on_the_session(dsn: str, school: DataMap) -> None:
+@BY_EITHER
+async def test_a_fingerprint_does_not_depend_on_the_session(dsn: str, school: DataMap, method: Method) -> None:
     """Sessions with other settings for dates, floats, intervals and bytes agree, so they can be compared."""
     odd = {"extra_float_digits": "-15", "datestyle": "German", "timezone": "Asia/Tokyo", "bytea_output": "escape",
            "intervalstyle": "iso_8601"}  # fmt: skip
@@ -161,22 +173,24 @@ async def test_a_fingerprint_does_not_depend_on_the_session(dsn: str, school: Da
             "alter table marks add b bytea default '\\xff'",
         )
 
-        assert await measured(plain, school) == await measured(strange, school)
+        assert await measured(plain, school, method=method) == await measured(strange, school, method=method)
     finally:
         await plain.close()
         await strange.close()
 
 
-async def test_workers_side_by_side_find_the_same(database: Database, school: DataMap) -> None:
+@BY_EITHER
+async def test_workers_side_by_side_find_the_same(database: Database, school: DataMap, method: Method) -> None:
     """Where the server has cores to spare, it reads a table with several processes: the same sum, in any order."""
-    alone = await measured(database, school)
+    alone = await measured(database, school, method=method)
     await database.execute("select pg_stat_force_next_flush()")
     before = await database.fetchval(LAUNCHED)
     await database.execute(SEVERAL_WORKERS)
 
-    planned = await database.fetch(f"explain {all_rows(school.table('marks'))}")
+    by = await measuring(database, school, method)
+    planned = await database.fetch(f"explain {by.query(school.table('marks'))}")
     assert "Partial Aggregate" in str(planned)
-    assert await measured(database, school) == alone
+    assert await measured(database, school, method=method) == alone
     await database.execute("select pg_stat_force_next_flush()")
     assert await database.fetchval(LAUNCHED) - before >= 2 * len(school.tables)
 

@@ -94,6 +94,7 @@ def test_it_says_what_when_and_by_whom() -> None:
             "others_after": 7,
             "fingerprint_before": "ab",
             "fingerprint_after": "ab",
+            "fingerprint_method": 1,
             "kept": 0,
         }
     ]

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -29,12 +30,14 @@ from services.retention.tasks import (
     Checked,
     CheckFailed,
     CopyToExpire,
+    HolderReading,
     Survey,
     Surveyed,
     SurveyFailed,
     Upgrade,
 )
 from shared.clock import system_clock
+from shared.datamap.fingerprint import BY_COLUMNS, BY_TEXT, Method, measuring
 from shared.holder.declaration import load_holders
 from shared.performer import Attempt
 from shared.settings import Settings
@@ -111,6 +114,32 @@ async def test_a_check_finds_what_is_left_and_then_nothing(platform: Platform) -
     assert isinstance(after, Checked)
     assert sum(table.own for at in before.readings for table in at.tables) == 8
     assert sum(table.own for at in after.readings for table in at.tables) == 0
+
+
+@pytest.mark.parametrize("method", [BY_TEXT, BY_COLUMNS])
+async def test_a_check_compares_by_the_method_of_the_survey(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch, method: Method
+) -> None:
+    """What a former release surveyed, which told of no method, is compared by its own; nobody else is touched."""
+    monkeypatch.setattr("services.retention.reading.measuring", partial(measuring, method=method))
+    surveyed = await survey(gathered(platform), dues(platform), asked(), ATTEMPT)
+    assert isinstance(surveyed, Surveyed)
+    written = [one.model_dump(mode="json") for one in surveyed.readings]
+    for table in (table for one in written for table in one["tables"]):
+        assert table.pop("method") == BY_COLUMNS
+        if method == BY_COLUMNS:
+            table["method"] = method
+    before = tuple(HolderReading.model_validate(one) for one in written)
+    await platform.erase()
+    checked = await check(reader(platform), doubted().model_copy(update={"before": before}), ATTEMPT)
+
+    assert isinstance(checked, Checked)
+    assert {table.method for at in checked.readings for table in at.tables if at.holder == NAMES[0]} == {method}
+    assert _others(checked.readings) == _others(before)
+
+
+def _others(readings: tuple[HolderReading, ...]) -> dict[str, tuple[int, str]]:
+    return {one.table: (one.others, one.fingerprint) for at in readings for one in at.tables}
 
 
 SHARED = """
