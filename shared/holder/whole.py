@@ -60,7 +60,6 @@ async def erase_whole(work: Work) -> Answer:
 async def _attempt(work: Work) -> Erased | ErasedInPart:
     async with work.transaction("repeatable_read"):
         await check_system(work.connection, work.map, work.customer)
-        await note_referred(work)
         known = await references(work.connection, work.map, work.holds)
         groups = grouped(work.map.tables, known)
         if work.holds:
@@ -75,6 +74,7 @@ async def _attempt(work: Work) -> Erased | ErasedInPart:
 
 
 async def _all(work: Work, groups: tuple[Group, ...]) -> tuple[Erased, Counter[str]]:
+    await note_referred(work)
     others = await _others(work)
     deleted = await _delete(work, groups) if others else Counter()
     # Read back without asking whose the rows are: a row that led to the customer through a deleted one
@@ -92,6 +92,7 @@ async def _spare(work: Work, known: tuple[Reference, ...], groups: tuple[Group, 
     """
     await check_dates(work)
     kept, others_before = await keep(work, known), await _standing_others(work)
+    await note_referred(work)
     # First, so that what a trigger writes of it goes with the rest.
     kept = await _minimised(work, known, kept)
     before = await _standing_kept(work, kept)
