@@ -286,8 +286,10 @@ def kept_at(name: str, seen: tuple[Seen, ...], holds: Holds) -> tuple[Keep, ...]
 
     Of the tables of a hold only those are named that were seen here, or nowhere: whoever gets them has to know them.
     """
-    elsewhere = {row.table for row in seen if row.holder != name} - {row.table for row in seen if row.holder == name}
     mine = [row for row in seen if row.holder == name]
+    # A bucket in which rows say whose an object is counts under another name.
+    here = {written for row in mine for written in (row.table, row.table.removeprefix("objects."))}
+    elsewhere = {row.table for row in seen if row.holder != name} - here
     return tuple(_keep(hold, elsewhere) for hold in holds if _concerns(hold, seen, mine, elsewhere))
 
 

@@ -168,7 +168,7 @@ class Reader:
         try:
             undeclared = await _undeclared(connection, map)
             survey = await survey_rows(connection, map, customer, keep, now, method)
-            referred, lawful = await self._referred_after(connection, map, customer, now)
+            referred, lawful = await self._referred_after(connection, map, customer, now, keep)
             found = await _search(connection, holder, map, customer, keep)
         finally:
             await connection.close()
@@ -219,12 +219,13 @@ class Reader:
         map: DataMap,  # noqa: A002 - the domain's word
         customer: str,
         now: datetime,
+        keep: tuple[Keep, ...],
     ) -> tuple[tuple[Seen, ...], tuple[RetainedRows, ...]]:
         """Look at what is left of them, and tell what of it stays for a law."""
         if not refers(map):
             return (), ()
         async with self._objects(connection, map, customer) as survey:
-            found = await survey.after(now)
+            found = await survey.after(now, keep)
         return tuple(_objects_seen(one) for one in found), tuple(row for one in found for row in one.retained)
 
     @asynccontextmanager

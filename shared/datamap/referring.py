@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .names import literal, quoted
+from .names import literal, quoted, reported
 from .owners import CUSTOMER
 
 if TYPE_CHECKING:
@@ -46,6 +46,12 @@ class Referring:
         """Give the SQL for the bucket's name."""
         return " || ".join(_part(found, "", customer) for found in _cut(self.reference.bucket))
 
+    def lies_in(self, name: str) -> bool:
+        """Tell whether a hold that names a bucket, as itself or as counts do, may mean this one."""
+        bucket = self.reference.bucket
+        written = {reported(bucket), reported(f"objects.{bucket}")}
+        return name in written or any(may_be(bucket, one) for one in (name, name.removeprefix("objects.")))
+
     def named(self, alias: str) -> str:
         """Give the condition under which the row *alias* names anything at all."""
         return f"{self._named(alias)} is not null"
@@ -72,6 +78,15 @@ def referring(map: DataMap) -> tuple[Referring, ...]:  # noqa: A002
 def referring_of_nobody(map: DataMap) -> tuple[Referring, ...]:  # noqa: A002
     """Give those of the tables whose rows stay, whoever leaves."""
     return tuple(Referring(name, column, to) for name, some in map.shared_media.items() for column, to in some.items())
+
+
+def may_be(one: str, other: str) -> bool:
+    """Tell whether two names of buckets, in which the customer's id may stand as ``{customer}``, can be the same."""
+    return _fits(one, other) or _fits(other, one)
+
+
+def _fits(template: str, name: str) -> bool:
+    return re.fullmatch(".+".join(re.escape(part) for part in template.split(CUSTOMER)), name) is not None
 
 
 def _cut(template: str) -> Iterator[str]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from .declared import MapError
-from .owners import CUSTOMER
-from .referring import referring
+from .referring import may_be, referring
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,12 +38,3 @@ def check_objects(map: DataMap, file: str) -> None:  # noqa: A002
 def keeping(map: DataMap) -> Iterator[Referring]:  # noqa: A002
     """Give the columns whose objects may stay for a law: also of rows that are only needed by those it keeps."""
     return (one for one in referring(map) if map.retains and one.column not in map.table(one.table).minimise)
-
-
-def may_be(one: str, other: str) -> bool:
-    """Tell whether two names of buckets, in which the customer's id may stand as ``{customer}``, can be the same."""
-    return _fits(one, other) or _fits(other, one)
-
-
-def _fits(template: str, name: str) -> bool:
-    return re.fullmatch(".+".join(re.escape(part) for part in template.split(CUSTOMER)), name) is not None

@@ -156,7 +156,8 @@ class _Emptying:
         # Whose the row is is asked again: since it was listed another row may have come to its place.
         map, declared = self.work.map, self.work.map.table(table)  # noqa: A001
         whose = listed_by if self.work.holds else goes(map, declared)
-        query = SOME.format(deleting(map, declared, "gone", part, f"t.ctid = any($2::text::tid[]) and ({whose})"))
+        which = f"t.ctid = any($2::text::tid[]) and ({whose})"
+        query = SOME.format(deleting(map, declared, "gone", part, which, self.work.holds))
         return Counter({table: await self.work.connection.fetchval(query, self.work.customer, tids)})
 
     async def _together(self, group: Group) -> Counter[str]:

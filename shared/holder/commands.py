@@ -214,8 +214,7 @@ def _as_text(erasure: Erasure, mentions: Sequence[Mention], customer: str, dry_r
         lines += [f"kept: {one.table:<26} {one.rows:>12,}  until {one.until}, {one.basis}" for one in outcome.retained]
         lines += [f"kept: {one.table:<26} {one.rows:>12,}  kept rows need them" for one in outcome.needed]
         lines += [f"emptied: {one.table:<23} {one.rows:>12,}  as the map says" for one in outcome.minimised]
-    else:
-        lines += [f"{one.rows:,} of {one.table} stay: others' rows refer to them too" for one in outcome.shared]
+    lines += [f"{one.rows:,} of {one.table} stay: others' rows refer to them too" for one in outcome.shared]
     return "\n".join([*lines, *map(str, mentions), _verdict(outcome, customer, dry_run)])
 
 

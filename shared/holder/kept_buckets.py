@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..datamap.model import load
-from ..datamap.referring import referring
-from ..datamap.retained_objects import keeping, may_be
+from ..datamap.referring import may_be, referring
+from ..datamap.retained_objects import keeping
 from .declaration import HoldersError, PostgresHolder
 
 if TYPE_CHECKING:

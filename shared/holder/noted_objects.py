@@ -1,7 +1,8 @@
 """The objects that deleted rows referred to, noted in the statement that deletes them: nothing else knows their keys.
 
-A note is kept in the schema ``offramp`` of the same database. When its object is gone, or stays as somebody else's too,
-the key is forgotten, and a digest stays for a while, by which the check afterwards knows the object again.
+It is noted with them under which holds their rows went: what one that came later covers of them nobody can tell. A note
+is kept in the schema ``offramp`` of the same database. When its object is gone, or stays as somebody else's too, the
+key is forgotten, and a digest stays for a while, by which the check afterwards knows the object again.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from typing import TYPE_CHECKING
 
 from ..datamap.names import literal
 from ..datamap.referring import referring
+from .spared import spared
 
 if TYPE_CHECKING:
     from ..datamap.live import Connection
     from ..datamap.model import DataMap, Table
     from ..datamap.referring import Referring
+    from .scope import Covers
 
 
 async def prepare(connection: Connection) -> None:
@@ -39,18 +42,22 @@ def returned(map: DataMap, table: Table) -> str:  # noqa: A002
     return ", ".join(["1", *columns])
 
 
-def noting(map: DataMap, table: Table, source: str) -> str | None:  # noqa: A002
-    """Give the statement, for a ``with``, that notes what *source* returned; None where *table* names no objects."""
+def noting(map: DataMap, table: Table, source: str, holds: Covers) -> str | None:  # noqa: A002
+    """Give the statement, for a ``with``, that notes what *source* returned; None where *table* names no objects.
+
+    Its rows go since none of *holds* covers or needs them.
+    """
     pairs = [f"(d.b{number}, d.k{number})" for number, _ in enumerate(_of(map, table))]
     if not pairs:
         return None
     listed = f"{source} as d cross join lateral (values {', '.join(pairs)}) as k (bucket, key)"
-    return NOTE.format(system=literal(map.system), listed=listed, customer="$1")
+    return NOTE.format(system=literal(map.system), listed=listed, customer="$1", spared=spared(map, holds))
 
 
-def noting_all(map: DataMap, query: str) -> str:  # noqa: A002
-    """Give the statement that notes what *query* lists for the customer ``$1``."""
-    return NOTE.format(system=literal(map.system), listed=f"({query}) as k", customer="$1")
+def noting_all(map: DataMap, query: str, holds: Covers | None) -> str:  # noqa: A002
+    """Give the statement that notes what *query* lists for the customer ``$1``; None: of rows that stay."""
+    marks = "null::text[]" if holds is None else spared(map, holds)
+    return NOTE.format(system=literal(map.system), listed=f"({query}) as k", customer="$1", spared=marks)
 
 
 def _of(map: DataMap, table: Table) -> list[Referring]:  # noqa: A002
@@ -59,19 +66,30 @@ def _of(map: DataMap, table: Table) -> list[Referring]:  # noqa: A002
 
 DIGEST = "sha256(convert_to(k.bucket, 'UTF8') || '\\x00'::bytea || k.key)"
 
-# What was settled before is open again when a row refers to it again.
+# What was settled before is open again when a row refers to it again. Of several rows that went, only the holds count
+# that spared nothing of each.
 NOTE = f"""
-    insert into offramp.objects as o (system, customer, bucket, digest, key)
-    select distinct {{system}}, {{customer}}::text, k.bucket, {DIGEST}, k.key
+    insert into offramp.objects as o (system, customer, bucket, digest, key, spared)
+    select distinct {{system}}, {{customer}}::text, k.bucket, {DIGEST}, k.key, {{spared}}
       from {{listed}}
      where k.key is not null
     on conflict (system, customer, bucket, digest) do update
-       set key = excluded.key, state = 'noted', versions = 0, uploads = 0, deletion_id = null, settled_at = null
+       set key = excluded.key, state = 'noted', deletion_id = null, settled_at = null,
+           versions = case o.state when 'noted' then o.versions else 0 end,
+           uploads = case o.state when 'noted' then o.uploads else 0 end,
+           spared = case when o.state <> 'noted' or o.spared is null then excluded.spared
+                         else array(select unnest(o.spared) intersect select unnest(excluded.spared)) end
      where o.state <> 'noted'
+        or (excluded.spared is not null and (o.spared is null or not o.spared <@ excluded.spared))
 """
 
 THERE = "select to_regclass('offramp.objects') is not null"
-ALL_THERE = f"{THERE} and to_regclass('offramp.aborted_uploads') is not null"
+# A former release made the table without it.
+WITH_MARKS = """
+    select exists (select from pg_attribute
+                    where attrelid = to_regclass('offramp.objects') and attname = 'spared' and not attisdropped)
+"""
+ALL_THERE = f"{WITH_MARKS} and to_regclass('offramp.aborted_uploads') is not null"
 
 NOTES = """
     select pg_advisory_xact_lock(hashtext('offramp.ledger'));
@@ -93,6 +111,8 @@ NOTES = """
         check ((state = 'noted') = (key is not null)),
         check ((state = 'noted') = (settled_at is null))
     );
+    -- marks of the holds under which its rows went; null as long as they stand. What a former release notes has none
+    alter table offramp.objects add column if not exists spared text[] default '{}';
     -- by their ids in the store, noted before they are aborted: each counts once, whoever is killed between
     create table if not exists offramp.aborted_uploads (
         system       text not null,

@@ -76,20 +76,27 @@ def delete_all(map: DataMap, group: Group, holds: Covers) -> str:  # noqa: A002
     how many rows went.
     """
     deletes = [
-        deleting(map, table, f"d{number}", relation(table.name), leaves(map, table, holds))
+        deleting(map, table, f"d{number}", relation(table.name), leaves(map, table, holds), holds)
         for number, table in enumerate(group.tables)
     ]
     counts = [f"(select count(*) from d{number})" for number in range(len(deletes))]
     return f"with {', '.join(deletes)} select {', '.join(counts)}"
 
 
-def deleting(map: DataMap, table: Table, name: str, part: str, which: str) -> str:  # noqa: A002
+def deleting(
+    map: DataMap,  # noqa: A002
+    table: Table,
+    name: str,
+    part: str,
+    which: str,
+    holds: Covers,
+) -> str:
     """Give what deletes the rows ``t`` of *table* in *part* that fulfil *which*, to stand in a ``with`` as *name*.
 
-    The same statement notes the objects that those rows referred to.
+    None of *holds* keeps these. The same statement notes the objects that those rows referred to.
     """
     delete = DELETE.format(name=name, relation=part, which=which, returned=returned(map, table))
-    note = noting(map, table, name)
+    note = noting(map, table, name, holds)
     return f"{delete}, {name}_noted as ({note})" if note else delete
 
 

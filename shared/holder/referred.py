@@ -13,13 +13,31 @@ from . import noted_objects
 from .bystander_objects import COMPARED, compared, marks, still_there
 from .foreseen import foreseen
 from .kept import keep
-from .kept_objects import KeptObjects, as_kept, as_needed, as_retained, check_several, keys_to_stay, table_of
+from .kept_objects import (
+    KeptObjects,
+    as_held,
+    as_kept,
+    as_needed,
+    as_retained,
+    check_several,
+    keys_to_stay,
+    table_of,
+)
 from .references import references
-from .referred_keys import all_keys, check_decidable, others_referring, own_keys, refers, staying_keys
+from .referred_keys import (
+    all_keys,
+    check_decidable,
+    leaving_keys,
+    others_referring,
+    own_keys,
+    refers,
+    standing_keys,
+    staying_keys,
+)
 from .referred_places import check_places
 from .referred_store import Store, at_once, pages_of
 from .right import RefusedError, check_guard, check_still
-from .scope import Cover
+from .scope import holding
 from .statutory import instant
 
 if TYPE_CHECKING:
@@ -29,10 +47,16 @@ if TYPE_CHECKING:
     from ..events.vocabulary import TableFingerprint
     from ..objects import Refused
     from .kept_objects import Reason
+    from .scope import Covers
     from .work import Work
 
 # Objects that are settled in one transaction.
 BATCH = 500
+
+MINE = """
+    select digest from offramp.objects
+     where system = $1 and customer = $2 and bucket = $3 and state = 'noted' and digest = any($4::bytea[])
+"""
 
 
 class LockedError(RefusedError):
@@ -50,9 +74,6 @@ async def check_referred(work: Work) -> None:
     """Refuse before the first row goes where its objects could not follow, or might be somebody else's."""
     if not refers(work.map):
         return
-    if any(isinstance(one, Cover) for some in work.holds.values() for one in some):
-        places = ", ".join(f"{one.name}.{column}" for one in work.map.tables for column in one.media)
-        raise RefusedError("held", f"what a hold keeps of the objects in {places} can't be told, so nothing goes")
     if work.objects is None:
         places = ", ".join(f"{one.name}.{column}" for one in work.map.tables for column in one.media)
         raise RefusedError("not_declared", f"{places}: no object store is given that holds what they refer to")
@@ -66,17 +87,31 @@ async def check_referred(work: Work) -> None:
 
 
 async def note_referred(work: Work) -> None:
-    """Note, in the transaction that deletes the rows, what all of them refer to; each delete notes its own as well."""
-    if refers(work.map):
-        # For a dry run the table goes with the transaction.
-        await noted_objects.prepare(work.connection)
-        await work.connection.execute(noted_objects.noting_all(work.map, own_keys(work.map)), work.customer)
+    """Note, in the transaction that deletes the rows, what all of them refer to; each delete notes its own as well.
+
+    Where something is kept, after it was listed.
+    """
+    if not refers(work.map):
+        return
+    # For a dry run the table goes with the transaction.
+    await noted_objects.prepare(work.connection)
+    if not work.holds:
+        notes = [noted_objects.noting_all(work.map, own_keys(work.map), {})]
+    else:
+        leaving, standing = leaving_keys(work.map, work.holds), standing_keys(work.map, work.holds)
+        notes = [
+            noted_objects.noting_all(work.map, leaving, work.holds),
+            noted_objects.noting_all(work.map, standing, None),
+        ]
+    for note in notes:
+        await work.connection.execute(note, work.customer)
 
 
 async def erase_referred(work: Work, outcome: Erased | ErasedInPart) -> Erased | ErasedInPart:
     """Delete the noted objects to which no row refers any more, and tell it in *outcome*, that of the rows.
 
-    What rows refer to that a law keeps stays in all its versions, and is told like them. Objects can't be rolled back,
+    What rows refer to that stay does so in all its versions, and is told like them; so does, for as long as a hold
+    lasts that came after the rows had gone, what these referred to. Objects can't be rolled back,
     so each is asked for again in the transaction that forgets its key, right before it is deleted. A try that was cut
     off is taken up by the next one, with its counts. Raises ``RefusedError`` with what went and what is left,
     ``StoreError`` as the store has it.
@@ -86,7 +121,7 @@ async def erase_referred(work: Work, outcome: Erased | ErasedInPart) -> Erased |
         return outcome
     if work.dry_run:
         return await _foretold(work, store, outcome)
-    kept = KeptObjects(work, store, instant(work.holds))
+    kept = KeptObjects(work, store)
     phase = _Phase(work, store, kept, await work.connection.fetchval("select clock_timestamp()"))
     try:
         return await phase.run(outcome)
@@ -102,9 +137,9 @@ async def erase_referred(work: Work, outcome: Erased | ErasedInPart) -> Erased |
 async def _foretold(work: Work, store: Store, outcome: Erased | ErasedInPart) -> Erased | ErasedInPart:
     async with work.transaction("repeatable_read"):
         stay: dict[bytes, Reason] = {}
-        if now := instant(work.holds):
+        if work.holds:
             await keep(work, await references(work.connection, work.map, work.holds))
-            stay = await keys_to_stay(work.connection, work.map, work.customer, now, listed=True)
+            stay = await keys_to_stay(work.connection, work.map, work.customer, work.holds, listed=True)
         found, kept = await foreseen(work.connection, work.map, work.customer, store, stay)
     counts = {table_of(bucket): one for bucket, one in found.items()}
     told = outcome.model_copy(
@@ -113,16 +148,19 @@ async def _foretold(work: Work, store: Store, outcome: Erased | ErasedInPart) ->
             "shared": tuple(TableCount(table=name, rows=one.shared) for name, one in counts.items() if one.shared),
         }
     )
-    return _with_kept(told, kept)
+    return _with_kept(told, kept, work.holds)
 
 
-def _with_kept(outcome: Erased | ErasedInPart, found: Mapping[Reason, int]) -> Erased | ErasedInPart:
-    """Tell what stays; where no row is kept, none is there that could name an object."""
+def _with_kept(outcome: Erased | ErasedInPart, found: Mapping[Reason, int], holds: Covers) -> Erased | ErasedInPart:
+    """Tell what stays; of a hold that came late it may be objects alone."""
     if not isinstance(outcome, ErasedInPart):
-        return outcome
+        if not sum(found.values()):
+            return outcome
+        outcome = ErasedInPart(**outcome.model_dump(exclude={"kind"}), kept=(), held=(), needed=())
     return outcome.model_copy(
         update={
             "kept": (*outcome.kept, *as_kept(found)),
+            "held": (*outcome.held, *as_held(found, holding(holds))),
             "needed": (*outcome.needed, *as_needed(found)),
             "retained": (*outcome.retained, *as_retained(found)),
         }
@@ -172,7 +210,7 @@ class _Phase:
             raise RefusedError("failed", "objects were found again after they were deleted")
         bystanders = [await self._compare(bucket, before[bucket]) for bucket in buckets]
         if await self.kept.count() != kept:
-            raise RefusedError("failed", "objects that a law keeps changed while others were deleted")
+            raise RefusedError("failed", "objects that are kept changed while others were deleted")
         told = outcome.model_copy(
             update={
                 "deleted": (*outcome.deleted, *deleted),
@@ -182,7 +220,7 @@ class _Phase:
                 "shared": await self._counts(SHARED),
             }
         )
-        return _with_kept(told, {reason: versions for reason, (versions, _) in kept.items()})
+        return _with_kept(told, {reason: versions for reason, (versions, _) in kept.items()}, work.holds)
 
     async def deleted(self) -> tuple[TableCount, ...]:
         """Count the versions and uploads that went in all tries of this deletion."""
@@ -235,7 +273,7 @@ class _Phase:
             await self._settle(sorted(shared), "shared")
             if await self.kept.among([one.digest for one in batch if one.digest not in shared]):
                 # Listed next time, and nothing is gone yet of these.
-                raise RefusedError("failed", "a row that a law keeps began to refer to an object that was to go")
+                raise RefusedError("failed", "a row that is kept began to refer to an object that was to go")
             free = [one for one in batch if one.digest not in shared]
             locked = await self._take(free, found)
             gone = [one for one in free if one not in locked]
@@ -282,14 +320,14 @@ class _Phase:
         """Give the query for what rows refer to that aren't the customer's; it has none left, or those that stay."""
         map = self.work.map  # noqa: A001 - the domain's word
         others = await others_referring(self.work.connection, map)
-        return staying_keys(map, others) if self.kept.now else all_keys(map, others)
+        return staying_keys(map, others) if self.work.holds else all_keys(map, others)
 
     async def _settle(self, digests: list[bytes], state: str) -> None:
         await self.work.connection.execute(SETTLE, *self._who, digests, state, self.work.noted_as)
 
     async def _abort_uploads(self, bucket: str) -> None:
         async for page in pages_of(self.store.unfinished(bucket, ""), BATCH):
-            mine = await self._mine(bucket, [key for key, _ in page])
+            mine = await self._mine(bucket, [key for key, _ in page], ABORTABLE)
             for key, upload in page:
                 if key in mine:
                     await check_still(self.work.right)
@@ -297,10 +335,10 @@ class _Phase:
                     await self.work.connection.execute(NOTE_UPLOAD, *self._who, bucket, upload, self.work.noted_as)
                     await self.store.abort(bucket, key, upload)
 
-    async def _mine(self, bucket: str, keys: list[str]) -> frozenset[str]:
-        """Give those of *keys* that are still to be deleted."""
+    async def _mine(self, bucket: str, keys: list[str], query: str = MINE) -> frozenset[str]:
+        """Give those of *keys* that are noted still."""
         digests = {noted_objects.digest_of(bucket, key): key for key in keys}
-        rows = await self.work.connection.fetch(MINE, *self._who, bucket, list(digests))
+        rows = await self.work.connection.fetch(query, *self._who, bucket, list(digests))
         return frozenset(digests[row["digest"]] for row in rows)
 
     async def _others(self, bucket: str) -> frozenset[int]:
@@ -377,9 +415,9 @@ SETTLE = """
      where system = $1 and customer = $2 and digest = any($3::bytea[]) and state = 'noted'
 """
 
-MINE = """
-    select digest from offramp.objects
-     where system = $1 and customer = $2 and bucket = $3 and state = 'noted' and digest = any($4::bytea[])
+# What rows name that a law keeps is their versions; what a hold may mean stays as it is.
+ABORTABLE = f"""
+    {MINE} and digest not in (select digest from pg_temp.offramp_kept_objects where uploads)
 """
 
 LEFT = """

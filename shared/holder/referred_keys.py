@@ -11,13 +11,16 @@ from ..datamap.names import named, parts
 from ..datamap.owners import CUSTOMER
 from ..datamap.ownership import goes_with, owned_by, relation
 from ..datamap.referring import Referring, referring, referring_of_nobody
+from .going import leaves
 from .right import RefusedError
+from .statutory import BY_LAW
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ..datamap.live import Connection
     from ..datamap.model import DataMap
+    from .scope import Covers
 
 
 def refers(map: DataMap) -> bool:  # noqa: A002
@@ -38,6 +41,22 @@ def check_decidable(map: DataMap) -> None:  # noqa: A002
 def own_keys(map: DataMap) -> str:  # noqa: A002
     """Give the query for bucket and key (bytea) of what goes with the customer ``$1``, once for each row."""
     return _union(_keys(one, going(map, one)) for one in referring(map))
+
+
+def leaving_keys(map: DataMap, holds: Covers) -> str:  # noqa: A002
+    """Give the same query for what goes alone: of the rows that do, and of columns that are emptied; after ``keep``."""
+    return _union(_keys(one, f"({going(map, one)}) and {_leaves(map, one, holds)}") for one in referring(map))
+
+
+def standing_keys(map: DataMap, holds: Covers) -> str:  # noqa: A002
+    """Give the same query for what stays alone; after ``keep``."""
+    return _union(_keys(one, f"({going(map, one)}) and not {_leaves(map, one, holds)}") for one in referring(map))
+
+
+def _leaves(map: DataMap, one: Referring, holds: Covers) -> str:  # noqa: A002
+    table = map.table(one.table)
+    emptied = f" or {BY_LAW}" if one.column in table.minimise else ""
+    return f"((({leaves(map, table, holds)}) is true){emptied})"
 
 
 def staying_keys(map: DataMap, others: Iterable[Referring]) -> str:  # noqa: A002

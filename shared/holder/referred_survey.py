@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 from ..datamap.object_places import lies
 from ..datamap.referring import referring
 from .foreseen import going_objects
-from .kept_objects import as_retained, keys_to_stay, table_of
+from .kept_objects import as_retained, doubted, keys_to_stay, table_of
 from .noted_objects import THERE, digest_of
 from .referred_keys import others_referring, refers, staying_keys
 from .right import RefusedError
+from .scope import covers
+from .statutory import with_law
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Mapping
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from ..datamap.live import Connection
     from ..datamap.model import DataMap
     from ..events.platform import RetainedRows
+    from ..events.retention import Keep
     from .kept_objects import Reason
     from .referred_store import Store
 
@@ -63,17 +66,21 @@ class ObjectSurvey:
                 (theirs if shared else going)[bucket].add(digest_of(bucket, key))
         return tuple([await self._bucket(bucket, mine, {}, theirs[bucket]) for bucket, mine in going.items()])
 
-    async def after(self, now: datetime | None = None) -> tuple[Objects, ...]:
+    async def after(self, now: datetime | None = None, keep: tuple[Keep, ...] = ()) -> tuple[Objects, ...]:
         """Go through whole buckets, where the deletion went from key to key; what was noted is known by its digest.
 
-        What the rows refer to that stand may be left where laws keep rows at *now*. Raises ``RefusedError`` for a map
-        by which they do, asked without *now*.
+        What the rows refer to that stand may be left where laws keep rows at *now*, or holds what is in *keep*; and
+        what rows referred to that had gone when such a hold came. Raises ``RefusedError`` for a map by which laws keep
+        rows, asked without *now*.
         """
         if self.map.retains and now is None:
             raise RefusedError("failed", "what laws keep can be told for a moment only, and none is given")
+        holds = covers(self.map, keep)
+        holds = with_law(self.map, holds, now) if now else holds
         stay: dict[bytes, Reason] = {}
-        if now is not None and self.map.retains and refers(self.map):
-            stay = await keys_to_stay(self.connection, self.map, self.customer, now)
+        if holds and refers(self.map):
+            stay = await doubted(self.connection, self.map, self.customer, holds)
+            stay |= await keys_to_stay(self.connection, self.map, self.customer, holds)
         mine: dict[str, set[bytes]] = {bucket: set() for bucket in await self._buckets()}
         if mine and await self.connection.fetchval(THERE):
             for row in await self.connection.fetch(NOTED, self.map.system, self.customer, list(mine)):
@@ -111,9 +118,9 @@ class ObjectSurvey:
         returned = [one for one in own if one[0] in theirs and one[1]]
         count, total = count + len(returned), total + sum(_mark(*one) for one in returned)
         left = [(key, version) for key, version in own if key not in theirs]
+        found = [(stay.get(digest_of(bucket, key)), version) for key, version in left]
         # An unfinished upload is nothing that a row could refer to.
-        found = [stay.get(digest_of(bucket, key)) if version else None for key, version in left]
-        kept = Counter(reason for reason in found if reason)
+        kept = Counter(reason for reason, version in found if reason and (version or reason.uploads))
         fingerprint = sha256(f"{count}:{total}".encode()).hexdigest()
         lawful, objects = as_retained(kept), len(standing - theirs)
         rows = table_of(bucket), len(left) - kept.total(), count, fingerprint, kept.total(), lawful

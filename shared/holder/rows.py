@@ -88,7 +88,6 @@ async def erase(work: Work) -> Erasure:
         await work.note(Counter())
         saved = await left(work)
         raise RefusedError(refused.reason, refused.details, gone, saved, refused.map_sha256) from refused
-    # Under a hold nothing goes where rows refer to objects, so what is kept is so by a law.
     return Erasure(await erase_referred(work, outcome), first.warnings, first.slow)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from ..datamap.declared import BySchema
 from ..datamap.names import PUBLIC, literal, named, parts, reported
 from ..datamap.ownership import about
+from ..datamap.referring import referring
 from ..events.platform import OfCategories, OfPersons, OfTables
 from .right import RefusedError
 
@@ -23,14 +24,23 @@ CATEGORIES = frozenset({"user", "course", "report"})
 
 @dataclass(frozen=True, slots=True)
 class Cover:
-    """What *hold_id* covers of one table: the rows about *person*, or, without one, all of the customer's."""
+    """What *hold_id* covers of one table: the rows about *person*, or, without one, all of the customer's.
+
+    Of a hold of a *bucket* it is those that name an object there.
+    """
 
     hold_id: str
     basis: str | None = None
     person: str | None = None
+    bucket: str | None = None
 
     def of(self, map: DataMap, table: Table, alias: str) -> str:  # noqa: A002
         """Give the condition for the covered rows among the customer's own, called *alias*; it may be null."""
+        if self.bucket is not None:
+            naming = [
+                one.named(alias) for one in referring(map) if one.table == table.name and one.lies_in(self.bucket)
+            ]
+            return " or ".join(naming) or "false"
         return "true" if self.person is None else about(map, table, alias, literal(self.person))
 
 
@@ -86,6 +96,21 @@ def _covers_bucket(bucket: str, category: str | None, keep: Keep, *, may_be_else
     raise RefusedError("held", f"the hold {keep.hold_id} keeps everything")
 
 
+def holding(holds: Covers) -> Mapping[str, str | None]:
+    """Give the legal holds that cover anything, in the order of their ids, each with its basis."""
+    some = {one for of_table in holds.values() for one in of_table if isinstance(one, Cover)}
+    return {one.hold_id: one.basis for one in sorted(some, key=lambda one: (one.hold_id, one.basis or ""))}
+
+
+def of_hold(holds: Covers, hold_id: str) -> Covers:
+    """Give what the one hold covers."""
+    found: Covers = {}
+    for table, some in holds.items():
+        if mine := tuple(one for one in some if isinstance(one, Cover) and one.hold_id == hold_id):
+            found[table] = mine
+    return found
+
+
 def covered(map: DataMap, table: Table, holds: Covers, alias: str) -> str:  # noqa: A002
     """Give the condition for the rows of *table*, called *alias*, that one of *holds* covers; it may be null."""
     return " or ".join(f"({one.of(map, table, alias)})" for one in holds.get(table.name, ())) or "false"
@@ -123,12 +148,15 @@ def _of_table(
     may_be_elsewhere: bool,
 ) -> Iterator[tuple[str, Cover]]:
     found = [table for table in map.tables if name in _names(map, table.name)]
+    naming = dict.fromkeys(one.table for one in referring(map) if one.lies_in(name))
     # The map's buckets, and the tables in which no rows are a customer's, aren't deleted from here.
     other = {*map.without_owner, *(bucket.bucket for bucket in map.buckets)}
-    if not found and not may_be_elsewhere and not any(name in _names(map, one) for one in other):
+    if not found and not naming and not may_be_elsewhere and not any(name in _names(map, one) for one in other):
         raise _unresolved(keep, f"it names the table {name}, which the data map of {map.system} doesn't know")
     for table in found:
         yield table.name, Cover(keep.hold_id, keep.basis)
+    for table_name in naming:
+        yield table_name, Cover(keep.hold_id, keep.basis, bucket=name)
 
 
 def _of_category(map: DataMap, keep: Keep, name: str) -> Iterator[tuple[str, Cover]]:  # noqa: A002

@@ -61,7 +61,6 @@ async def erase_whole(work: Work) -> Answer:
 async def _attempt(work: Work) -> Erased | ErasedInPart:
     async with work.transaction("repeatable_read"):
         await check_system(work.connection, work.map, work.customer)
-        await note_referred(work)
         known = await references(work.connection, work.map, work.holds)
         groups = grouped(work.map.tables, known)
         measured = await measuring(work.connection, work.map)
@@ -77,6 +76,7 @@ async def _attempt(work: Work) -> Erased | ErasedInPart:
 
 
 async def _all(work: Work, measured: Measuring, groups: tuple[Group, ...]) -> tuple[Erased, Counter[str]]:
+    await note_referred(work)
     others = await _others(work, measured)
     deleted = await _delete(work, groups) if others else Counter()
     # Read back without asking whose the rows are: a row that led to the customer through a deleted one
@@ -96,6 +96,7 @@ async def _spare(
     """
     await check_dates(work)
     kept, others_before = await keep(work, known), await _standing_others(work, measured)
+    await note_referred(work)
     # First, so that what a trigger writes of it goes with the rest.
     kept = await _minimised(work, measured, known, kept)
     before = await _standing_kept(work, measured, kept)

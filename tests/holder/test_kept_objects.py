@@ -14,15 +14,14 @@ from hypothesis import strategies as st
 
 from deploy.platform.scratch import scratch_database
 from shared.datamap.model import parse
-from shared.events.platform import Erased, ErasedInPart, OfPersons, OfTables
-from shared.events.retention import Keep
+from shared.events.platform import Erased
 from shared.holder.erasures import Entry, record
 from shared.holder.pace import Pace
 from shared.holder.replay import Place, replay
 from shared.holder.right import RefusedError, Right
 from shared.objects import ObjectStore, Refused
 from shared.settings import read_settings
-from tests.holder.vouchers_world import MAP, Vouchers, shop, vouchers_world
+from tests.holder.vouchers_world import MAP, Vouchers, shop, told, vouchers_world
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -37,41 +36,13 @@ async def shared_world() -> AsyncIterator[Vouchers]:
 @pytest_asyncio.fixture(loop_scope="module")
 async def world(shared_world: Vouchers) -> Vouchers:
     await shared_world.emptied()
-    await fill(shared_world)
+    await shared_world.fill()
     return shared_world
-
-
-async def fill(world: Vouchers) -> None:
-    """Fill it with what is kept for one law or two, or is needed; with what goes, and with what is others' too."""
-    await world.run("""
-        insert into users values (1, 'acme', 'buyer'), (2, 'acme', 'nobody any more'), (3, 'fjord', 'theirs');
-        insert into vouchers values
-            (1, 'acme', 1, '2026-03-01', 'kept', 'preview'), (2, 'acme', null, '2019-03-01', 'over', null),
-            (3, 'acme', null, '2025-03-01', 'kept twice', null), (4, 'acme', null, '2026-05-01', 'fjord too', null),
-            (5, 'acme', null, '2026-05-01', null, null), (6, 'fjord', null, '2019-03-01', 'fjord too', null);
-        insert into receipts values (1, 'acme', '2026-03-01', 'kept twice'), (2, 'acme', '2026-03-01', 'a receipt');
-        insert into notes values (1, 'acme', 'kept'), (2, 'acme', 'a note'), (3, 'fjord', 'a note of fjord');
-        insert into badges values (1, 'a badge');
-    """)
-    await world.put("buyer", "nobody any more", "theirs", "kept", "preview", "over", "kept twice", "fjord too")
-    await world.put("a receipt", "a note", "a note of fjord", "a badge", "an orphan")
-    # An earlier version, and half an upload, which no row can name.
-    await world.put("kept")
-    await world.store._client.create_multipart_upload(Bucket=world.bucket, Key="kept")
 
 
 GONE = {"nobody any more", "preview", "over", "a note"}
 BATCHES = Pace(whole_up_to=0, batch_rows=2)
 RIGHT = Right(datetime(2027, 1, 1, tzinfo=UTC), moved_clock=True)
-
-
-def told(outcome: Erased | ErasedInPart, bucket: str) -> dict[str, int]:
-    table = f"objects.{bucket}"
-    return {
-        name: sum(one.rows for one in getattr(outcome, name) if one.table == table)
-        for name in ("deleted", "kept", "needed", "shared", "remaining")
-        if hasattr(outcome, name)
-    }
 
 
 def lawful(outcome: object, bucket: str) -> list[tuple[str, date, int]]:
@@ -181,17 +152,6 @@ async def test_an_object_whose_row_was_taken_from_it_is_left_and_goes_next_time(
     assert (await world.survey()).own == 0
 
 
-@pytest.mark.parametrize("scope", [OfTables(tables=("notes",)), OfPersons(refs=("1",))])
-async def test_a_hold_of_a_part_still_keeps_everything(world: Vouchers, scope: OfTables | OfPersons) -> None:
-    """Which objects a held row needs isn't told apart, so nothing goes, not even what no law keeps."""
-    before = await world.keys()
-    with pytest.raises(RefusedError, match="held"):
-        await world.erase(right=replace(RIGHT, keep=(Keep(hold_id="h", scope=scope),)))
-
-    assert await world.keys() == before
-    assert await world.connection.fetchval("select count(*) from notes") == 3
-
-
 class Away(ObjectStore):
     """A store that goes away when the first object is to be deleted."""
 
@@ -224,7 +184,7 @@ class Careless(ObjectStore):
 async def test_a_kept_object_that_goes_meanwhile_is_told(world: Vouchers) -> None:
     """They are counted before and after, version by version."""
     async with Careless(read_settings().s3) as careless:
-        with pytest.raises(RefusedError, match="a law keeps changed"):
+        with pytest.raises(RefusedError, match="are kept changed"):
             await world.erase(objects=careless)
 
 

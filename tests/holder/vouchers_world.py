@@ -13,6 +13,7 @@ import asyncpg
 from deploy.platform.scratch import scratch_database
 from shared.datamap.model import DataMap, parse
 from shared.events.platform import Erased, ErasedInPart
+from shared.events.retention import Keep
 from shared.holder.referred_survey import Objects, ObjectSurvey
 from shared.holder.right import Right
 from shared.holder.rows import erase
@@ -85,15 +86,35 @@ class Vouchers:
         """Name the objects of which any version or marker is there."""
         return {key async for key, _ in self.store.versions(self.bucket, "")}
 
+    async def fill(self) -> None:
+        """Fill it with what is kept for one law or two, or is needed; with what goes, and with what is others' too."""
+        await self.run("""
+            insert into users values (1, 'acme', 'buyer'), (2, 'acme', 'nobody any more'), (3, 'fjord', 'theirs');
+            insert into vouchers values
+                (1, 'acme', 1, '2026-03-01', 'kept', 'preview'), (2, 'acme', null, '2019-03-01', 'over', null),
+                (3, 'acme', null, '2025-03-01', 'kept twice', null), (4, 'acme', null, '2026-05-01', 'fjord too', null),
+                (5, 'acme', null, '2026-05-01', null, null), (6, 'fjord', null, '2019-03-01', 'fjord too', null);
+            insert into receipts values (1, 'acme', '2026-03-01', 'kept twice'), (2, 'acme', '2026-03-01', 'a receipt');
+            insert into notes values (1, 'acme', 'kept'), (2, 'acme', 'a note'), (3, 'fjord', 'a note of fjord');
+            insert into badges values (1, 'a badge');
+        """)
+        await self.put("buyer", "nobody any more", "theirs", "kept", "preview", "over", "kept twice", "fjord too")
+        await self.put("a receipt", "a note", "a note of fjord", "a badge", "an orphan")
+        # An earlier version, and half an upload, which no row can name.
+        await self.put("kept")
+        await self.store._client.create_multipart_upload(Bucket=self.bucket, Key="kept")
+
     async def erase(self, now: datetime = LEFT, **more: Any) -> Erased | ErasedInPart:
         right = more.pop("right", Right(datetime(2027, 1, 1, tzinfo=UTC), moved_clock=True))
         work = Work(self.connection, self.map, "acme", right, lambda: now, objects=self.store)
         return (await erase(replace(work, **more))).outcome
 
-    async def survey(self, now: datetime | None = LEFT, *, deleted: bool = True) -> Objects:
+    async def survey(
+        self, now: datetime | None = LEFT, *, deleted: bool = True, keep: tuple[Keep, ...] = ()
+    ) -> Objects:
         async with self.connection.transaction(isolation="repeatable_read", readonly=True):
             survey = ObjectSurvey(self.connection, self.map, "acme", self.store)
-            [found] = await (survey.after(now) if deleted else survey.before())
+            [found] = await (survey.after(now, keep) if deleted else survey.before())
         return found
 
     async def emptied(self) -> None:
@@ -117,3 +138,12 @@ async def vouchers_world() -> AsyncIterator[Vouchers]:
         await world.emptied()
         await connection.close()
         await store.remove_bucket(bucket)
+
+
+def told(outcome: Erased | ErasedInPart, bucket: str) -> dict[str, int]:
+    table = f"objects.{bucket}"
+    return {
+        name: sum(one.rows for one in getattr(outcome, name) if one.table == table)
+        for name in ("deleted", "kept", "needed", "shared", "remaining")
+        if hasattr(outcome, name)
+    }

@@ -7,7 +7,8 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
-from services.retention.states import Certifying, Checking, Closed, Deleting, Held, Keeping, Stalled
+from services.retention.holders import kept_at
+from services.retention.states import Certifying, Checking, Closed, Deleting, Held, Keeping, Seen, Stalled
 from services.retention.tasks import Certify, Check, CheckFailed
 from shared.decision import Outcome, Task
 from shared.events.event import Event
@@ -19,6 +20,7 @@ from shared.events.retention import (
     DeletionStalled,
     LegalHoldAnswered,
 )
+from shared.holds import Hold
 from tests.casework import Casework
 from tests.retention.language import (
     CLOSES,
@@ -378,3 +380,14 @@ def test_who_comes_back_meanwhile() -> None:
     assert work.all(DeletionStalled)[-1].reason == "contract_active"
     assert not again(work)
     assert not isinstance(work.state, Deleting)
+
+
+@pytest.mark.parametrize("named", ["files", "objects.files"])
+def test_a_bucket_in_which_rows_say_whose_objects_are_is_told_to_their_holder(named: str) -> None:
+    """By its own name, too, which a holder of a prefix of it has as well; whoever has no such bucket isn't told."""
+    rows, bucket = Seen("shop", "objects.files", 3, 0, "0" * 64), Seen("media", "files", 3, 0, "0" * 64, "course")
+    hold = Hold("h1", placed_at=OVER, scope="table", names=(named,))
+
+    assert [one.hold_id for one in kept_at("shop", (rows, bucket), (hold,))] == ["h1"]
+    assert bool(kept_at("media", (rows, bucket), (hold,))) is (named == "files")
+    assert not kept_at("other", (rows, bucket, Seen("other", "users", 3, 0, "0" * 64, "user")), (hold,))

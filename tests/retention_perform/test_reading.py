@@ -256,3 +256,24 @@ async def test_the_check_can_only_read(platform: Platform) -> None:
             await connection.execute("delete from notes")
     finally:
         await connection.close()
+
+
+async def test_what_held_rows_name_is_counted_by_itself(platform: Platform) -> None:
+    """Of objects that rows refer to just those of held rows may be left, and others' stand as before."""
+    referring = 'media: {body: {bucket: BUCKET, key: "{value}"}}'.replace("BUCKET", platform.media)
+    text = MAP.replace("notes: {category: course,", f"notes: {{category: course, {referring},")
+    (platform.holders_file.parent / "map.yaml").write_text(text)
+    for key in ("räksmörgås", "not acme's"):
+        await platform.store.put(platform.media, key, b"1")
+    database = Reader((platform.holders[0],), platform.settings)
+    keep = (Keep(hold_id="h1", scope=OfTables(tables=("notes",))),)
+    before = await database.before("acme")
+    held = await database.after("acme", NOW, {"platform-database": keep})
+
+    # What is looked for at a customer who has left is what its rows name that stand.
+    [(then,), (now,)] = [
+        [one for one in reading[0].seen if one.table.startswith("objects.")] for reading in (before, held)
+    ]
+    assert (then.own, then.kept) == (1, 0)
+    assert (now.own, now.kept) == (0, 1)
+    assert (now.others, now.fingerprint) == (then.others, then.fingerprint)
