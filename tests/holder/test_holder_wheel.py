@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from deploy.demo.processes import free_ports
 from deploy.platform.generate import HERE
 from shared.datamap.model import load
 from shared.events.platform import Erased
@@ -81,15 +82,18 @@ async def test_it_answers_a_command(
             "holder",
             "run",
             "--web-port",
-            "16071",
+            str(*free_ports(1)),
             cwd=tmp_path,
             env=os.environ | environment,
         )
-        await topics.tell(command("rows", map_sha256=load(HERE / "map.yaml").sha256))
-        answer = await topics.answer()
-        # Not SIGTERM: what is asked here is whether it answers, not how it ends.
-        holder.kill()
-        await holder.wait()
+        try:
+            await topics.tell(command("rows", map_sha256=load(HERE / "map.yaml").sha256))
+            answer = await topics.answer()
+        finally:
+            # Not SIGTERM: what is asked here is whether it answers, not how it ends. It may have ended by itself.
+            if holder.returncode is None:
+                holder.kill()
+            await holder.wait()
 
     assert isinstance(answer.outcome, Erased)
     assert {"users": 12}.items() <= {one.table: one.rows for one in answer.outcome.deleted}.items()
