@@ -80,9 +80,10 @@ class Filling:
         return digest.hexdigest()
 
     def body(self) -> IO[bytes]:
-        """Give it to be sent, from the beginning."""
-        if isinstance(self._kept, io.BytesIO):
-            return io.BytesIO(self._kept.getvalue())
+        """Give it to be sent, from the beginning.
+
+        Itself and no copy: of what shares its bytes with another the client would make one, to see how long it is.
+        """
         self._kept.seek(0)
         return self._kept
 

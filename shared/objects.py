@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from botocore.config import Config
+from aiobotocore.config import AioConfig
 from botocore.exceptions import ClientError
 
 from .settings import S3
+from .signed_get import SignedGet
 from .store_faults import ObjectChangedError, ObjectMissingError, StoreRefusalError, fate, judged
 from .store_session import store_session
 from .unfinished import uploads_of
@@ -26,17 +27,18 @@ _DELETE_AT_ONCE = 1_000
 _SIDE_BY_SIDE = 4
 _READABLE = "Versions"
 _VERSIONS = (_READABLE, "DeleteMarkers")
-_CONFIG = Config(
-    connect_timeout=5,
-    read_timeout=60,
-    retries={"mode": "standard", "total_max_attempts": 4},
-    # By default it is put together anew for each request, of a dozen pieces: 5 % of what a small object costs.
-    user_agent="offramp",
+# By default it is put together anew for each request, of a dozen pieces: 5 % of what a small object costs.
+_USER_AGENT = "offramp"
+_CONFIG: dict[str, Any] = {
+    "connect_timeout": 5,
+    "read_timeout": 60,
+    "retries": {"mode": "standard", "total_max_attempts": 4},
+    "user_agent": _USER_AGENT,
     # Also for links, which would otherwise be signed in a way that newer regions refuse.
-    signature_version="s3v4",
+    "signature_version": "s3v4",
     # Each part has a SHA-256 of its own under the signature, so hashing it again to sign it adds nothing.
-    s3={"addressing_style": "path", "payload_signing_enabled": False},
-)
+    "s3": {"addressing_style": "path", "payload_signing_enabled": False},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,7 @@ class ObjectStore:
         self._address = address
         self._stack = AsyncExitStack()
         self._client: Any = None
+        self._signed_get = SignedGet(address, _USER_AGENT)
 
     async def __aenter__(self) -> Self:
         """Open the connections."""
@@ -109,7 +112,7 @@ class ObjectStore:
                 aws_access_key_id=self._address.access_key,
                 aws_secret_access_key=self._address.secret_key,
                 region_name=self._address.region,
-                config=_CONFIG,
+                config=AioConfig(http_session_cls=self._signed_get.session, **_CONFIG),
                 # Without TLS there is no certificate to look at, and reading the roots takes 35 ms.
                 verify=False if self._address.endpoint.startswith("http:") else None,
             )
@@ -192,8 +195,10 @@ class ObjectStore:
         if (first, last) != (0, None):
             asked["Range"] = f"bytes={first}-{'' if last is None else last}"
         with judged(f"read s3://{bucket}/{key}"):
-            answer = await self._client.get_object(Bucket=bucket, Key=key, **asked)
-            async with answer["Body"] as body:
+            answer = await self._signed_get.object(bucket, key, etag) if etag and list(asked) == ["IfMatch"] else None
+            if answer is None:
+                answer = (await self._client.get_object(Bucket=bucket, Key=key, **asked))["Body"]
+            async with answer as body:
                 async for piece in body.content.iter_chunked(_PIECE):
                     yield piece
 

@@ -11,10 +11,12 @@ import tracemalloc
 from typing import Any, cast
 
 import pytest
+from aiohttp.payload import BytesIOPayload
 from botocore.exceptions import ClientError
 
 from shared import filling
 from shared import upload as upload_of
+from shared.filling import Filling
 from shared.objects import ObjectStore
 from shared.store_faults import ObjectMissingError, StoreOutageError, StoreRefusalError
 from shared.upload import MIB, Upload
@@ -50,6 +52,21 @@ def test_parts_are_small_while_they_can_be_and_enough_for_the_largest_object() -
     assert set(sizes[:1000]) == {6 * MIB}
     assert sum(sizes) >= 5 << 40
     assert max(sizes) <= 5 << 30
+
+
+async def test_a_part_is_sent_from_where_it_was_filled() -> None:
+    """A copy of each that is under way would be 12 MiB of an exporter's memory."""
+    part = Filling(PART)
+    await part.write(memoryview(bytes(PART)))
+    assert sum(map(len, part.pieces())) == PART
+
+    tracemalloc.start()
+    payload = BytesIOPayload(part.body())
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert payload.size == PART
+    assert most < PART / 10
+    part.close()
 
 
 async def test_parts_that_grow_take_no_more_memory(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # Pieces from the network are gathered to this size, since a thread costs the same for any.
 GATHERED = 512 * 1024
 # Below this the thread costs more than the work.
-_AT_ONCE = 32 * 1024
+_AT_ONCE = 128 * 1024
 
 
 @dataclass(frozen=True, slots=True)
