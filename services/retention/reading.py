@@ -132,7 +132,7 @@ class Reader:
     ) -> dict[str, Reading]:
         if isinstance(holder, S3Holder):
             return await self._bucket_of_all(holder, customers)
-        if map is None or map.of(customers[0]) is not map or refers(map):
+        if map is None or any(map.of(one) is not map for one in customers) or refers(map):
             return {customer: await self._before(holder, map, customer) for customer in customers}
         connection = await self._connect(holder)
         try:

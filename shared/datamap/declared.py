@@ -13,6 +13,7 @@ from .owners import CUSTOMER, ById, ByTenancy, Owner, Registry
 from .relocate import relocated
 from .retaining import Retention
 from .rules import Choice, Coding, Lookup, Reference
+from .spelling import misspelt
 
 LONGEST_NAME = 63
 
@@ -142,10 +143,26 @@ class DataMap:
         return {**self.exempt, **self.shared}
 
     def of(self, customer: str) -> DataMap:
-        """Give the map as it is read for *customer*: where each has a schema, the tables are those of its own."""
+        """Give the map as it is read for *customer*: where each has a schema, the tables are those of its own.
+
+        Raises ``MapError`` where it would be read for somebody else as well: for an id that isn't written as the
+        columns hold it ("007" in one of integers), or an empty one.
+        """
+        check_id(self, customer)
         if not isinstance(self.tenancy, BySchema) or self.tenancy.bound_to == customer:
             return self
         return _in_schema(self, self.tenancy, customer)
+
+
+def check_id(map: DataMap, customer: str) -> None:  # noqa: A002
+    """Raise ``MapError`` where *customer* is no id that can be told from every other one in *map*'s columns."""
+    if not customer:
+        raise MapError(map.system, "customer", "an empty id is no customer's", "Give the customer's id.")
+    kind = misspelt((table.owner for table in map.tables), customer)
+    if kind is not None:
+        problem = f"{customer!r} is not how a column of the type {kind} writes an id, and what it would be read as may"
+        remedy = "Give the id as it stands there; where events use another one, name the columns with it under ids."
+        raise MapError(map.system, "customer", f"{problem} be another customer", remedy)
 
 
 def _in_schema(map: DataMap, tenancy: BySchema, customer: str) -> DataMap:  # noqa: A002

@@ -233,7 +233,8 @@ def rendered(key: Key, identity: str) -> str:
     before, after = key.template.split(CUSTOMER)
     around = [part for part in (before and literal(before), identity, after and literal(after)) if part]
     text = identity if len(around) == 1 else "(" + " || ".join(around) + ")"
-    return text if key.type == "text" else f"{text}::{key.type}"
+    # A bare "character" is one of a single letter: "acme" would be "a".
+    return text if key.type == "text" else f"{text}::{'bpchar' if key.type == 'character' else key.type}"
 
 
 def _column(alias: str, column: str) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..datamap.live import NAME
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from ..datamap.live import Connection
 
@@ -52,23 +54,32 @@ def unaccounted(wrote: Account, deleted: Mapping[str, int], exempt: Mapping[str,
     return tuple(name for name in names if wrote.get(name, NOTHING) != meant.get(name, NOTHING))
 
 
-COUNTERS = """
+def rewritten(wrote: Account, names: Iterable[str]) -> tuple[str, ...]:
+    """Give those of *names* in which rows that stood there were changed, deleted, or emptied out."""
+    return tuple(sorted(name for name in names if wrote.get(name, NOTHING) != _only_added(wrote.get(name, NOTHING))))
+
+
+def _only_added(one: Written) -> Written:
+    return Written(one.inserted, 0, 0, 0)
+
+
+COUNTERS = f"""
     -- counters: pending ones of this session, which count rows as they are written, whoever's trigger it was
     select root.name,
-           sum(pg_stat_get_xact_tuples_inserted(c.oid))::bigint as inserted,
-           sum(pg_stat_get_xact_tuples_updated(c.oid))::bigint as updated,
-           sum(pg_stat_get_xact_tuples_deleted(c.oid))::bigint as deleted,
-           sum(pg_relation_filenode(c.oid)::bigint)::bigint as file
-      from pg_class c
-      join pg_namespace n on n.oid = c.relnamespace
+           sum(pg_stat_get_xact_tuples_inserted(part.oid))::bigint as inserted,
+           sum(pg_stat_get_xact_tuples_updated(part.oid))::bigint as updated,
+           sum(pg_stat_get_xact_tuples_deleted(part.oid))::bigint as deleted,
+           sum(pg_relation_filenode(part.oid)::bigint)::bigint as file
+      from pg_class part
+      join pg_namespace its on its.oid = part.relnamespace
       join lateral (
-          select case rn.nspname when 'public' then '' else rn.nspname || '.' end || r.relname as name
-            from pg_class r
-            join pg_namespace rn on rn.oid = r.relnamespace
-           where r.oid = coalesce(pg_partition_root(c.oid), c.oid)
+          select {NAME} as name
+            from pg_class c
+            join pg_namespace n on n.oid = c.relnamespace
+           where c.oid = coalesce(pg_partition_root(part.oid), part.oid)
       ) root on true
-     where c.relkind in ('r', 'm')
-       and n.nspname not in ('information_schema', 'offramp')
-       and n.nspname !~ '^pg_'
+     where part.relkind in ('r', 'm')
+       and its.nspname not in ('information_schema', 'offramp')
+       and its.nspname !~ '^pg_'
      group by root.name
 """

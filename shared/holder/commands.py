@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import asyncpg
 import typer
 from pydantic import ValidationError
 from rich.console import Console
@@ -155,6 +156,8 @@ async def _erase(asked: Asked) -> tuple[Erasure, tuple[Mention, ...]]:
                     erasure = await erase(replace(work, objects=store))
             except RefusedError as refused:
                 raise OperatorError(_refusal(refused)) from refused
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                raise OperatorError(_broken_off(work, error)) from error
         # After a dry run everything is there still, so a search would find it all.
         if asked.dry_run:
             return erasure, ()
@@ -174,6 +177,17 @@ def _refusal(refused: RefusedError) -> str:
         return f"nothing was deleted ({refused.reason}): {refused.details}."
     gone, saved = total(refused.deleted), total(refused.saved)
     return f"{gone:,} rows were deleted before it stopped, {saved:,} are left ({refused.reason}): {refused.details}."
+
+
+def _broken_off(work: Work, error: Exception) -> str:
+    gone = work.gone.total()
+    went = f"{gone:,} rows are deleted for good, and no more" if gone else "nothing was deleted"
+    at = (getattr(error, "context", None) or "").partition("\n")[0]
+    place = f" ({at})" if at else ""
+    return (
+        f"{went}: the database stopped it: {error}{place}. Mend that, or look at the rights of the role of --dsn, and "
+        "run it again: it goes on with what is left."
+    )
 
 
 @contextmanager

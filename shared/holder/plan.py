@@ -56,7 +56,12 @@ async def check_entangled(work: Work, known: tuple[Reference, ...]) -> None:
     """Refuse where somebody else's rows refer to the customer's: they would break, or go along."""
     async with work.transaction("repeatable_read"):
         await keep(work, known)
-        found = await entangled(work.connection, work.map, work.customer, known, work.holds)
+        await refuse_entangled(work, known)
+
+
+async def refuse_entangled(work: Work, known: tuple[Reference, ...]) -> None:
+    """Do what ``check_entangled`` does inside a transaction, in which ``keep`` has listed what stays."""
+    found = await entangled(work.connection, work.map, work.customer, known, work.holds)
     if found:
         named = "; ".join(
             f"{rows} rows of {one.table} refer by {', '.join(one.columns)} to {one.to} ({one.name})"

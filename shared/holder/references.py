@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..datamap.live import NAME
 from ..datamap.ownership import quoted, relation
 from .going import leaves
 from .scope import persons
@@ -25,6 +26,7 @@ class Reference:
     """Rows of *table* refer by *columns* to the *key* of a row of *to*; *name* is the constraint's, or ``PATH``.
 
     A path may have no *columns*: then it is only known that rows of the one hang on rows of the other.
+    One that isn't *enforced* lets the rows that refer to a deleted one stay as they are, and lead nowhere.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Reference:
     to: str
     key: tuple[str, ...]
     indexed: bool = True
+    enforced: bool = True
 
     def holds(self, child: str, parent: str) -> str:
         """Give the condition under which the row *child* refers to the row *parent*, both aliases."""
@@ -91,7 +94,8 @@ def entangled_query(map: DataMap, one: Reference, holds: Covers) -> str:  # noqa
 
 
 def _reference(row: asyncpg.Record) -> Reference:
-    return Reference(row["name"], row["table"], tuple(row["columns"]), row["to"], tuple(row["key"]), row["indexed"])
+    named = row["name"], row["table"], tuple(row["columns"]), row["to"], tuple(row["key"])
+    return Reference(*named, row["indexed"], row["enforced"])
 
 
 ENTANGLED = """
@@ -99,9 +103,9 @@ ENTANGLED = """
 """
 
 # The last column of a key WITHOUT OVERLAPS (from 18 on) isn't compared with "=": without it, more rows count as bound.
-FOREIGN_KEYS = """
+FOREIGN_KEYS = f"""
     with named as (
-        select c.oid, case n.nspname when 'public' then '' else n.nspname || '.' end || c.relname as name
+        select c.oid, {NAME} as name
           from pg_class c
           join pg_namespace n on n.oid = c.relnamespace
     ),
@@ -123,7 +127,15 @@ FOREIGN_KEYS = """
                select from pg_index i
                 where i.indrelid = k.conrelid and i.indisvalid and i.indpred is null
                   and (i.indkey::int2[])[0:cardinality(k.conkey) - 1] @> k.conkey
-           ) as indexed
+           ) as indexed,
+           coalesce((to_jsonb(k) ->> 'conenforced')::boolean, true)
+               and not exists (
+                   select from pg_constraint p
+                     join pg_trigger g on g.tgconstraint = p.oid and g.tgrelid = p.confrelid
+                    where (p.oid = k.oid or p.conparentid = k.oid)
+                      and g.tgenabled::text not in ('A', case current_setting('session_replication_role')
+                                                        when 'replica' then 'R' else 'O' end)
+               ) as enforced
       from compared k
       join named child on child.oid = coalesce(pg_partition_root(k.conrelid), k.conrelid)
       join named parent on parent.oid = coalesce(pg_partition_root(k.confrelid), k.confrelid)

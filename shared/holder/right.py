@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from ..contracts import ended_since
+from ..datamap.alike import alike
 from ..datamap.live import check
 from ..events.platform import NotErased
 
@@ -133,7 +134,11 @@ async def check_system(connection: Connection, map: DataMap, customer: str) -> t
 
 
 async def check_guard(connection: Connection, map: DataMap, customer: str) -> None:  # noqa: A002
-    """Refuse where the system's own guard objects, say because the customer has come back."""
+    """Refuse where the system's own guard objects, say because the customer has come back, or rows may be another's."""
+    doubtful = await alike(connection, map, customer)
+    if doubtful:
+        details = f"ids that differ in small and large letters only may be another customer's: {', '.join(doubtful)}"
+        raise RefusedError("failed", details)
     objection = await connection.fetchval(map.guard, customer) if map.guard else None
     if objection is not None:
         raise RefusedError("contract_active", str(objection))

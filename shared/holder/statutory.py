@@ -100,7 +100,7 @@ async def minimised_rows(work: Work) -> tuple[TableCount, ...]:
             row = await work.connection.fetchrow(query)
             if row is not None and row["not_yet"]:
                 details = f"{table.name}: {row['not_yet']} rows that a law keeps were not emptied as the map says"
-                raise RefusedError("failed", f"{details}, so nothing was deleted")
+                raise RefusedError("failed", details)
             found[table.name] = row["rows"] if row is not None else 0
     return tuple(TableCount(table=reported(name), rows=rows) for name, rows in sorted(found.items()) if rows)
 

@@ -11,6 +11,7 @@ from ..datamap.fingerprint import BY_COLUMNS, Measuring, Method, Rows, measuring
 from ..datamap.live import columns_of, tables
 from ..datamap.owners import CUSTOMER, ByColumn, ByPath
 from ..datamap.ownership import goes_with, quoted, relation
+from ..datamap.predicate import rendered
 from .kept_survey import kept_rows, lawful_rows, not_emptied
 from .right import RefusedError
 from .scope import covers
@@ -143,8 +144,17 @@ def left_query(map: DataMap, table: Table) -> str:  # noqa: A002
             joins.append(f"join {relation(hop.table)} as {following} on {condition}")
             at = following
         owner = map.table(owner.hops[-1].table).owner
-    column = owner.column if isinstance(owner, ByColumn) else ""
-    return LEFT.format(relation=relation(table.name), joins=" ".join(joins), owner=f"{at}.{quoted(column)}")
+    assert isinstance(owner, ByColumn)  # noqa: S101
+    which = f"{at}.{quoted(owner.column)}"
+    # As the type compares: written as a text, a UUID in large letters or the number 7.00 would be found nowhere.
+    if owner.key.type in _TEXTS:
+        which, called = f"{which}::text", "$1"
+    else:
+        called = rendered(owner.key, "($1)::text")
+    return LEFT.format(relation=relation(table.name), joins=" ".join(joins), owner=which, called=called)
+
+
+_TEXTS = ("text", "character varying")
 
 
 def _plain(map: DataMap, owner: Owner) -> bool:  # noqa: A002
@@ -184,7 +194,7 @@ async def _elsewhere(connection: Connection, map: DataMap, customer: str) -> tup
     return tuple(one for one in found if one[1])
 
 
-LEFT = "select count(*) from {relation} as t0 {joins} where {owner}::text = $1"
+LEFT = "select count(*) from {relation} as t0 {joins} where {owner} = {called}"
 
 ORPHANS = """
     select count(*) from {relation} as t

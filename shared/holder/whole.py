@@ -12,11 +12,11 @@ from ..datamap.names import reported
 from ..datamap.ownership import relation
 from ..events.platform import Erased, ErasedInPart
 from ..events.vocabulary import TableCount, TableFingerprint
-from .account import account, written
+from .account import Account, account, rewritten, written
 from .going import stays
 from .kept import Kept, as_counts, keep
 from .order import Group, delete_all, grouped
-from .plan import check_entangled
+from .plan import check_entangled, refuse_entangled
 from .references import references
 from .referred import note_referred
 from .right import RefusedError, check_still, check_system
@@ -47,15 +47,32 @@ async def erase_whole(work: Work) -> Answer:
     for _ in range(_TRIES - 1):
         try:
             return await _attempt(work)
+        except _TouchedError as error:
+            raise await _why(work, error) from error
         except (*RACES, asyncpg.IntegrityConstraintViolationError):
             continue
     try:
         return await _attempt(work)
+    except _TouchedError as error:
+        raise await _why(work, error) from error
     except asyncpg.IntegrityConstraintViolationError as error:
-        await check_entangled(work, await references(work.connection, work.map, work.holds))
         # The constraint's name only: the server's own text quotes values.
-        details = f"{error.table_name}: the constraint {error.constraint_name} forbids it"
-        raise RefusedError("failed", details) from error
+        forbidden = RefusedError("failed", f"{error.table_name}: the constraint {error.constraint_name} forbids it")
+        raise await _why(work, forbidden) from error
+
+
+class _TouchedError(RefusedError):
+    """Rows were left, or written, that should not have been."""
+
+
+async def _why(work: Work, refused: RefusedError) -> RefusedError:
+    """Add to *refused* what may have caused it; raises ``RefusedError`` where others' rows refer to the customer's."""
+    await check_entangled(work, await references(work.connection, work.map, work.holds))
+    names = [table.name for table in work.map.tables]
+    found = [row["trigger"] for row in await work.connection.fetch(TRIGGERS, [relation(name) for name in names])]
+    if not found:
+        return refused
+    return RefusedError(refused.reason, f"{refused.details}; look at what these triggers write: {', '.join(found)}")
 
 
 async def _attempt(work: Work) -> Erased | ErasedInPart:
@@ -67,7 +84,7 @@ async def _attempt(work: Work) -> Erased | ErasedInPart:
         if work.holds:
             answer, deleted = await _spare(work, measured, known, groups)
         else:
-            answer, deleted = await _all(work, measured, groups)
+            answer, deleted = await _all(work, measured, known, groups)
         await work.note(deleted)
         await work.finish()
         await check_still(work.right)
@@ -75,8 +92,16 @@ async def _attempt(work: Work) -> Erased | ErasedInPart:
     return await _in_all(work, answer)
 
 
-async def _all(work: Work, measured: Measuring, groups: tuple[Group, ...]) -> tuple[Erased, Counter[str]]:
+def _unenforced(known: tuple[Reference, ...]) -> tuple[Reference, ...]:
+    """Give the references that the database doesn't watch over: whoever refers by one would be left leading nowhere."""
+    return tuple(one for one in known if not one.enforced)
+
+
+async def _all(
+    work: Work, measured: Measuring, known: tuple[Reference, ...], groups: tuple[Group, ...]
+) -> tuple[Erased, Counter[str]]:
     await note_referred(work)
+    await refuse_entangled(work, _unenforced(known))
     others = await _others(work, measured)
     deleted = await _delete(work, groups) if others else Counter()
     # Read back without asking whose the rows are: a row that led to the customer through a deleted one
@@ -97,6 +122,7 @@ async def _spare(
     await check_dates(work)
     kept, others_before = await keep(work, known), await _standing_others(work, measured)
     await note_referred(work)
+    await refuse_entangled(work, _unenforced(known))
     # First, so that what a trigger writes of it goes with the rest.
     kept = await _minimised(work, measured, known, kept)
     before = await _standing_kept(work, measured, kept)
@@ -108,8 +134,7 @@ async def _spare(
     left = Counter({one.name: await _own(work, one) for one in work.map.tables})
     wrong = sorted(name for name in {*left, *again.rows} if left[name] != again.rows[name])
     if wrong:
-        details = f"rows were left that no hold keeps, so nothing was deleted: {', '.join(wrong)}"
-        raise RefusedError("failed", details)
+        raise _TouchedError("failed", f"rows were left that no hold keeps: {', '.join(wrong)}")
     emptied = await minimised_rows(work)
     erased = _answer(others_after, others_after)
     if not again.rows.total():
@@ -127,7 +152,7 @@ async def _minimised(work: Work, measured: Measuring, known: tuple[Reference, ..
     await minimise(work)
     again = await keep(work, known)
     if again != kept:
-        raise RefusedError("failed", "emptying columns changed which rows have to stay, so nothing was deleted")
+        raise RefusedError("failed", "emptying columns changed which rows have to stay")
     _same(before, await _lasting(work, measured, again))
     return again
 
@@ -157,8 +182,7 @@ async def _standing_kept(work: Work, measured: Measuring, kept: Kept) -> dict[st
 def _same(before: Mapping[str, Rows], after: Mapping[str, Rows]) -> None:
     differing = sorted(name for name, rows in before.items() if after.get(name) != rows)
     if differing:
-        details = f"others' rows or kept ones changed, so nothing was deleted: {', '.join(differing)}"
-        raise RefusedError("failed", details)
+        raise _TouchedError("failed", f"others' rows or kept ones changed: {', '.join(differing)}")
 
 
 async def _own(work: Work, table: Table) -> int:
@@ -179,6 +203,7 @@ async def _others(work: Work, measured: Measuring) -> Mapping[str, Rows]:
 async def _delete(work: Work, groups: tuple[Group, ...]) -> Counter[str]:
     """Empty the groups, and again while triggers write rows of declared tables meanwhile."""
     before, deleted = await account(work.connection), Counter[str]()
+    wrote: Account = {}
     for _ in range(_ROUNDS):
         went = Counter({name: rows for group in groups for name, rows in (await _empty(work, group)).items()})
         deleted.update(went)
@@ -187,6 +212,10 @@ async def _delete(work: Work, groups: tuple[Group, ...]) -> Counter[str]:
         wrote = written(before, await account(work.connection))
         if not any(wrote[one.name].inserted for one in work.map.tables if one.name in wrote) or not went.total():
             break
+    touched = rewritten(wrote, work.map.shared)
+    if touched:
+        details = f"rows that all customers share were changed: {', '.join(touched)} (exempt them if that is meant)"
+        raise _TouchedError("failed", details)
     return deleted
 
 
@@ -199,10 +228,16 @@ async def _empty(work: Work, group: Group) -> dict[str, int]:
 
 
 def _nothing_left_and_nobody_touched(others: Mapping[str, Rows], rest: Mapping[str, Rows]) -> None:
-    differing = [name for name in rest if rest[name] != others[name]]
+    differing = [_difference(name, others[name], rest[name]) for name in rest if rest[name] != others[name]]
     if differing:
-        details = f"rows were left or others' rows changed, so nothing was deleted: {', '.join(differing)}"
-        raise RefusedError("failed", details)
+        raise _TouchedError("failed", f"rows were left or others' rows changed: {', '.join(differing)}")
+
+
+def _difference(name: str, others: Rows, rest: Rows) -> str:
+    more = rest.count - others.count
+    if not more:
+        return f"{name} (others' rows)"
+    return f"{name} ({more:,} were left or written)" if more > 0 else f"{name} ({-more:,} of others are gone)"
 
 
 def _answer(others: Mapping[str, Rows], rest: Mapping[str, Rows]) -> Erased:
@@ -237,3 +272,13 @@ def _compared(name: str, others: Rows, rest: Rows) -> TableFingerprint:
 ANY = "select exists (select from {relation} as t where {which})"
 
 COUNT = "select count(*) from {relation} as t where {which}"
+
+TRIGGERS = """
+    -- triggers: that fire where rows go, of the tables or of their partitions
+    select c.relname || '.' || g.tgname as trigger
+      from pg_trigger g
+      join pg_class c on c.oid = g.tgrelid
+     where not g.tgisinternal and g.tgenabled <> 'D' and g.tgtype & 8 <> 0 and g.tgparentid = 0
+       and coalesce(pg_partition_root(c.oid), c.oid) = any($1::text[]::regclass[])
+     order by 1
+"""

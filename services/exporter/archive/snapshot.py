@@ -12,6 +12,7 @@ import asyncpg
 
 from services.exporter.formats.format import Format
 from shared.datamap import live
+from shared.datamap.alike import alike
 from shared.datamap.columns import ForeignKey, LiveColumn, value_of
 from shared.datamap.meaning import shown
 from shared.datamap.model import DataMap, Table
@@ -157,6 +158,10 @@ async def snapshot(
         if stops:
             says = "; ".join(f"{found.place}: {found.says}" for found in stops)
             raise MapDisagreesError(stops[0].place, f"the data map and the database disagree: {says}", stops[0].remedy)
+        doubtful = await alike(connection, map, customer)
+        if doubtful:
+            says = "an id stands in it that differs in small and large letters only, and may be another customer's"
+            raise MapDisagreesError(doubtful[0], says, "Write it as the customer's, or go by sql that tells them apart")
         live_columns = await live.columns(connection, map)
         shown = tuple(_shown(table, live_columns[table.name]) for table in map.tables)
         values = {one.table.name: [value_of(column) for column in one.columns] for one in shown}
