@@ -19,6 +19,7 @@ from shared.datamap.names import literal
 
 from .faults import MapDisagreesError, NothingLeftError
 from .ordering import ordering
+from .unkept import as_kept
 from .witness import SETTINGS, Connect, Connection, Witness, called, rows_of
 
 Receive: TypeAlias = Callable[[bytes], Coroutine[Any, Any, None]]
@@ -157,7 +158,7 @@ async def snapshot(
         if stops:
             says = "; ".join(f"{found.place}: {found.says}" for found in stops)
             raise MapDisagreesError(stops[0].place, f"the data map and the database disagree: {says}", stops[0].remedy)
-        live_columns = await live.columns(connection, map)
+        live_columns = await as_kept(connection, await live.columns(connection, map))
         shown = tuple(_shown(table, live_columns[table.name]) for table in map.tables)
         values = {one.table.name: [value_of(column) for column in one.columns] for one in shown}
         bare = {one.table.name: [value_of(column) for column in one.bare] for one in shown}

@@ -82,6 +82,9 @@ def _parent(by_name: Mapping[str, Shown], name: str) -> str | None:
     first = _link(owner)
     if first is None or not isinstance(owner, ByPath) or first.table not in by_name or first.table == name:
         return None
+    if any(column.name == first.keys[0] and not column.unique for column in by_name[first.table].columns):
+        # What hangs on rows that share a key would be in each of them.
+        return None
     if owner.hops[1:] and by_name[first.table].table.owner != ByPath(owner.hops[1:]):
         return None
     links = (_link(one.table.owner) for one in by_name.values())
