@@ -107,7 +107,13 @@ class Snapshot:
             if len(piece) < _WORTH_WAKING_FOR < read:
                 await asyncio.sleep(_PAUSE)
 
-        await self._connection.copy_from_query(query, output=gather, **options)
+        try:
+            await self._connection.copy_from_query(query, output=gather, **options)
+        except BaseException:
+            # The client asks the server to cancel the COPY, and would wait for ever for an answer where that had ended
+            # already, as it has when the last piece can't be taken: nothing more is asked of this connection.
+            self._connection.terminate()
+            raise
 
     def listed(self, query: str, at_once: int) -> AsyncIterator[asyncpg.Record]:
         """Give what *query* lists: *at_once* rows at a time, from the server's cursor."""
