@@ -17,7 +17,8 @@ import asyncpg
 import pytest
 from archive_school import MAP, MEDIA, School
 
-from services.exporter.archive.build import Progress, Sources, build
+from services.exporter.archive.archive import File
+from services.exporter.archive.build import ALL_FORMATS, Progress, Sources, build
 from services.exporter.archive.faults import (
     ArchiveError,
     MapDisagreesError,
@@ -310,3 +311,25 @@ async def test_a_sink_whose_block_fails_holds_nothing(sink: Sink, school: School
 
     assert await content(sink, school) is None
     assert await left(school) == 0
+
+
+@pytest.mark.parametrize("stopped", [OSError("no space left"), asyncio.CancelledError()])
+async def test_what_cannot_be_written_ends_the_export(
+    school: School, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped: BaseException
+) -> None:
+    """Also where the server has sent all of a table by then, and has nothing left to cancel: nobody waits for ever."""
+    write = File.write
+
+    async def refuse(file: File, data: bytes) -> None:
+        if data.startswith(FIRST_DOCUMENT):
+            raise stopped
+        await write(file, data)
+
+    monkeypatch.setattr(File, "write", refuse)
+    async with asyncio.timeout(20):
+        with pytest.raises(type(stopped)):
+            await build(school.sources, replace(school.order(), formats=ALL_FORMATS), FileSink(tmp_path / "a.zip"))
+    assert not list(tmp_path.iterdir())
+
+
+FIRST_DOCUMENT = b'{"rows"'

@@ -107,6 +107,26 @@ async def test_a_column_called_as_the_row_is_in_a_statement_hides_no_other(schoo
     assert "customer_id" in "".join(paper.itertext())
 
 
+async def test_what_hangs_on_a_row_is_counted_whatever_its_table_is_called(school: School, tmp_path: Path) -> None:
+    """Names that are the same for their first 60 letters, and such as end an object of JSON."""
+    names = (f"{'a' * 60}_1", f"{'a' * 60}_2", "x}y", "z}}")
+    for name in names:
+        await school.run(
+            f"create table {quoted(name)} (id integer primary key, user_id bigint references users);"
+            f"insert into {quoted(name)} values (1, 1), (2, 1)"
+        )
+    way = "{category: user, owner: {path: [{column: user_id, to: users.id}]}}"
+    declared = "".join(f'  "{name}": {way}\n' for name in names)
+    school = school.mapped("  settings:", f"{declared}  settings:")
+    path = tmp_path / "one.zip"
+    await build(school.sources, replace(school.order(), formats=ALL_FORMATS), FileSink(path))
+    with ZipFile(path) as opened:
+        lines = opened.read("export-1/data/documents/user/users.jsonl").splitlines()
+
+    related = json.loads(lines[0])["document"]["related"]
+    assert [len(related[name]) for name in names] == [2, 2, 2, 2]
+
+
 async def test_keys_that_are_the_same_in_xml_are_no_keys_there(school: School, tmp_path: Path) -> None:
     """Two texts differ only in a character that XML forbids: the document is valid, its schema claims no key."""
     await school.run(

@@ -20,6 +20,7 @@ from shared.datamap.names import literal
 
 from .faults import MapDisagreesError, NothingLeftError
 from .ordering import ordering
+from .unkept import as_kept
 from .witness import SETTINGS, Connect, Connection, Witness, called, rows_of
 
 Receive: TypeAlias = Callable[[bytes], Coroutine[Any, Any, None]]
@@ -107,7 +108,13 @@ class Snapshot:
             if len(piece) < _WORTH_WAKING_FOR < read:
                 await asyncio.sleep(_PAUSE)
 
-        await self._connection.copy_from_query(query, output=gather, **options)
+        try:
+            await self._connection.copy_from_query(query, output=gather, **options)
+        except BaseException:
+            # The client asks the server to cancel the COPY, and would wait for ever for an answer where that had ended
+            # already, as it has when the last piece can't be taken: nothing more is asked of this connection.
+            self._connection.terminate()
+            raise
 
     def listed(self, query: str, at_once: int) -> AsyncIterator[asyncpg.Record]:
         """Give what *query* lists: *at_once* rows at a time, from the server's cursor."""
@@ -162,7 +169,7 @@ async def snapshot(
         if doubtful:
             says = "an id stands in it that differs in small and large letters only, and may be another customer's"
             raise MapDisagreesError(doubtful[0], says, "Write it as the customer's, or go by sql that tells them apart")
-        live_columns = await live.columns(connection, map)
+        live_columns = await as_kept(connection, await live.columns(connection, map))
         shown = tuple(_shown(table, live_columns[table.name]) for table in map.tables)
         values = {one.table.name: [value_of(column) for column in one.columns] for one in shown}
         bare = {one.table.name: [value_of(column) for column in one.bare] for one in shown}

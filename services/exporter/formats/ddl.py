@@ -70,28 +70,35 @@ SHOWN = """
           from pg_depend d join pg_extension e on e.oid = d.refobjid
          where d.deptype = 'e' and d.refclassid = 'pg_extension'::regclass
     ), calling as (
-        select d.classid, d.objid, d.refobjid::regproc as called
+        select d.classid, d.objid,
+               case when d.refclassid = 'pg_proc'::regclass then d.refobjid::regproc::text
+                    else pg_describe_object(d.refclassid, d.refobjid, 0) end as called
           from pg_depend d
-         where d.refclassid = 'pg_proc'::regclass
-           and d.classid in ('pg_attrdef'::regclass, 'pg_constraint'::regclass, 'pg_class'::regclass)
+         where d.refclassid in ('pg_proc'::regclass, 'pg_operator'::regclass, 'pg_opclass'::regclass,
+                                'pg_ts_config'::regclass, 'pg_ts_dict'::regclass, 'pg_collation'::regclass)
+           and d.classid in ('pg_attrdef'::regclass, 'pg_constraint'::regclass, 'pg_class'::regclass,
+                             'pg_type'::regclass)
            and not exists (select from extended e where e.classid = d.refclassid and e.objid = d.refobjid)
-    ), reaching as (
-        select d.classid, d.objid
-          from pg_depend d
-         where d.refclassid = 'pg_class'::regclass and d.refobjsubid > 0
-           and d.classid in ('pg_attrdef'::regclass, 'pg_constraint'::regclass, 'pg_class'::regclass)
-           and d.refobjid in (select relid from shown)
-           and not exists (select from shown s where s.relid = d.refobjid and s.attnum = d.refobjsubid)
-    )
-"""
-
-# name: the schemas, extensions and types that the tables need, each after those that it needs itself
-TYPES = """
-    , used (oid, depth) as (
-        select (attribute).atttypid, 0 from named
+           and (pg_identify_object(d.refclassid, d.refobjid, 0)).schema is distinct from 'pg_catalog'
+    ), parents as (
+        select distinct i.inhparent as relid
+          from pg_inherits i
+          join pg_class c on c.oid = i.inhparent and c.relkind in ('r', 'f')
+    ), optional as (
+        select a.attrelid as relid, a.attnum
+          from pg_attribute a
+          join pg_class c on c.oid = a.attrelid
+         where a.attrelid in (select relid from shown) and a.attnotnull
+           and (c.relkind = 'f'
+                or exists (select from pg_constraint n
+                            where n.conrelid = a.attrelid and n.contype = 'n' and n.conkey = array[a.attnum]
+                              and (not n.convalidated
+                                   or n.connoinherit and n.conrelid in (select relid from parents))))
+    ), types (top, oid, depth) as (
+        select distinct (attribute).atttypid, (attribute).atttypid, 0 from named
         union
-        select n.oid, u.depth + 1
-          from used u
+        select u.top, n.oid, u.depth + 1
+          from types u
           cross join lateral (
               select typelem as oid from pg_type where oid = u.oid and typelem <> 0
               union all
@@ -105,9 +112,31 @@ TYPES = """
               select r.rngtypid from pg_range r where r.rngmultitypid = u.oid
           ) n
          where u.depth < 32
-    ), needed as (
+    ), texts as (
+        select distinct u.top
+          from types u
+          join pg_type t on t.oid = u.oid
+          left join pg_class c on c.oid = t.typrelid
+         where c.relkind <> 'c'
+            or t.typtype = 'b' and t.typelem = 0 and t.typnamespace <> 'pg_catalog'::regnamespace
+               and not exists (select from extended e where e.classid = 'pg_type'::regclass and e.objid = t.oid)
+    ), reaching as (
+        select d.classid, d.objid
+          from pg_depend d
+         where d.refclassid = 'pg_class'::regclass and d.refobjsubid > 0
+           and d.classid in ('pg_attrdef'::regclass, 'pg_constraint'::regclass, 'pg_class'::regclass)
+           and d.refobjid in (select relid from shown)
+           and not exists (select from named s
+                            where s.relid = d.refobjid and s.attnum = d.refobjsubid
+                              and (s.attribute).atttypid not in (select top from texts))
+    )
+"""
+
+# name: the schemas, extensions and types that the tables need, each after those that it needs itself
+TYPES = """
+    , needed as (
         select t.*, u.depth, e.extname, e.extnamespace
-          from (select oid, max(depth) as depth from used group by oid) u
+          from (select oid, max(depth) as depth from types where top not in (select top from texts) group by oid) u
           join pg_type t on t.oid = u.oid
           left join extended e on e.classid = 'pg_type'::regclass and e.objid = t.oid
          where t.typnamespace <> 'pg_catalog'::regnamespace
@@ -142,13 +171,18 @@ TYPES = """
             when 'c' then format('create type %s as (%s);', n.oid::regtype,
                 (select string_agg(format('%I %s', attname, format_type(atttypid, atttypmod)), ', ' order by attnum)
                    from pg_attribute where attrelid = n.typrelid and attnum > 0 and not attisdropped))
-            when 'r' then format('create type %s as range (subtype = %s);', n.oid::regtype,
-                (select format_type(rngsubtype, null) from pg_range where rngtypid = n.oid))
+            when 'r' then (select format('create type %s as range (subtype = %s, multirange_type_name = %s);',
+                                         n.oid::regtype, format_type(rngsubtype, null), rngmultitypid::regtype)
+                             from pg_range where rngtypid = n.oid)
             when 'd' then format('create domain %s as %s%s%s%s;',
                 n.oid::regtype, format_type(n.typbasetype, n.typtypmod),
-                ' default ' || n.typdefault, case when n.typnotnull then ' not null' end,
+                case when not exists (select from calling c where c.classid = 'pg_type'::regclass and c.objid = n.oid)
+                     then ' default ' || pg_get_expr(n.typdefaultbin, 'pg_type'::regclass) end,
+                case when n.typnotnull then ' not null' end,
                 (select string_agg(format(' constraint %I %s', conname, pg_get_constraintdef(oid)), '' order by conname)
-                   from pg_constraint where contypid = n.oid and contype = 'c'))
+                   from pg_constraint k where contypid = n.oid and contype = 'c' and convalidated
+                    and not exists (select from calling c
+                                     where c.classid = 'pg_constraint'::regclass and c.objid = k.oid)))
             end
           from needed n
           left join pg_class c on c.oid = n.typrelid
@@ -160,8 +194,10 @@ TYPES = """
 # name: how each column is made; what calls the database's own functions, or needs a column left out, is only a value
 COLUMNS = """
     , defined as (
-        select n.*, d.oid as default_id, pg_get_expr(d.adbin, d.adrelid) as expression,
-               (select min(c.called::text) from calling c
+        select n.*, (n.attribute).atttypid in (select top from texts) as as_text,
+               (n.relid, (n.attribute).attnum) in (select relid, attnum from optional) as optional,
+               d.oid as default_id, pg_get_expr(d.adbin, d.adrelid) as expression,
+               (select min(c.called) from calling c
                  where c.classid = 'pg_attrdef'::regclass and c.objid = d.oid) as called,
                exists (select from reaching r where r.classid = 'pg_attrdef'::regclass and r.objid = d.oid) as reaches,
                (select format(' (sequence name %s start with %s increment by %s minvalue %s maxvalue %s cache %s%s)',
@@ -173,14 +209,15 @@ COLUMNS = """
           from named n
           left join pg_attrdef d on d.adrelid = n.relid and d.adnum = n.attnum
     ), judged as (
-        select *, called is null and not reaches as plain from defined
+        select *, called is null and not reaches and not as_text as plain from defined
     )
     select j.relation,
            j.relid::regclass::text as "table",
            (j.attribute).attname as name,
            (j.attribute).attgenerated <> '' and plain as computed,
            format('%s.%I', j.relid::regclass, (j.attribute).attname) as place,
-           concat(quote_ident((j.attribute).attname), ' ', format_type((j.attribute).atttypid, (j.attribute).atttypmod),
+           concat(quote_ident((j.attribute).attname), ' ',
+               case when j.as_text then 'text' else format_type((j.attribute).atttypid, (j.attribute).atttypmod) end,
                case when l.collnamespace = 'pg_catalog'::regnamespace then ' collate ' || l.oid::regcollation end,
                case when (j.attribute).attidentity = 'a' then ' generated always as identity' || j.identity
                     when (j.attribute).attidentity = 'd' then ' generated by default as identity' || j.identity
@@ -188,9 +225,11 @@ COLUMNS = """
                     then format(' generated always as (%s) %s', expression,
                                 case (j.attribute).attgenerated when 's' then 'stored' else 'virtual' end)
                     when plain then ' default ' || expression end,
-               case when (j.attribute).attnotnull then ' not null' end) as definition,
-           case when called is not null then format('its default or formula calls %s, the database''s own', called)
-                when reaches then 'its formula needs a column that is left out'
+               case when (j.attribute).attnotnull and not j.optional then ' not null' end) as definition,
+           case when j.as_text then 'it is a text here, since its type is the row of a table, or the database''s own'
+                when j.optional then 'it may be null here, since not all rows keep to its not null'
+                when called is not null then format('its default or formula calls %s, the database''s own', called)
+                when reaches then 'its formula needs a column that is left out, or a text here'
                 when l.collnamespace <> 'pg_catalog'::regnamespace then 'its collation is the database''s own'
            end as reason
       from judged j
@@ -199,7 +238,8 @@ COLUMNS = """
      order by j.at
 """
 
-# name: the sequences behind the columns, and where they stand: past their last number and past every number in the rows
+# name: the sequences behind the columns, and where they stand: in their own direction past their last number and past
+# every one in the rows; a number that the sequence never comes to doesn't count
 SEQUENCES = """
     , used as (
         select d.objid as oid, d.refobjid as relid, d.refobjsubid as attnum, d.deptype
@@ -223,11 +263,13 @@ SEQUENCES = """
                       case when q.seqcycle then ' cycle' else '' end) end as made,
            case when o.deptype = 'a' then
                format('alter sequence %s owned by %s.%I;', o.oid::regclass, o.relid::regclass, a.attname) end as owned,
-           format('select pg_catalog.setval(%L, v) from (select greatest(%L::bigint, max(%s)) as v from %s) m'
-                  ' where v is not null;',
-                  o.oid::regclass, pg_sequence_last_value(o.oid),
+           format('select pg_catalog.setval(%L, v) from (select %s(%L::bigint, %s(n)) as v'
+                  ' from (select %s as n from %s) r where n between %s and %s) m where v is not null;',
+                  o.oid::regclass, case when q.seqincrement < 0 then 'least' else 'greatest' end,
+                  pg_sequence_last_value(o.oid), case when q.seqincrement < 0 then 'min' else 'max' end,
                   case when a.atttypid in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype)
-                       then quote_ident(a.attname) else 'null::bigint' end, o.relid::regclass) as "set"
+                       then quote_ident(a.attname) else 'null::bigint' end,
+                  o.relid::regclass, q.seqmin, q.seqmax) as "set"
       from once o
       join pg_sequence q on q.seqrelid = o.oid
       join pg_attribute a on a.attrelid = o.relid and a.attnum = o.attnum
@@ -243,13 +285,23 @@ AFTER = """
                                  where not exists (select from shown s
                                                     where s.relid = k.conrelid and s.attnum = u.attnum))
                    then 'a column of it is left out'
+                   when exists (select from reaching r
+                                 where r.classid = 'pg_constraint'::regclass and r.objid = k.oid
+                                   and k.contype <> 'f')
+                   then 'it needs a column that is a text here'
                    when k.contype = 'f' and k.confrelid not in (select relid from shown)
                    then format('it refers to %s, which is not exported', k.confrelid::regclass)
                    when exists (select from unnest(k.confkey) as u (attnum)
                                  where not exists (select from shown s
                                                     where s.relid = k.confrelid and s.attnum = u.attnum))
                    then 'it refers to a column that is left out'
-                   else (select format('it calls %s, the database''s own', min(c.called::text)) from calling c
+                   when k.conrelid in (select relid from parents)
+                        and (k.contype in ('p', 'u', 'x') or k.contype = 'c' and k.connoinherit)
+                   then 'rows of tables that inherit from it are in it too, and needn''t keep to this'
+                   when k.contype = 'f' and k.confrelid in (select relid from parents)
+                   then format('rows of tables that inherit from %s are in that too, where no key tells them apart',
+                               k.confrelid::regclass)
+                   else (select format('it calls %s, the database''s own', min(c.called)) from calling c
                           where c.classid = 'pg_constraint'::regclass and c.objid = k.oid having count(*) > 0)
                end as reason,
                format('alter table %s add constraint %I %s',
@@ -262,8 +314,10 @@ AFTER = """
                               else pg_get_indexdef(i.indexrelid) end || ';' as statement,
                case when exists (select from reaching r
                                   where r.classid = 'pg_class'::regclass and r.objid = i.indexrelid)
-                    then 'it needs a column that is left out'
-                    else (select format('it calls %s, the database''s own', min(f.called::text)) from calling f
+                    then 'it needs a column that is left out, or a text here'
+                    when i.indisunique and i.indrelid in (select relid from parents)
+                    then 'rows of tables that inherit from it are in it too, and needn''t keep to this'
+                    else (select format('it calls %s, the database''s own', min(f.called)) from calling f
                            where f.classid = 'pg_class'::regclass and f.objid = i.indexrelid having count(*) > 0)
                end as reason
           from pg_index i
@@ -271,8 +325,27 @@ AFTER = """
          where i.indrelid in (select relid from shown)
            and not exists (select from pg_constraint k
                             where k.conindid = i.indexrelid and k.contype in ('p', 'u', 'x'))
+    ), domains as (
+        select k.oid, k.convalidated, format('%s %s', k.contypid::regtype, k.conname) as place,
+               format('alter domain %s add constraint %I %s;', k.contypid::regtype, k.conname,
+                      pg_get_constraintdef(k.oid)) as statement
+          from pg_constraint k
+         where k.contype = 'c' and k.contypid in (select oid from types where top not in (select top from texts))
+    ), uncalled as (
+        select t.oid::regtype::text as place,
+               (select format('its default calls %s, the database''s own', min(c.called)) from calling c
+                 where c.classid = 'pg_type'::regclass and c.objid = t.oid having count(*) > 0) as reason
+          from pg_type t
+         where t.typtype = 'd' and t.oid in (select oid from types where top not in (select top from texts))
     ), all_of_them as (
-        select position(k.contype::text in 'puxc-f') as step, format('%s %s', k.conrelid::regclass, k.conname) as place,
+        select 0 as step, place, reason, null as statement from uncalled where reason is not null
+        union all
+        select 0, d.place, (select format('it calls %s, the database''s own', min(c.called)) from calling c
+                              where c.classid = 'pg_constraint'::regclass and c.objid = d.oid having count(*) > 0),
+               case when not d.convalidated then d.statement end
+          from domains d
+        union all
+        select position(k.contype::text in 'puxc-f'), format('%s %s', k.conrelid::regclass, k.conname),
                reason,
                case when k.contype = 'f' and k.convalidated then format($sql$do $offramp$ begin
     %1$s;

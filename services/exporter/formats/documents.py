@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # A list longer than this (in bytes) goes on in a further part of the document: that bounds a line, and the memory.
 PAGE = 1 << 20
-_COUNTS = re.compile(rb'^\{"rows":(\{[^}]*\})', re.MULTILINE)
+_COUNTS = re.compile(rb'^\{"rows":(\{(?:"(?:[^"\\]|\\.)*":\d+,?)*\})', re.MULTILINE)
 
 
 class Documents(Whole):
@@ -82,6 +82,9 @@ def _parent(by_name: Mapping[str, Shown], name: str) -> str | None:
     first = _link(owner)
     if first is None or not isinstance(owner, ByPath) or first.table not in by_name or first.table == name:
         return None
+    if any(column.name == first.keys[0] and not column.unique for column in by_name[first.table].columns):
+        # What hangs on rows that share a key would be in each of them.
+        return None
     if owner.hops[1:] and by_name[first.table].table.owner != ByPath(owner.hops[1:]):
         return None
     links = (_link(one.table.owner) for one in by_name.values())
@@ -108,7 +111,7 @@ def _node(by_name: Mapping[str, Shown], parents: Mapping[str, str], name: str) -
 def select(source: Source, root: Node) -> str:
     """Give the query for the documents of *root*."""
     names = list(tables_of(root))
-    counts = " || ',' || ".join(f"{_literal(json.dumps(name) + ':')} || {_count(name)}" for name in names)
+    counts = " || ',' || ".join(f"{_literal(json.dumps(name) + ':')} || n{at}" for at, name in enumerate(names))
     return (
         f"select '{{\"rows\":{{' || {counts} || '}},\"document\":' || doc || '}}'"
         f" from ({_rows(source, root, names)}) d order by place"
@@ -121,12 +124,11 @@ def _rows(source: Source, node: Node, names: Sequence[str]) -> str:
     head = f"select {link} as link, {_order(node)} as place"
     full = _object(node.shown, [column.name for column in node.shown.columns])
     if not node.children:
-        counts = ", ".join(f"{int(name == node.shown.table.name)} as {_count(name)}" for name in names)
+        counts = ", ".join(f"{int(name == node.shown.table.name)} as n{at}" for at, name in enumerate(names))
         return f"{head}, {full} as doc, {counts} {source.rows(node.shown)}"
     own = "case when coalesce(p.part, 1) = 1 then 1 else 0 end"
     counts = ", ".join(
-        f"{own if name == node.shown.table.name else f'coalesce(p.{_count(name)}, 0)'} as {_count(name)}"
-        for name in names
+        f"{own if name == node.shown.table.name else f'coalesce(p.n{at}, 0)'} as n{at}" for at, name in enumerate(names)
     )
     rows = source.rows(node.shown)
     return f"{head}, {_document(node, full)} as doc, {counts} from (select t.* {rows}) t {_joined(source, node, names)}"
@@ -163,11 +165,8 @@ def _order(node: Node) -> str:
 
 
 def _sums(names: Sequence[str]) -> str:
-    return ", ".join(f"sum({_count(name)}) as {_count(name)}" for name in names)
-
-
-def _count(table: str) -> str:
-    return quoted(f"rows of {table}"[:60])
+    # By their places, since a name of Postgres may be too short for a table's with its schema.
+    return ", ".join(f"sum(n{at}) as n{at}" for at, _ in enumerate(names))
 
 
 def _literal(text: str) -> str:
