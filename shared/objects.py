@@ -19,14 +19,13 @@ from .store_faults import ObjectChangedError, ObjectMissingError, StoreRefusalEr
 from .store_session import store_session
 from .unfinished import uploads_of
 from .upload import MIB, Keeps, May, Told, Upload, abort_upload, nobody_else, silent, withdraw
+from .version_listing import Version, version_pages
 
 _PIECE = 256 * 1024
 # S3's own limit.
 _DELETE_AT_ONCE = 1_000
 # So many requests delete a page together: stores take as long for a thousand as for a thousand single ones.
 _SIDE_BY_SIDE = 4
-_READABLE = "Versions"
-_VERSIONS = (_READABLE, "DeleteMarkers")
 # By default it is put together anew for each request, of a dozen pieces: 5 % of what a small object costs.
 _USER_AGENT = "offramp"
 _CONFIG: dict[str, Any] = {
@@ -260,20 +259,23 @@ class ObjectStore:
 
     async def standing_versions(self, bucket: str, prefix: str) -> AsyncIterator[tuple[str, str, bool]]:
         """List the same, each with whether it is what is read under its key now: so is one of a key's at most."""
-        async for page in self._pages("list_object_versions", bucket, prefix):
-            for kind in _VERSIONS:
-                for item in page.get(kind, ()):
-                    yield item["Key"], item["VersionId"], kind == _READABLE and item["IsLatest"]
+        async for page in self._version_pages(bucket, prefix):
+            for one in page:
+                yield one
+
+    async def _version_pages(self, bucket: str, prefix: str) -> AsyncGenerator[Sequence[Version]]:
+        with judged(f"list s3://{bucket}/{prefix}"):
+            async for page in version_pages(self._client, self._signed_get, bucket, prefix):
+                yield page
 
     async def versions_of(self, bucket: str, key: str) -> tuple[str, ...]:
         """Give every version and delete marker of the one object *key*, and of none that is called like it."""
         found: list[str] = []
-        async for page in self._pages("list_object_versions", bucket, key):
-            items = [item for kind in _VERSIONS for item in page.get(kind, ())]
-            here = [item["VersionId"] for item in items if item["Key"] == key]
+        async for page in self._version_pages(bucket, key):
+            here = [version for at, version, _ in page if at == key]
             found += here
             # In order of the keys, this one comes first.
-            if len(here) < len(items):
+            if len(here) < len(page):
                 break
         return tuple(found)
 
@@ -299,8 +301,8 @@ class ObjectStore:
             raise ValueError("an empty prefix would delete the whole bucket")
         gone, refused = 0, tuple[Refused, ...]()
         uploads = await self.abort_unfinished(bucket, prefix)
-        async for page in self._pages("list_object_versions", bucket, prefix):
-            found = [(item["Key"], item["VersionId"]) for kind in _VERSIONS for item in page.get(kind, ())]
+        async for page in self._version_pages(bucket, prefix):
+            found = [(key, version) for key, version, _ in page]
             if found:
                 await may(gone + uploads)
                 refused += (said := await self._delete(bucket, found))

@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from aiobotocore.httpsession import AIOHTTPSession
+from aiohttp import ClientError
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
@@ -54,6 +55,19 @@ class SignedGet:
             return answer.raw
         answer.raw.close()
         return None
+
+    async def listing(self, bucket: str, asked: Mapping[str, str]) -> bytes | None:
+        """Give what the store says of *bucket*, to the parameters *asked*, or None."""
+        query = "&".join(f"{name}={percent_encode(value)}" for name, value in sorted(asked.items()))
+        answer = await self._asked(bucket, f"?{query}", {})
+        if answer is None:
+            return None
+        try:
+            async with answer.raw as body:
+                said: bytes = await body.read()
+        except (ClientError, TimeoutError, OSError):
+            return None
+        return said
 
     async def _asked(self, bucket: str, path: str, headers: Mapping[str, str]) -> Any:
         if self._http is None or not self._understood or _PLAIN_BUCKET.fullmatch(bucket) is None:

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from shared import version_listing
 from shared.clock import system_clock
 from shared.events.platform import Erased, NotErased
 from shared.holder.objects import erase_objects
@@ -185,15 +185,7 @@ async def test_a_hold_that_comes_between_two_pages_saves_the_rest(
     store: ObjectStore, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The answer says what it came too late for."""
-    pages = store._pages
-
-    async def small(operation: str, bucket: str, prefix: str) -> AsyncIterator[dict[str, Any]]:
-        async for page in pages(operation, bucket, prefix):
-            for kind in ("Versions", "DeleteMarkers", "Uploads"):
-                for item in page.get(kind, ()):
-                    yield {kind: [item]}
-
-    monkeypatch.setattr(store, "_pages", small)
+    monkeypatch.setattr(version_listing, "AT_ONCE", 1)
     asked: list[bool] = []
 
     async def held_by_the_third_time() -> bool:
