@@ -43,6 +43,7 @@ from .proof import (
     read_otherwise,
     searched,
     seen,
+    sought,
     unread,
     vouched,
     with_shown,
@@ -350,7 +351,8 @@ def checked(state: State, event: Checked, now: datetime, policy: RetentionPolicy
         checked_at=now,
         retained=told_retained(retained_by(deletion)),
     )
-    deletion = replace(deletion, emptied=emptied(event.readings), searched=searched(event.readings))
+    read = event.readings
+    deletion = replace(deletion, emptied=emptied(read), searched=searched(read), sought=sought(read))
     return course.certificate(state.known, deletion, after, now, policy=policy, events=(completed,))
 
 

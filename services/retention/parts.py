@@ -9,6 +9,7 @@ from shared.events.vocabulary import (
     Count,
     Fingerprint,
     Moment,
+    Positive,
     TableCount,
     TableFingerprint,
     TableName,
@@ -71,17 +72,22 @@ class ReadPart(Value):
 
 
 class SearchedPart(Value):
-    """In how many *columns* the customer's id was looked for, and found in no row that is nobody's.
+    """In how many *columns* the customer's ids were looked for, and found in no row that is nobody's.
 
-    Tables in which customers' ids may stand, as the data map says why, were *passed_over*.
+    Tables in which customers' ids may stand, as the data map says why, were *passed_over*. Of the ids by which the
+    customer goes *identifiers* were looked for; *left_out* could be anything or are another's, too. With
+    *others_unknown* it may have gone by more, which nobody read before its rows went.
     """
 
     columns: Count
     passed_over: tuple[TableName, ...] = ()
+    identifiers: Positive
+    left_out: Count
+    others_unknown: bool
 
 
 class ReadHolderPart(Value):
-    """What the check found at one holder; *searched* is None where the customer's id was not looked for."""
+    """What the check found at one holder; *searched* is None where no id was looked for."""
 
     holder: Code
     tables: tuple[ReadPart, ...]
@@ -110,7 +116,7 @@ def compared(before: tuple[HolderReading, ...], after: tuple[HolderReading, ...]
         ReadHolderPart(
             holder=at.holder,
             tables=tuple(_read(known.get((at.holder, one.table)), one) for one in at.tables),
-            searched=at.searched and SearchedPart(columns=at.searched.columns, passed_over=at.searched.passed_over),
+            searched=at.searched and SearchedPart(**at.searched.model_dump(exclude={"mentions"})),
         )
         for at in after
     )

@@ -22,6 +22,7 @@ from shared.signing.paperkeys import ROOTS, TIMESTAMP_ROOTS, PaperKeys
 from shared.signing.signer import Signer
 from shared.store_faults import ObjectMissingError, StoreRefusalError
 
+from . import called
 from .addendum import addendum_document, addendum_folder
 from .certificate import NAME, certificate_of, document, folder
 from .dues import Dues
@@ -95,10 +96,12 @@ def performances(reader: Reader, dues: Dues, shelf: Shelf) -> tuple[Performance,
 async def survey(reader: Gathered, dues: Dues, task: Survey, attempt: Attempt) -> Surveyed | SurveyFailed:
     """Read every declared holder as it stands before the deletion; an outage is raised, and tried again."""
     try:
-        readings = _declared(await reader.before(task, attempt))
+        read = await reader.before(task, attempt)
+        readings = _declared(read)
     except (UnreadableError, OperatorError, StoreRefusalError) as error:
         return SurveyFailed(**_step(task), reason=_told("survey", task, error))
     rows = sum(table.own for reading in readings for table in reading.tables)
+    await called.note(dues.dsn, task, read)
     load = await dues.count(task, rows, attempt.clock(), attempt.id)
     return Surveyed(
         **_step(task), readings=readings, due=load.due, customers=load.customers, usual_rows=load.usual_rows
@@ -110,7 +113,8 @@ async def check(reader: Reader, task: Check, attempt: Attempt) -> Checked | Chec
     try:
         held = {one.holder: one.keep for one in task.held}
         methods = {one.holder: one.tables[0].method for one in task.before if one.tables}
-        readings = _declared(await reader.after(task.customer_id, attempt.clock(), held, methods))
+        names = await called.known(reader.settings.dsn("retention"), task)
+        readings = _declared(await reader.after(task.customer_id, attempt.clock(), held, methods, names))
     except (UnreadableError, OperatorError, StoreRefusalError, RefusedError) as error:
         return CheckFailed(**_step(task), reason=_told("check", task, error))
     return Checked(**_step(task), readings=readings)
@@ -256,7 +260,7 @@ def _declared(readings: tuple[Reading, ...]) -> tuple[HolderReading, ...]:
 
 
 def _searched(reading: Reading) -> Searched | None:
-    if reading.search is None:
+    if reading.search is None or reading.sought is None:
         return None
     stops = tuple(
         Mention(table=reported(one.table), column=reported(one.column), rows=one.rows)
@@ -264,9 +268,16 @@ def _searched(reading: Reading) -> Searched | None:
         if one.stops
     )
     for one in stops:
-        _log.error("the customer's id stands where nobody's rows are", holder=reading.holder, **one.model_dump())
+        _log.error("an id of the customer's stands where nobody's rows are", holder=reading.holder, **one.model_dump())
     passed_over = tuple(reported(table) for table in reading.search.passed_over)
-    return Searched(columns=reading.search.columns, passed_over=passed_over, mentions=stops)
+    return Searched(
+        columns=reading.search.columns,
+        passed_over=passed_over,
+        mentions=stops,
+        identifiers=len(reading.sought.identifiers),
+        left_out=reading.sought.left_out,
+        others_unknown=reading.sought.others_unknown,
+    )
 
 
 def _step(task: ProofTask) -> dict[str, Any]:

@@ -67,12 +67,18 @@ def readings(rows: tuple[Seen, ...]) -> tuple[HolderReading, ...]:
 
 
 def searched(readings: Iterable[HolderReading]) -> tuple[tuple[str, int, tuple[str, ...]], ...]:
-    """Keep, as the state does, where the check looked for the customer's id."""
+    """Keep, as the state does, where the check looked for the customer's ids."""
     return tuple((one.holder, one.searched.columns, one.searched.passed_over) for one in readings if one.searched)
 
 
+def sought(readings: Iterable[HolderReading]) -> tuple[tuple[str, int, int, bool], ...]:
+    """Keep, as the state does, for how many ids it looked, how many it left out, and whether there may be others."""
+    found = ((one.holder, one.searched) for one in readings)
+    return tuple((name, one.identifiers, one.left_out, one.others_unknown) for name, one in found if one)
+
+
 def mentioned(readings: Iterable[HolderReading]) -> tuple[str, ...]:
-    """Name the holders at which the customer's id was found in rows that nobody owns: copies, perhaps."""
+    """Name the holders at which an id of the customer's was found in rows that nobody owns: copies, perhaps."""
     return tuple(one.holder for one in readings if one.searched and one.searched.mentions)
 
 
@@ -111,7 +117,7 @@ def objection(
 ) -> Objection | None:
     """Tell what speaks against calling the deletion complete; None if nothing does.
 
-    At the holders *copied* the customer's id stands in rows that nobody owns.
+    At the holders *copied* an id of the customer's stands in rows that nobody owns.
     """
     readable = (holder.name for holder in deletion.holders if holder.name not in policy.access_only)
     missing = unread(after, readable) or _not_read_again(deletion.before, after)
@@ -202,8 +208,11 @@ def copies(checked_at: datetime, policy: RetentionPolicy) -> tuple[CopyToExpire,
 
 
 def _checked(deletion: Deletion, after: tuple[Seen, ...]) -> tuple[HolderReading, ...]:
-    """Write what the check saw, and where it looked for the customer's id."""
+    """Write what the check saw, and where it looked for the customer's ids."""
     told = {name: Searched(columns=columns, passed_over=over) for name, columns, over in deletion.searched}
+    for name, identifiers, left_out, unknown in deletion.sought:
+        counted = {"identifiers": identifiers, "left_out": left_out, "others_unknown": unknown}
+        told[name] = told[name].model_copy(update=counted)
     return tuple(one.model_copy(update={"searched": told.get(one.holder)}) for one in readings(after))
 
 

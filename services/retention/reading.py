@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -15,11 +15,12 @@ from shared.datamap.live import check
 from shared.datamap.model import load
 from shared.datamap.names import reported
 from shared.declared import reading_dsn
+from shared.holder.called import Called, Sought, called, sought
 from shared.holder.declaration import Holder, PostgresHolder, S3Holder
 from shared.holder.kept_buckets import maps_of
 from shared.holder.referred_keys import refers
 from shared.holder.referred_survey import Objects, ObjectSurvey
-from shared.holder.residue import Search, search, searchable
+from shared.holder.residue import Search, search
 from shared.holder.scope import bucket_covers
 from shared.holder.survey import survey_objects, survey_rows
 from shared.objects import ObjectStore
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from shared.events.retention import Keep
 
 NOTHING: Mapping[str, tuple[Keep, ...]] = MappingProxyType({})
+NO_NAMES: Mapping[str, Called] = MappingProxyType({})
 _CONNECT_SECONDS = 10.0
 
 
@@ -69,8 +71,11 @@ class Reading:
     # What laws keep, and which columns of which tables are emptied for them.
     retained: tuple[RetainedRows, ...] = ()
     emptied: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    # Where the customer's id was looked for, and found.
+    # Where the customer's ids were looked for, and found, and which those are.
     search: Search | None = None
+    sought: Sought | None = None
+    # Before: by what else the customer goes; None where the map knows of no other ids.
+    called: tuple[str, ...] | None = field(default=None, repr=False)
     # By which tables were fingerprinted.
     method: Method = BY_COLUMNS
 
@@ -108,17 +113,24 @@ class Reader:
         now: datetime,
         held: Mapping[str, tuple[Keep, ...]] = NOTHING,
         methods: Mapping[str, Method] = MappingProxyType({}),
+        known: Mapping[str, Called] = NO_NAMES,
     ) -> tuple[Reading, ...]:
         """Look for what is left of *customer* at *now*, by another path than the one that deletes; *held* by holder.
 
-        *methods* are those by which each holder was fingerprinted before, if it was.
+        *methods* are those by which each holder was fingerprinted before, if it was; *known* are the other ids that the
+        customer went by then.
 
         Raises ``RefusedError`` where it can't be told what a hold covers, or a law.
         """
         return tuple(
             [
                 await self._after(
-                    holder, customer, now, held.get(holder.name, ()), methods.get(holder.name, BY_COLUMNS)
+                    holder,
+                    customer,
+                    now,
+                    held.get(holder.name, ()),
+                    methods.get(holder.name, BY_COLUMNS),
+                    known.get(holder.name),
                 )
                 for holder in self.holders
             ]
@@ -138,7 +150,10 @@ class Reader:
         try:
             undeclared = await _undeclared(connection, map)
             seen = await _rows_of_all(connection, map, customers)
-            return {one: Reading(holder.name, seen[one], undeclared, map.sha256) for one in customers}
+            names = {one: await _called(connection, map, one) for one in customers}
+            return {
+                one: Reading(holder.name, seen[one], undeclared, map.sha256, called=names[one]) for one in customers
+            }
         finally:
             await connection.close()
 
@@ -155,12 +170,19 @@ class Reader:
         try:
             seen = await _rows_before(connection, map, customer)
             seen += await self._referred_before(connection, map, customer)
-            return Reading(holder.name, seen, await _undeclared(connection, map), map.sha256)
+            undeclared, names = await _undeclared(connection, map), await _called(connection, map, customer)
+            return Reading(holder.name, seen, undeclared, map.sha256, called=names)
         finally:
             await connection.close()
 
     async def _after(
-        self, holder: Holder, customer: str, now: datetime, keep: tuple[Keep, ...], method: Method
+        self,
+        holder: Holder,
+        customer: str,
+        now: datetime,
+        keep: tuple[Keep, ...],
+        method: Method,
+        known: Called | None,
     ) -> Reading:
         if isinstance(holder, S3Holder):
             return await self._bucket(holder, customer, keep)
@@ -169,7 +191,11 @@ class Reader:
             undeclared = await _undeclared(connection, map)
             survey = await survey_rows(connection, map, customer, keep, now, method)
             referred, lawful = await self._referred_after(connection, map, customer, now, keep)
-            found = await _search(connection, holder, map, customer, keep)
+            looked_for = await sought(connection, map, customer, known) if holder.searched else Sought(())
+            kept_of = customer if keep or map.retains else None
+            # An id may be so short that it could be anything.
+            names = looked_for.identifiers
+            found = await search(connection, map, names, kept_of) if names else None
         finally:
             await connection.close()
         # Where nothing is kept "others" are all rows that stand: nothing of the customer may be among them.
@@ -193,7 +219,7 @@ class Reader:
             if table.minimise and not keep
         )
         kept = (*survey.retained, *lawful)
-        return Reading(holder.name, tuple(seen), strange, map.sha256, kept, emptied, found, method)
+        return Reading(holder.name, tuple(seen), strange, map.sha256, kept, emptied, found, looked_for, method=method)
 
     async def _connect(self, holder: PostgresHolder) -> asyncpg.Connection[asyncpg.Record]:
         dsn = reading_dsn(self.settings, holder)
@@ -309,17 +335,8 @@ async def _table_of_all(
     return [Seen(table.name, own, rest.count, rest.fingerprint, table.category) for own, rest in beside]
 
 
-async def _search(
-    connection: Connection,
-    holder: PostgresHolder,
-    map: DataMap,  # noqa: A002
-    customer: str,
-    keep: tuple[Keep, ...],
-) -> Search | None:
-    """Look for the id of *customer*; None where that was not asked for, or it could be anything."""
-    if not holder.searched or not searchable(customer):
-        return None
-    return await search(connection, map, (customer,), customer if keep or map.retains else None)
+async def _called(connection: Connection, map: DataMap, customer: str) -> tuple[str, ...] | None:  # noqa: A002
+    return await called(connection, map, customer) if map.ids else None
 
 
 async def _undeclared(connection: Connection, map: DataMap) -> tuple[str, ...]:  # noqa: A002

@@ -267,7 +267,8 @@ class Deletion(Struct, frozen=True):
 
     *proposed* is by other maps, and waits for a second person. *emptied*: of which tables at which holders the check
     found which columns emptied in the rows that a law keeps. *searched*: at which holders the check looked for the
-    customer's id in how many columns, and which tables it passed over.
+    customer's ids in how many columns, and which tables it passed over; *sought*: for how many ids, how many of those
+    known it left out, and whether there may be others.
     """
 
     deletion_id: str
@@ -278,6 +279,7 @@ class Deletion(Struct, frozen=True):
     proposed: Proposed | None = None
     emptied: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
     searched: tuple[tuple[str, int, tuple[str, ...]], ...] = ()
+    sought: tuple[tuple[str, int, int, bool], ...] = ()
 
 
 class Unknown(Struct, frozen=True, tag_field="kind", tag="unknown"):

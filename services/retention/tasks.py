@@ -54,7 +54,7 @@ class EmptiedColumns(Value):
 
 
 class Mention(Value):
-    """Rows of *table* that are nobody's, in whose *column* the customer's id stands."""
+    """Rows of *table* that are nobody's, in whose *column* an id of the customer's stands."""
 
     table: TableName
     column: TableName
@@ -62,17 +62,24 @@ class Mention(Value):
 
 
 class Searched(Value):
-    """The customer's id was looked for in so many *columns*, but not in tables *passed_over*, as the map says why."""
+    """The customer's ids were looked for in so many *columns*, but not in tables *passed_over*, as the map says why.
+
+    These are *identifiers* of those by which it goes; *left_out* others could be anything or are another's, too. There
+    may be more where the *others* are *unknown*: a release before this one didn't read them.
+    """
 
     columns: Count
     passed_over: tuple[TableName, ...] = ()
     mentions: tuple[Mention, ...] = ()
+    identifiers: Positive = 1
+    left_out: Count = 0
+    others_unknown: bool = True
 
 
 class HolderReading(Value):
     """What was read at one holder, by which data map; of a check, what laws keep there, and what of it is emptied.
 
-    *searched* is None where the id was not looked for.
+    *searched* is None where no id was looked for.
     """
 
     holder: Code

@@ -181,6 +181,7 @@ def _in_schema(map: DataMap, tenancy: BySchema, customer: str) -> DataMap:  # no
         shared={there(name): why for name, why in map.shared.items()},
         shared_media={there(name): media for name, media in map.shared_media.items()},
         mentions={there(name): why for name, why in map.mentions.items()},
+        ids={name: replace(one, table=there(one.table)) for name, one in map.ids.items()},
         tenancy=replace(tenancy, bound_to=customer),
     )
 

@@ -25,6 +25,7 @@ from ..events.platform import ErasedInPart, OfCategories, OfPersons, OfTables
 from ..events.retention import Keep
 from ..objects import ObjectStore
 from ..settings import read_settings
+from .called import Called, Sought, called, sought
 from .erasures import Entry, Spared, record
 from .pace import Pace
 from .replay import replay_command
@@ -34,8 +35,9 @@ from .rows import erase, total
 from .work import Foreseen, Work
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
+    from ..datamap.live import Connection
     from ..datamap.model import DataMap
     from ..events.platform import Erased, HoldScope
     from ..events.vocabulary import TableCount
@@ -81,18 +83,18 @@ def erase_command(
     pace = Pace(batch_rows=batch_rows, share=share)
     kept = tuple(_kept(one) for one in keep or ())
     asked = Asked(dsn, map, customer, tuple(also or ()), pace, ledger, dry_run, kept)
-    told = asyncio.run(_erase(asked))
-    typer.echo(_as_json(*told, customer, dry_run) if as_json else _as_text(*told, customer, dry_run))
-    raise typer.Exit(_exit_code(*told))
+    done = asyncio.run(_erase(asked))
+    typer.echo(_as_json(done, customer, dry_run) if as_json else _as_text(done, customer, dry_run))
+    raise typer.Exit(_exit_code(done))
 
 
 app.command("replay")(replay_command)
 
 
-def _exit_code(erasure: Erasure, mentions: Sequence[Mention]) -> int:
-    if total(erasure.outcome.remaining) or any(one.stops for one in mentions):
+def _exit_code(done: Done) -> int:
+    if total(done.erasure.outcome.remaining) or any(one.stops for one in done.mentions):
         return 1
-    return _ONLY_KEPT if isinstance(erasure.outcome, ErasedInPart) else 0
+    return _ONLY_KEPT if isinstance(done.erasure.outcome, ErasedInPart) else 0
 
 
 _ONLY_KEPT = 3
@@ -141,11 +143,21 @@ class Asked:
     keep: tuple[Keep, ...] = ()
 
 
-async def _erase(asked: Asked) -> tuple[Erasure, tuple[Mention, ...]]:
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a deletion did; what of *sought* was found again afterwards, where it was looked for."""
+
+    erasure: Erasure
+    mentions: tuple[Mention, ...] = ()
+    sought: Sought | None = None
+
+
+async def _erase(asked: Asked) -> Done:
     now = system_clock()
     noted_as = f"erase/{asked.customer}/{now.isoformat()}"
     entry = Entry(asked.map.system, noted_as, asked.customer, now, Spared(keep=asked.keep))
     async with connected(asked.dsn) as connection:
+        known = await _called(connection, asked)
         right = Right(now, deletion_id=entry.deletion_id if asked.ledger else None, keep=asked.keep)
         with _bar() as (planned, went):
             work = Work(
@@ -160,11 +172,22 @@ async def _erase(asked: Asked) -> tuple[Erasure, tuple[Mention, ...]]:
                 raise OperatorError(_broken_off(work, error)) from error
         # After a dry run everything is there still, so a search would find it all.
         if asked.dry_run:
-            return erasure, ()
+            return Done(erasure)
         if asked.ledger:
             await _record(asked.ledger, entry)
         kept_of = asked.customer if asked.keep or asked.map.retains else None
-        return erasure, await residue(connection, asked.map, (asked.customer, *asked.also), kept_of)
+        map = asked.map.of(asked.customer)  # noqa: A001
+        looked_for = await sought(connection, map, asked.customer, known)
+        # What somebody has named is looked for, however short.
+        names = (*looked_for.identifiers, *asked.also)
+        return Done(erasure, await residue(connection, map, names, kept_of) if names else (), looked_for)
+
+
+async def _called(connection: Connection, asked: Asked) -> Called:
+    """Read by what else the customer goes while its rows say so; where none does, they may have gone already."""
+    map = asked.map.of(asked.customer)  # noqa: A001
+    names = await called(connection, map, asked.customer)
+    return Called(names, map.sha256 if names else None)
 
 
 async def _record(ledger: str, entry: Entry) -> None:
@@ -208,18 +231,25 @@ def _bar() -> Iterator[tuple[Callable[[Foreseen], None], Callable[[TableCount], 
         yield planned, lambda one: bar.update(task, advance=one.rows, description=one.table)
 
 
-def _as_json(erasure: Erasure, mentions: Sequence[Mention], customer: str, dry_run: bool) -> str:  # noqa: FBT001
+def _as_json(done: Done, customer: str, dry_run: bool) -> str:  # noqa: FBT001
+    erasure, sought = done.erasure, done.sought
     outcome = erasure.outcome.model_dump(mode="json")
     told = {
         "warnings": [f"{one.place}: {one.says}" for one in erasure.warnings],
         "create_index": [one.create_index for one in erasure.slow],
-        "mentions": [one.told() for one in mentions],
+        "mentions": [one.told() for one in done.mentions],
+        "searched_for": sought
+        and {
+            "identifiers": len(sought.identifiers),
+            "left_out": sought.left_out,
+            "others_unknown": sought.others_unknown,
+        },
     }
     return json.dumps({"customer": customer, "dry_run": dry_run, **outcome, **told}, indent=2)
 
 
-def _as_text(erasure: Erasure, mentions: Sequence[Mention], customer: str, dry_run: bool) -> str:  # noqa: FBT001
-    outcome = erasure.outcome
+def _as_text(done: Done, customer: str, dry_run: bool) -> str:  # noqa: FBT001
+    erasure, outcome = done.erasure, done.erasure.outcome
     lines = [f"warning: {one.place}: {one.says}. {one.remedy}" for one in erasure.warnings]
     lines += [f"{one.table:<32} {one.rows:>12,}" for one in outcome.deleted]
     lines.append(f"{'in all':<32} {total(outcome.deleted):>12,}")
@@ -229,7 +259,20 @@ def _as_text(erasure: Erasure, mentions: Sequence[Mention], customer: str, dry_r
         lines += [f"kept: {one.table:<26} {one.rows:>12,}  kept rows need them" for one in outcome.needed]
         lines += [f"emptied: {one.table:<23} {one.rows:>12,}  as the map says" for one in outcome.minimised]
     lines += [f"{one.rows:,} of {one.table} stay: others' rows refer to them too" for one in outcome.shared]
-    return "\n".join([*lines, *map(str, mentions), _verdict(outcome, customer, dry_run)])
+    return "\n".join(
+        [*lines, *map(str, done.mentions), *_looked_for(done.sought), _verdict(outcome, customer, dry_run)]
+    )
+
+
+def _looked_for(sought: Sought | None) -> Iterator[str]:
+    """Say for how many ids was looked, and never for which."""
+    if sought is None:
+        return
+    yield f"looked for {len(sought.identifiers)} ids of the customer's in every column of words"
+    if sought.left_out:
+        yield f"{sought.left_out} ids were not looked for: too short, or another customer's as well"
+    if sought.others_unknown:
+        yield "no row said by what else it went, so look for that with --also"
 
 
 def _verdict(outcome: Erased | ErasedInPart, customer: str, dry_run: bool) -> str:  # noqa: FBT001

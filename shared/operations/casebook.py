@@ -52,6 +52,12 @@ async def case(connection: Connection, customer_id: str) -> dict[str, Any] | Non
     }
 
 
+async def called(connection: Connection, customer_id: str) -> tuple[str, ...]:
+    """Give by what else *customer_id* goes, as long as its deletion is under way."""
+    rows = await connection.fetch(_CALLED, customer_id)
+    return tuple(row["name"] for row in rows)
+
+
 async def stuck(connection: Connection, limit: int) -> list[dict[str, Any]]:
     """Give up to *limit* cases that failed when they were woken, the next to be tried first."""
     return [dict(row) for row in await connection.fetch(_STUCK_CASES, limit)]
@@ -87,3 +93,5 @@ _WAITING_CASES = """
 -- waiting_cases
 select customer_id, waiting::text as waiting from cases where waiting is not null order by customer_id limit $1
 """
+
+_CALLED = "select distinct unnest(identifiers) as name from called where customer_id = $1 order by 1"

@@ -16,8 +16,10 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from ..errors import OperatorError
+from ..holder.residue import searchable
 from ..settings import read_settings
 from ..worker import Place
+from . import casebook
 from .traces import Sought, Trace, in_log, in_topics
 
 
@@ -32,24 +34,45 @@ def search_command(
 ) -> None:
     """Read all topics, and logs, for a customer's identifiers; what is found is counted, never shown.
 
+    By what else it goes the retention service knows from its last look before the deletion to the case's end.
     Events are keyed by the customer's id and name it until the topic lets them go. Exit code 1 if another identifier
     stands anywhere, if other customers' records name the id, or if a topic keeps its own for ever.
     """
     settings = read_settings()
-    place, sought = Place(settings.kafka, "", settings.topic_prefix), Sought(customer, tuple(also or ()))
+    names, unread = asyncio.run(_called(settings.dsn("retention"), customer))
+    place = Place(settings.kafka, "", settings.topic_prefix)
+    sought = Sought(customer, tuple(dict.fromkeys((*(also or ()), *filter(searchable, names)))))
     try:
         topics, logs = asyncio.run(_search(place, sought, log or ()))
     except KafkaError as error:
         raise OperatorError(f"Kafka broke off ({type(error).__name__}): search again.") from error
     if as_json:
         typer.echo(
-            json.dumps({"topics": [one.told() for one in topics], "logs": [one.told() for one in logs]}, indent=2)
+            json.dumps(
+                {
+                    "topics": [one.told() for one in topics],
+                    "logs": [one.told() for one in logs],
+                    "identifiers": 1 + len(sought.others),
+                    "others_unread": unread,
+                },
+                indent=2,
+            )
         )
     else:
         found = [_line(one) for one in (*topics, *logs) if one.found]
-        typer.echo("\n".join([*found, f"{len(topics)} topics and {len(logs)} logs read. {_verdict(topics, logs)}"]))
+        read = f"{len(topics)} topics and {len(logs)} logs read for {1 + len(sought.others)} ids"
+        found += [f"Not read by what else the customer goes: retention's database {unread}"] if unread else []
+        typer.echo("\n".join([*found, f"{read}. {_verdict(topics, logs)}"]))
     if _stays(topics, logs):
         raise typer.Exit(1)
+
+
+async def _called(dsn: str, customer: str) -> tuple[tuple[str, ...], str | None]:
+    """Give by what else *customer* goes, or why that can't be told."""
+    try:
+        return await casebook.asked(dsn, lambda connection: casebook.called(connection, customer)), None
+    except casebook.UnreadableDatabaseError as error:
+        return (), str(error)
 
 
 async def _search(place: Place, sought: Sought, logs: Sequence[Path]) -> tuple[list[Trace], list[Trace]]:

@@ -9,13 +9,16 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 import typer
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from typer.testing import CliRunner, Result
 
+from services.retention.app import MIGRATIONS
 from shared.errors import OperatorError
+from shared.migrate import migrate
 from shared.operations.search_command import search_command
 from shared.worker import Place
 
@@ -36,6 +39,18 @@ async def crm(place: Place) -> AsyncIterator[str]:
         await admin.delete_topics([name])
     finally:
         await admin.close()
+
+
+@pytest.fixture
+async def own_retention(
+    postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    """Give the retention service a database of the test's own."""
+    monkeypatch.setenv("OFFRAMP_RETENTION_DSN", postgres)
+    connection = await asyncpg.connect(postgres)
+    await migrate(connection, MIGRATIONS)
+    yield connection
+    await connection.close()
 
 
 @pytest.fixture
@@ -105,6 +120,32 @@ async def test_logs_are_read_too(tmp_path: Path, crm: str, offramp: Any) -> None
     assert done.exit_code == 0
     assert [one["naming"] for one in json.loads(done.stdout)["logs"]] == [1, 1]
     assert (await offramp("acme", *logs, "--also", "ann@acme.test")).exit_code == 1
+
+
+async def test_by_what_else_it_goes_is_looked_for_while_its_deletion_is_under_way(
+    place: Place, producer: AIOKafkaProducer, offramp: Any, own_retention: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    """As the retention service has read it; not when that is too short, and it isn't shown."""
+    await own_retention.execute("insert into called values ('acme', 'd-1', 'shop', null, array['acme-school', 'abc'])")
+    await producer.send_and_wait(f"dlq.{place.prefix}ContractRegistered", b"of Acme-School, abc", b"fjord")
+    done, told = await offramp("acme"), json.loads((await offramp("acme", "--json")).stdout)
+    another = await offramp("fjord", "--json")
+
+    assert done.exit_code == 1
+    assert "1 with another identifier" in done.stdout
+    assert "for 2 ids" in done.stdout
+    assert "school" not in done.stdout.lower()
+    assert (told["identifiers"], told["others_unread"]) == (2, None)
+    assert json.loads(another.stdout)["identifiers"] == 1
+
+
+async def test_where_that_can_not_be_asked_it_is_said(crm: str, offramp: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search goes on by the id alone."""
+    monkeypatch.setenv("OFFRAMP_RETENTION_DSN", "postgresql://postgres@127.0.0.1:9/none")
+    done = await offramp("acme")
+
+    assert done.exit_code == 0
+    assert "Not read by what else the customer goes: retention's database can't be asked" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -217,6 +217,9 @@ def answers_of(work: Casework, deletion_id: str = DELETION) -> list[Event]:
     return [erased(name, deletion_id=deletion_id) for name in names]
 
 
+SEARCHED = Searched(columns=12, passed_over=("plans",), identifiers=3, left_out=1, others_unknown=False)
+
+
 def readings(
     holders: Iterable[str] = HOLDERS,
     own: int = 0,
@@ -231,7 +234,7 @@ def readings(
         HolderReading(
             holder=holder,
             tables=(one.model_copy(update={"kept": kept.get(holder, 0)}),),
-            searched=Searched(columns=12, passed_over=("plans",), mentions=_mentions(copied.get(holder, 0))),
+            searched=SEARCHED.model_copy(update={"mentions": _mentions(copied.get(holder, 0))}),
         )
         for holder in holders
     )

@@ -13,6 +13,7 @@ from services.retention.certificate import certificate_of
 from services.retention.course import considered
 from services.retention.domain import decide, wakes_at
 from services.retention.policy import HolderPolicy, RetentionPolicy
+from services.retention.proof import certify
 from services.retention.right import NoRightToDeleteError, insist
 from services.retention.states import (
     Awaiting,
@@ -33,7 +34,6 @@ from services.retention.tasks import (
     Check,
     Checked,
     CheckFailed,
-    Searched,
     Survey,
     Surveyed,
     SurveyFailed,
@@ -57,6 +57,7 @@ from tests.retention.language import (
     HOLDERS,
     OVER,
     POLICY,
+    SEARCHED,
     answers_of,
     casework,
     contract,
@@ -681,8 +682,24 @@ def test_the_certificate_says_where_the_id_was_looked_for() -> None:
     work.perform(lambda task: orders.append(task) or performed(task) if isinstance(task, Certify) else perform(task))
     (order,) = orders
 
-    assert [one.searched for one in order.after] == [Searched(columns=12, passed_over=("plans",))] * len(HOLDERS)
+    assert [one.searched for one in order.after] == [SEARCHED] * len(HOLDERS)
     told = certificate_of(order).validation.holders
-    assert [(one.searched and one.searched.columns, one.searched and one.searched.passed_over) for one in told] == [
-        (12, ("plans",))
+    assert [one.searched and one.searched.model_dump() for one in told] == [
+        {"columns": 12, "passed_over": ("plans",), "identifiers": 3, "left_out": 1, "others_unknown": False}
     ] * len(HOLDERS)
+
+
+def test_what_a_former_release_searched_for_is_not_taken_for_all() -> None:
+    """It looked for the one id; of others that there may have been it kept nothing."""
+    work = casework()
+    work.tell(contract(), terminated())
+    work.until(CLOSES)
+    work.perform(performed)
+    work.tell(*answers_of(work))
+    work.perform(lambda task: None if isinstance(task, Certify) else performed(task))
+    assert isinstance(work.state, Certifying)
+    deletion = replace(work.state.deletion, sought=())
+    order = certify(work.state.known, deletion, work.state.after, work.state.checked_at, POLICY)
+    told = {one.searched for one in certificate_of(order).validation.holders}
+
+    assert {(one.identifiers, one.left_out, one.others_unknown) for one in told if one} == {(1, 0, True)}
