@@ -25,7 +25,7 @@ from ..events.platform import ErasedInPart, OfCategories, OfPersons, OfTables
 from ..events.retention import Keep
 from ..objects import ObjectStore
 from ..settings import read_settings
-from .erasures import Entry, Spared, record
+from .erasures import Entry, Spared, check_not_restored, record
 from .pace import Pace
 from .replay import replay_command
 from .residue import Mention, residue
@@ -36,6 +36,7 @@ from .work import Foreseen, Work
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from ..datamap.live import Connection
     from ..datamap.model import DataMap
     from ..events.platform import Erased, HoldScope
     from ..events.vocabulary import TableCount
@@ -146,6 +147,8 @@ async def _erase(asked: Asked) -> tuple[Erasure, tuple[Mention, ...]]:
     noted_as = f"erase/{asked.customer}/{now.isoformat()}"
     entry = Entry(asked.map.system, noted_as, asked.customer, now, Spared(keep=asked.keep))
     async with connected(asked.dsn) as connection:
+        if asked.ledger:
+            await _check_not_restored(asked.ledger, connection, entry.holder)
         right = Right(now, deletion_id=entry.deletion_id if asked.ledger else None, keep=asked.keep)
         with _bar() as (planned, went):
             work = Work(
@@ -156,6 +159,9 @@ async def _erase(asked: Asked) -> tuple[Erasure, tuple[Mention, ...]]:
                     erasure = await erase(replace(work, objects=store))
             except RefusedError as refused:
                 raise OperatorError(_refusal(refused)) from refused
+            except asyncio.CancelledError:
+                typer.echo(f"offramp: stopped: {_went(work, told=False)}; {_GOES_ON}", err=True)
+                raise
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 raise OperatorError(_broken_off(work, error)) from error
         # After a dry run everything is there still, so a search would find it all.
@@ -165,6 +171,12 @@ async def _erase(asked: Asked) -> tuple[Erasure, tuple[Mention, ...]]:
             await _record(asked.ledger, entry)
         kept_of = asked.customer if asked.keep or asked.map.retains else None
         return erasure, await residue(connection, asked.map, (asked.customer, *asked.also), kept_of)
+
+
+async def _check_not_restored(ledger: str, connection: Connection, holder: str) -> None:
+    # Else this deletion, the newest, would hide that the ones before it have to be made again.
+    async with connected(ledger) as kept:
+        await check_not_restored(kept, connection, holder)
 
 
 async def _record(ledger: str, entry: Entry) -> None:
@@ -180,14 +192,22 @@ def _refusal(refused: RefusedError) -> str:
 
 
 def _broken_off(work: Work, error: Exception) -> str:
-    gone = work.gone.total()
-    went = f"{gone:,} rows are deleted for good, and no more" if gone else "nothing was deleted"
     at = (getattr(error, "context", None) or "").partition("\n")[0]
     place = f" ({at})" if at else ""
-    return (
-        f"{went}: the database stopped it: {error}{place}. Mend that, or look at the rights of the role of --dsn, and "
-        "run it again: it goes on with what is left."
-    )
+    mend = "Mend that, or look at the rights of the role of --dsn"
+    # Who was cut off from the server doesn't know whether the last commit got there.
+    told = isinstance(error, asyncpg.PostgresError) and not isinstance(error, asyncpg.PostgresConnectionError)
+    return f"{_went(work, told=told)}: the database stopped it: {error}{place}. {mend}; {_GOES_ON}"
+
+
+def _went(work: Work, *, told: bool) -> str:
+    gone = work.gone.total()
+    if not told:
+        return f"at least {gone:,} rows are deleted for good"
+    return f"{gone:,} rows are deleted for good, and no more" if gone else "nothing was deleted"
+
+
+_GOES_ON = "run again, it goes on with what is left."
 
 
 @contextmanager
