@@ -102,14 +102,15 @@ def _not_erased(holder: Holder, outcome: NotErased, now: datetime, policy: Reten
 
 def _rows_in(outcome: Erased | ErasedInPart | NotErased) -> int:
     """Add up all that *outcome* counts, so that no part of it is taken for granted."""
-    match outcome:
-        case NotErased():
-            counted: tuple[TableCount | HeldRows | LawRows, ...] = (*outcome.deleted, *outcome.saved)
-        case ErasedInPart():
-            kept = *outcome.kept, *outcome.held, *outcome.needed, *outcome.retained, *outcome.minimised
-            counted = (*outcome.deleted, *outcome.remaining, *outcome.shared, *kept)
-        case Erased():
-            counted = (*outcome.deleted, *outcome.remaining, *outcome.shared)
+    counted: list[TableCount | HeldRows | LawRows] = [*outcome.deleted]
+    if isinstance(outcome, NotErased):
+        counted += outcome.saved
+    else:
+        counted += (*outcome.remaining, *outcome.shared)
+    if isinstance(outcome, ErasedInPart):
+        counted += (*outcome.kept, *outcome.needed, *outcome.minimised)
+        counted += outcome.held
+        counted += outcome.retained
     return sum(one.rows for one in counted)
 
 
