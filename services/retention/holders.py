@@ -9,7 +9,16 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from shared.events.platform import DeletionAcknowledged, Erased, ErasedInPart, HolderMap, NotErased, OfTables
+from shared.events.platform import (
+    DeletionAcknowledged,
+    Erased,
+    ErasedInPart,
+    HeldRows,
+    HolderMap,
+    NotErased,
+    OfTables,
+)
+from shared.events.platform import RetainedRows as LawRows
 from shared.events.retention import DeletionRequested, DeletionStalled, HolderOutcome, Keep, StallReason
 from shared.events.vocabulary import TableCount, TableFingerprint
 from shared.holds import Hold, Holds, in_force, scope_of
@@ -45,30 +54,68 @@ def answered(
 
     So it is with what it kept, besides which nothing may remain.
     *holds* are in force: who refuses though it was told of all of them isn't asked again before one is over.
+    Of an answer whose numbers can't be any system's none is taken over: it would be in every sum from then on.
     """
     if isinstance(event.outcome, NotErased):
-        reason = event.outcome.reason
-        due: datetime | None = again_at(holder.sent, now, policy)
-        if holds and reason == "held":
-            due = None if {hold.hold_id for hold in holds} <= {*holder.told} else now
-        runs = event.outcome.map_sha256 or ""
-        if runs and runs != holder.runs:
-            # What there is by that map is looked at now, for whoever is to decide.
-            due = now
-        deleted = _sum(holder, event.outcome.deleted)
-        return replace(holder, status="refused", reason=reason, due=due, deleted=deleted, runs=runs)
+        return _not_erased(holder, event.outcome, now, policy, holds)
     noted = _with_counts(holder, event.outcome, event.answered_at)
-    if _residue(event.outcome):
-        return replace(noted, status="refused", reason="residue", due=again_at(holder.sent, now, policy))
-    if _touched_others(event.outcome) or (policy.bystanders == "in_transaction" and _silent_on_others(event.outcome)):
-        # Doing it again could only hide what happened: an operator has to look, and then the holder answers again.
-        return replace(noted, status="refused", reason="bystanders", due=None)
+    why = _wrong(noted, event.outcome, now, policy, holds)
+    if not why:
+        return replace(noted, status=_status(noted), reason="", due=None)
+    # Doing it again could only hide what happened: an operator has to look, and then the holder answers again.
+    due = None if why == "bystanders" else again_at(holder.sent, now, policy)
+    if _rows_in(event.outcome) > _MOST_ROWS:
+        noted = replace(holder, differed=noted.differed)
+    return replace(noted, status="refused", reason=why, due=due)
+
+
+def _wrong(
+    noted: Holder, outcome: Erased | ErasedInPart, now: datetime, policy: RetentionPolicy, holds: Holds
+) -> Literal["residue", "bystanders", "held", "counts", ""]:
+    """Tell what an operator has to hear of an answer that says that all went which had to."""
+    if _residue(outcome):
+        return "residue"
+    if _touched_others(outcome) or (policy.bystanders == "in_transaction" and _silent_on_others(outcome)):
+        return "bystanders"
+    if _rows_in(outcome) > _MOST_ROWS:
+        return "counts"
     if noted.kept and not _kept_by(noted, holds, now):
         # For a hold that we don't know, or that is over, or a law whose time has come: it is asked again later.
-        return replace(noted, status="refused", reason="held", due=again_at(holder.sent, now, policy))
-    if not sums_up(noted):
-        return replace(noted, status="refused", reason="counts", due=again_at(holder.sent, now, policy))
-    return replace(noted, status=_status(noted), reason="", due=None)
+        return "held"
+    return "" if sums_up(noted) else "counts"
+
+
+def _not_erased(holder: Holder, outcome: NotErased, now: datetime, policy: RetentionPolicy, holds: Holds) -> Holder:
+    if _rows_in(outcome) > _MOST_ROWS:
+        return replace(holder, status="refused", reason="counts", due=again_at(holder.sent, now, policy))
+    reason = outcome.reason
+    due: datetime | None = again_at(holder.sent, now, policy)
+    if holds and reason == "held":
+        due = None if {hold.hold_id for hold in holds} <= {*holder.told} else now
+    runs = outcome.map_sha256 or ""
+    if runs and runs != holder.runs:
+        # What there is by that map is looked at now, for whoever is to decide.
+        due = now
+    deleted = _sum(holder, outcome.deleted)
+    return replace(holder, status="refused", reason=reason, due=due, deleted=deleted, runs=runs)
+
+
+def _rows_in(outcome: Erased | ErasedInPart | NotErased) -> int:
+    """Add up all that *outcome* counts, so that no part of it is taken for granted."""
+    counted: list[TableCount | HeldRows | LawRows] = [*outcome.deleted]
+    if isinstance(outcome, NotErased):
+        counted += outcome.saved
+    else:
+        counted += (*outcome.remaining, *outcome.shared)
+    if isinstance(outcome, ErasedInPart):
+        counted += (*outcome.kept, *outcome.needed, *outcome.minimised)
+        counted += outcome.held
+        counted += outcome.retained
+    return sum(one.rows for one in counted)
+
+
+# A million millions; some thousand such answers can still be added up exactly (RFC 8259, section 6).
+_MOST_ROWS = 10**12
 
 
 def _status(holder: Holder) -> Literal["kept", "retained", "erased"]:

@@ -20,7 +20,9 @@ _Key: TypeAlias = tuple[str, str, str, date]
 
 def over_at(until: date) -> datetime:
     """Tell when the day *until* is over wherever the books are kept: only the data map knows the zone of its days."""
-    return datetime.combine(until + timedelta(days=1), time(12), UTC)
+    # The calendar ends with the year 9999: a law that keeps something until then is over at its very end.
+    after = until + timedelta(days=1) if until < date.max else until
+    return datetime.combine(after, time(12), UTC)
 
 
 def sums_up(holder: Holder) -> bool:

@@ -26,7 +26,7 @@ from ..events.retention import Keep
 from ..objects import ObjectStore
 from ..settings import read_settings
 from .called import Called, Sought, called, sought
-from .erasures import Entry, Spared, record
+from .erasures import Entry, Spared, check_not_restored, record
 from .pace import Pace
 from .replay import replay_command
 from .residue import Mention, residue
@@ -157,6 +157,8 @@ async def _erase(asked: Asked) -> Done:
     noted_as = f"erase/{asked.customer}/{now.isoformat()}"
     entry = Entry(asked.map.system, noted_as, asked.customer, now, Spared(keep=asked.keep))
     async with connected(asked.dsn) as connection:
+        if asked.ledger:
+            await _check_not_restored(asked.ledger, connection, entry.holder)
         known = await _called(connection, asked)
         right = Right(now, deletion_id=entry.deletion_id if asked.ledger else None, keep=asked.keep)
         with _bar() as (planned, went):
@@ -168,6 +170,9 @@ async def _erase(asked: Asked) -> Done:
                     erasure = await erase(replace(work, objects=store))
             except RefusedError as refused:
                 raise OperatorError(_refusal(refused)) from refused
+            except asyncio.CancelledError:
+                typer.echo(f"offramp: stopped: {_went(work, told=False)}; {_GOES_ON}", err=True)
+                raise
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 raise OperatorError(_broken_off(work, error)) from error
         # After a dry run everything is there still, so a search would find it all.
@@ -190,6 +195,12 @@ async def _called(connection: Connection, asked: Asked) -> Called:
     return Called(names, map.sha256 if names else None)
 
 
+async def _check_not_restored(ledger: str, connection: Connection, holder: str) -> None:
+    # Else this deletion, the newest, would hide that the ones before it have to be made again.
+    async with connected(ledger) as kept:
+        await check_not_restored(kept, connection, holder)
+
+
 async def _record(ledger: str, entry: Entry) -> None:
     async with connected(ledger) as kept:
         await record(kept, entry)
@@ -203,14 +214,22 @@ def _refusal(refused: RefusedError) -> str:
 
 
 def _broken_off(work: Work, error: Exception) -> str:
-    gone = work.gone.total()
-    went = f"{gone:,} rows are deleted for good, and no more" if gone else "nothing was deleted"
     at = (getattr(error, "context", None) or "").partition("\n")[0]
     place = f" ({at})" if at else ""
-    return (
-        f"{went}: the database stopped it: {error}{place}. Mend that, or look at the rights of the role of --dsn, and "
-        "run it again: it goes on with what is left."
-    )
+    mend = "Mend that, or look at the rights of the role of --dsn"
+    # Who was cut off from the server doesn't know whether the last commit got there.
+    told = isinstance(error, asyncpg.PostgresError) and not isinstance(error, asyncpg.PostgresConnectionError)
+    return f"{_went(work, told=told)}: the database stopped it: {error}{place}. {mend}; {_GOES_ON}"
+
+
+def _went(work: Work, *, told: bool) -> str:
+    gone = work.gone.total()
+    if not told:
+        return f"at least {gone:,} rows are deleted for good"
+    return f"{gone:,} rows are deleted for good, and no more" if gone else "nothing was deleted"
+
+
+_GOES_ON = "run again, it goes on with what is left."
 
 
 @contextmanager

@@ -60,9 +60,15 @@ async def record(kept: Connection, entry: Entry) -> None:
     await kept.execute(RECORD, entry.holder, entry.deletion_id, entry.customer_id, entry.window_closed_at, spared)
 
 
+async def kept_there(kept: Connection) -> bool:
+    """Tell whether there is a ledger in the database *kept*."""
+    found: bool = await kept.fetchval(THERE)
+    return found
+
+
 async def entries(kept: Connection, holder: str) -> tuple[Entry, ...]:
     """Give all entries of *holder*, the oldest first."""
-    if not await kept.fetchval(THERE):
+    if not await kept_there(kept):
         return ()
     query = ENTRIES if await kept.fetchval(THERE_WHOLE) else FORMER_ENTRIES
     return tuple(_entry(row) for row in await kept.fetch(query, holder))
@@ -85,7 +91,7 @@ async def check_not_restored(kept: Connection, database: Connection, holder: str
 
     The newest is enough to ask for: a restored database lacks it, and a replay ends with it.
     """
-    newest = await kept.fetchval(NEWEST, holder) if await kept.fetchval(THERE) else None
+    newest = await kept.fetchval(NEWEST, holder) if await kept_there(kept) else None
     if newest is not None and not await ledger.finished(database, [newest]):
         raise RestoredError(holder, len(await missing(kept, database, holder)))
 

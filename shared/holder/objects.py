@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Protocol
+
+import structlog
 
 from ..events.platform import Erased, ErasedInPart, HeldRows, NotErased
 from ..events.vocabulary import TableCount
 from ..objects import Refused, Swept
+from ..store_faults import StoreRefusalError
 from .bystander_objects import COMPARED, mark, still_there
 from .bystander_objects import compared as told
 from .right import RefusedError, Right, check_command, check_still
@@ -17,6 +21,9 @@ if TYPE_CHECKING:
 
     from ..objects import Lock
     from .scope import Cover
+
+
+_log = structlog.get_logger()
 
 
 class Store(Protocol):
@@ -134,7 +141,11 @@ async def _sweep(store: Store, bucket: str, prefix: str, right: Right, first: tu
 
 
 async def _failed(store: Store, bucket: str, swept: Swept, left: int) -> NotErased:
-    locks = [await store.lock_of(bucket, one.key, one.version) for one in swept.refused]
+    # Keys may be names of people, so only what the store said and how often.
+    _log.warning(
+        "versions are left", bucket=bucket, left=left, refused=dict(Counter(one.code for one in swept.refused))
+    )
+    locks = [await _lock_of(store, bucket, one) for one in swept.refused]
     held = any(lock and lock.hold for lock in locks)
     ends = [lock.until for lock in locks if lock and lock.until]
     return NotErased(
@@ -144,6 +155,14 @@ async def _failed(store: Store, bucket: str, swept: Swept, left: int) -> NotEras
         # A moment only if every lock has one: before it nothing more can go.
         until=max(ends) if ends and len(ends) == len(locks) and not held else None,
     )
+
+
+async def _lock_of(store: Store, bucket: str, one: Refused) -> Lock | None:
+    try:
+        return await store.lock_of(bucket, one.key, one.version)
+    except StoreRefusalError:
+        # Who may not delete it may often not look at it either; what went has to be told all the same.
+        return None
 
 
 def _one_customers(prefix: str) -> None:

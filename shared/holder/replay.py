@@ -24,12 +24,13 @@ from . import erasures, ledger
 from .declaration import PostgresHolder, load_holders
 from .heard import HoldTopics, Published, Unpublished
 from .held import Knowledge, kept_by, standing_at
-from .right import RefusedError, Right
+from .right import RefusedError, Right, check_contracts
 from .rows import erase, total
 from .work import Work
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from ..clock import Clock
     from ..datamap.live import Connection
@@ -119,24 +120,40 @@ class _Known:
     at: Knowledge | None
     clock: Clock
 
-    async def of(self, customer_id: str) -> Holds:
-        """Give the holds in force, of all that were published by now."""
-        return (await standing_at(self.at, customer_id, self.clock())).holds if self.at else ()
+    async def of(self, customer_id: str, window_closed_at: datetime) -> Holds:
+        """Give the holds in force, of all that were published by now.
+
+        Raises ``RefusedError`` for who has had another contract since *window_closed_at*.
+        """
+        if self.at is None:
+            return ()
+        standing = await standing_at(self.at, customer_id, self.clock())
+        check_contracts(standing.contracts, window_closed_at)
+        return standing.holds
 
 
 async def replay(place: Place, leave: Sequence[str] = (), *, dry_run: bool = False) -> tuple[Replayed, ...]:
     """Erase again at *place* what its database doesn't know of, the oldest first; *leave* names who stays.
 
+    As long as one is refused the newest is not noted, whatever becomes of its rows: by it the database is known to be
+    restored, and it isn't to be served yet.
     Raises OperatorError where the database or Kafka doesn't answer: nobody can tell then what is held.
     """
     async with connected(place.ledger) as kept, connected(place.dsn) as database:
+        if place.published is None and not await erasures.kept_there(kept):
+            raise OperatorError("there is no erasure ledger in that database, so nobody can tell: look at --ledger.")
         missing = await erasures.missing(kept, database, place.holder)
         if not missing:
             return ()
         try:
             async with (place.published or Unpublished()).opened() as heard:
                 known = _known(place, kept, heard)
-                return tuple([await _again(place, known, database, entry, leave, dry_run=dry_run) for entry in missing])
+                done: list[Replayed] = []
+                for entry in missing:
+                    served = entry is not missing[-1] or not any(one.refused for one in done)
+                    step = _Step(entry, _last_window(entry, missing), dry_run, noted=served)
+                    done.append(await _again(place, known, database, step, leave))
+                return tuple(done)
         except KafkaError as error:
             raise OperatorError(
                 f"Kafka does not tell which holds were published: {error!r}. What went before is noted; start Kafka "
@@ -148,34 +165,50 @@ def _known(place: Place, kept: Connection, heard: Heard) -> _Known:
     return _Known(Knowledge(kept, heard) if place.published else None, choose_clock())
 
 
-async def _again(
-    place: Place, known: _Known, database: Connection, entry: Entry, leave: Sequence[str], *, dry_run: bool
-) -> Replayed:
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One *entry* again; its customer's last window closed at *window_closed_at*, *noted* in the database or not."""
+
+    entry: Entry
+    window_closed_at: datetime
+    dry_run: bool
+    noted: bool
+
+
+def _last_window(entry: Entry, missing: Sequence[Entry]) -> datetime:
+    """Tell by which window its customer's rows may go: who came back and was erased again has two."""
+    return max(one.window_closed_at for one in missing if one.customer_id == entry.customer_id)
+
+
+async def _again(place: Place, known: _Known, database: Connection, step: _Step, leave: Sequence[str]) -> Replayed:
+    entry = step.entry
     if entry.customer_id in leave:
-        if not dry_run:
+        if step.noted and not step.dry_run:
             await ledger.prepare(database)
             await ledger.finish(database, entry.deletion_id)
         return Replayed(entry, 0)
-    right = _right(entry, known, await known.of(entry.customer_id))
     try:
+        right = _right(step, known, await known.of(entry.customer_id, step.window_closed_at))
         async with ObjectStore(read_settings().s3) as store:
-            work = Work(database, place.map, entry.customer_id, right, known.clock, dry_run=dry_run, objects=store)
+            work = Work(database, place.map, entry.customer_id, right, known.clock, dry_run=step.dry_run, objects=store)
             erasure = await erase(work)
     except RefusedError as refused:
         return Replayed(entry, total(refused.deleted), str(refused))
     return Replayed(entry, total(erasure.outcome.deleted))
 
 
-def _right(entry: Entry, known: _Known, holds: Holds) -> Right:
+def _right(step: _Step, known: _Known, holds: Holds) -> Right:
+    entry = step.entry
+
     async def still_held() -> bool:
-        return not set(await known.of(entry.customer_id)) <= set(holds)
+        return not set(await known.of(entry.customer_id, step.window_closed_at)) <= set(holds)
 
     spared = {one.hold_id for one in entry.spared.elsewhere}
     return Right(
         entry.window_closed_at,
         held=any(hold.holds_everything for hold in holds),
         still_held=still_held,
-        deletion_id=entry.deletion_id,
+        deletion_id=entry.deletion_id if step.noted else None,
         moved_clock=isinstance(known.clock, MovedClock),
         keep=(*entry.spared.keep, *(one for one in kept_by(holds) if one.hold_id not in spared)),
         elsewhere=(*entry.spared.elsewhere, *(one for one in kept_by(holds) if one.hold_id in spared)),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from structlog.testing import capture_logs
 
 from shared import version_listing
 from shared.clock import system_clock
@@ -16,8 +17,9 @@ from shared.events.platform import Erased, NotErased
 from shared.holder.objects import erase_objects
 from shared.holder.right import Right
 from shared.holder.survey import survey_objects
-from shared.objects import ObjectStore, Swept, _may
+from shared.objects import Lock, ObjectStore, Refused, Swept, _may
 from shared.settings import read_settings
+from shared.store_faults import StoreRefusalError
 from tests.holder.platform_rows import expired
 
 
@@ -77,6 +79,31 @@ async def test_a_neighbours_object_that_went_too_is_told(bucket: str) -> None:
 
     assert isinstance(outcome, NotErased)
     assert outcome.reason == "failed"
+
+
+class Refusing(ObjectStore):
+    """A store that neither deletes one of a customer's objects nor lets it be looked at."""
+
+    async def _delete(self, bucket: str, some: Sequence[tuple[str, str]]) -> tuple[Refused, ...]:
+        mine = [one for one in some if one[0] == "acme/b/c.pdf"]
+        await super()._delete(bucket, [one for one in some if one not in mine])
+        return tuple(Refused(key, version, "AccessDenied") for key, version in mine)
+
+    async def lock_of(self, bucket: str, key: str, version: str) -> Lock | None:
+        raise StoreRefusalError(f"look at s3://{bucket}/{key}: Forbidden")
+
+
+async def test_one_object_that_is_refused_hides_no_count(store: ObjectStore, bucket: str) -> None:
+    """What went is told, though nobody may even look at what is left; the log has what the store said, and no key."""
+    async with Refusing(read_settings().s3) as refusing:
+        with capture_logs() as logs:
+            outcome = await erased(refusing, bucket, "acme/")
+
+    assert isinstance(outcome, NotErased)
+    assert (outcome.reason, outcome.until) == ("failed", None)
+    assert [(one.rows, two.rows) for one, two in zip(outcome.deleted, outcome.saved, strict=True)] == [(3, 1)]
+    assert [one["refused"] for one in logs] == [{"AccessDenied": 1}]
+    assert "c.pdf" not in str(logs)
 
 
 async def test_the_survey_finds_what_is_left(store: ObjectStore, bucket: str) -> None:

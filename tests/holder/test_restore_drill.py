@@ -28,7 +28,7 @@ from shared.holder import replay as replaying
 from shared.holder import rows as rows_of_holder
 from shared.holder.commands import app
 from shared.holder.declaration import PostgresHolder
-from shared.holder.erasures import NOTHING, RestoredError, entries, record
+from shared.holder.erasures import NOTHING, Entry, RestoredError, entries, record
 from shared.holder.perform import Eraser
 from shared.performer import Attempt
 from shared.postgres_tool import postgres_tool
@@ -37,6 +37,7 @@ from tests.holder.command_topics import Topics, command_topics
 from tests.holder.platform_rows import LEAVING, STAYING, everything, others
 from tests.holder.test_hold_topics import looked_at
 from tests.holder.test_holder_perform import DAY, task
+from tests.scenarios.phrases import contract
 
 if TYPE_CHECKING:
     from typer.testing import Result
@@ -222,6 +223,75 @@ async def test_on_a_plain_database_the_ledger_is_another_one(dsn: str, postgres:
     assert erased.exit_code == 0
     assert [one["rows"] for one in json.loads(result.output)] == [1]
     assert await rows(dsn) == ((await rows(dsn))[1],) * 2
+
+
+async def test_a_plain_deletion_does_not_hide_that_one_before_it_is_missing(restored: str, postgres: str) -> None:
+    """The newest entry tells whether a database was restored, so none is made in one that was."""
+    plain = [
+        "--map",
+        str(HERE / "map.yaml"),
+        "--dsn",
+        restored,
+        "--ledger",
+        postgres,
+        "--customer",
+        STAYING[0],
+        "--yes",
+    ]
+    connection = await asyncpg.connect(postgres)
+    await connection.execute("update erasures set holder = 'platform'")
+    await connection.close()
+    before = await rows(restored)
+    result = await asyncio.to_thread(CliRunner().invoke, app, [*plain, "--customer", STAYING[0]])
+
+    assert isinstance(result.exception, RestoredError)
+    assert await rows(restored) == before
+
+
+async def test_a_ledger_that_is_not_there_is_no_empty_one(dsn: str) -> None:
+    """Whoever names the wrong database is not told that nothing came back."""
+    with pytest.raises(OperatorError, match="no erasure ledger"):
+        await replay("--map", str(HERE / "map.yaml"), "--dsn", dsn, "--ledger", dsn)
+
+
+async def test_a_contract_that_was_published_stops_a_replay(
+    restored: str, topics: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the system's own guard doesn't know counts as well: the rows may be those of the new contract."""
+    monkeypatch.setenv("OFFRAMP_PLATFORM_DSN", restored)
+    before = await rows(restored)
+    await topics.tell(contract(LEAVING))
+    result = await replay("--json")
+    untouched = await rows(restored) == before
+    left = await replay("--leave", LEAVING)
+
+    assert result.exit_code == 1
+    assert [one["refused"].split(":")[0] for one in json.loads(result.output)] == ["contract_active"]
+    assert untouched
+    assert left.exit_code == 0
+
+
+async def test_a_database_is_not_served_while_one_of_many_is_refused(
+    topics: Topics, restored: str, postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The customer who was erased last goes all the same, and it is served when somebody has decided of the other."""
+    monkeypatch.setenv("OFFRAMP_PLATFORM_DSN", restored)
+    connection = await asyncpg.connect(postgres)
+    await record(connection, Entry("platform-database", "newest", STAYING[0], system_clock() - timedelta(days=1)))
+    await connection.close()
+    database = await asyncpg.connect(restored)
+    await database.execute("update customers set status = 'active' where id = $1", LEAVING)
+    await database.execute("update customers set status = 'ended' where id = $1", STAYING[0])
+    refused = await replay()
+    there = await database.fetchval("select count(*) from users where customer_id = $1", STAYING[0])
+    with pytest.raises(RestoredError):
+        await asyncio.to_thread(holder.refuse_if_restored)
+    left = await replay("--leave", LEAVING)
+    await asyncio.to_thread(holder.refuse_if_restored)
+    await database.close()
+
+    assert (refused.exit_code, left.exit_code) == (1, 0)
+    assert there == 0
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -19,7 +19,7 @@ from shared.events.event import Event
 from shared.events.notice import DeadlineApproaching
 from shared.events.platform import DeletionAcknowledged, DeletionApproved, Erased, NotErased
 from shared.events.retention import AccountClosed, DeletionRequested, DeletionStalled
-from shared.events.vocabulary import TableCount
+from shared.events.vocabulary import TableCount, TableFingerprint
 from tests.casework import Casework, at
 from tests.retention.early import ready
 from tests.retention.language import (
@@ -30,6 +30,7 @@ from tests.retention.language import (
     OVER,
     POLICY,
     answers_of,
+    by_law,
     casework,
     contract,
     deleting,
@@ -37,6 +38,7 @@ from tests.retention.language import (
     not_erased,
     performed,
     readings,
+    retains,
     surveyed,
     terminated,
 )
@@ -46,6 +48,50 @@ ACCESS = "single-sign-on"
 WITH_ACCESS: RetentionPolicy = POLICY.model_copy(
     update={"holders": (*POLICY.holders, HolderPolicy(name=ACCESS, respond_within=DAY, access_only=True))}
 )
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        NotErased(reason="failed", deleted=(TableCount(table="users", rows=2**53 - 1),)),
+        NotErased(reason="failed", saved=(TableCount(table="users", rows=10**12 + 1),)),
+        Erased(
+            deleted=(TableCount(table="users", rows=2**53 - 1), TableCount(table="users", rows=1)),
+            remaining=(TableCount(table="users", rows=0),),
+            bystanders=(TableFingerprint(table="users", rows_before=5, rows_after=5, before="aa", after="aa"),),
+        ),
+    ],
+)
+def test_a_number_that_is_no_systems_is_in_no_sum(outcome: Any) -> None:
+    """One such answer is told to an operator; those that follow are added up, and the case can end."""
+    work = deleting()
+    work.tell(erased(HOLDERS[0]).model_copy(update={"outcome": outcome}))
+    told = work.one(DeletionStalled)
+    work.until(CLOSES + 2 * DAY)
+    work.tell(*answers_of(work))
+    work.perform(performed)
+
+    assert (told.reason, told.holders) == ("counts", HOLDERS[:1])
+    assert work.one(AccountClosed).rows_deleted == 10 * len(HOLDERS)
+
+
+def test_nor_does_it_hide_that_others_were_touched() -> None:
+    """Commanding it again could only hide what happened, whatever it says it counted."""
+    work = deleting()
+    work.tell(erased(HOLDERS[0], rows=10**12 + 1, touched=1))
+    work.until(CLOSES + 30 * DAY)
+
+    assert work.all(DeletionStalled)[0].reason == "bystanders"
+    assert [one.holder for one in work.all(DeletionRequested)].count(HOLDERS[0]) == 1
+    assert next(one for one in work.state.deletion.holders if one.name == HOLDERS[0]).differed
+
+
+def test_a_law_may_keep_until_the_last_day_of_all() -> None:
+    """Nobody's answer is buried for a date that can be written."""
+    work = deleting()
+    work.tell(retains(HOLDERS[0], by_law(date.max)))
+
+    assert not work.all(DeletionStalled)
 
 
 def test_counts_that_cannot_be_true() -> None:
