@@ -389,9 +389,9 @@ class ObjectStore:
 
     async def count_left(self, bucket: str, prefix: str) -> int:
         """Count what is left under *prefix*: versions, delete markers and unfinished uploads."""
-        versions = [found async for found in self.versions(bucket, prefix)]
+        versions = sum([len(page) async for page in self._version_pages(bucket, prefix)])
         uploads = [found async for found in self.unfinished(bucket, prefix)]
-        return len(versions) + len(uploads)
+        return versions + len(uploads)
 
     def upload(
         self,
