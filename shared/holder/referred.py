@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ..datamap.object_places import decoded, is_key, lies
@@ -42,7 +43,6 @@ from .statutory import instant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
     from ..events.vocabulary import TableFingerprint
     from ..objects import Refused
@@ -105,6 +105,21 @@ async def note_referred(work: Work) -> None:
         ]
     for note in notes:
         await work.connection.execute(note, work.customer)
+
+
+async def objects_so_far(work: Work) -> tuple[tuple[TableCount, ...], tuple[TableCount, ...]]:
+    """Count what earlier tries of this deletion deleted, in versions and uploads, and the objects still to go."""
+    connection, who = work.connection, (work.map.system, work.customer)
+    if not refers(work.map) or not work.noted_as or not await connection.fetchval(noted_objects.ALL_THERE):
+        return (), ()
+    gone = Counter[str]()
+    for query in (GONE, ABORTED):
+        # By the deletion's id alone.
+        for row in await connection.fetch(query, *who, work.noted_as, datetime.max.replace(tzinfo=UTC)):
+            gone[row["bucket"]] += row["rows"]
+    noted = await connection.fetch(NOTED, *who)
+    deleted = tuple(TableCount(table=table_of(bucket), rows=rows) for bucket, rows in sorted(gone.items()))
+    return deleted, tuple(TableCount(table=table_of(row["bucket"]), rows=row["rows"]) for row in noted)
 
 
 async def erase_referred(work: Work, outcome: Erased | ErasedInPart) -> Erased | ErasedInPart:
@@ -418,6 +433,12 @@ SETTLE = """
 # What rows name that a law keeps is their versions; what a hold may mean stays as it is.
 ABORTABLE = f"""
     {MINE} and digest not in (select digest from pg_temp.offramp_kept_objects where uploads)
+"""
+
+NOTED = """
+    select bucket, count(*) as rows from offramp.objects
+     where system = $1 and customer = $2 and state = 'noted'
+     group by bucket order by bucket
 """
 
 LEFT = """

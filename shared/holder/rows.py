@@ -11,7 +11,7 @@ from . import ledger
 from .batches import erase_in_batches
 from .pace import Pace
 from .plan import left, plan
-from .referred import check_referred, erase_referred
+from .referred import check_referred, erase_referred, objects_so_far
 from .right import RefusedError, Right, check_map
 from .scope import covers
 from .statutory import with_law
@@ -81,12 +81,13 @@ async def erase(work: Work) -> Erasure:
         outcome = await _erased(work, first)
     except RefusedError as refused:
         # What an earlier try of the same command deleted is gone as well.
-        gone = await work.total()
+        deleted, noted = await objects_so_far(work)
+        gone = (*await work.total(), *deleted)
         if not total(gone):
             raise
         # Written to disk, and the batches before it with it, before anybody is told of them.
         await work.note(Counter())
-        saved = await left(work)
+        saved = (*await left(work), *noted)
         raise RefusedError(refused.reason, refused.details, gone, saved, refused.map_sha256) from refused
     return Erasure(await erase_referred(work, outcome), first.warnings, first.slow)
 

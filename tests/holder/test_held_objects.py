@@ -236,6 +236,34 @@ async def test_a_hold_that_comes_while_objects_go_is_told_what_it_saved(
     assert not ACMES & await world.keys()
 
 
+async def test_a_hold_of_somebody_whose_rows_are_gone_is_told_what_it_saved(
+    world: Vouchers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whom it names nobody finds any more, so nothing goes: neither what is left of the objects nor anything else."""
+    monkeypatch.setattr("shared.holder.referred.BATCH", 3)
+    right, went = replace(RIGHT, deletion_id="d-1"), list[int]()
+
+    class Once(ObjectStore):
+        async def delete_versions(self, bucket: str, some: Sequence[tuple[str, str]]) -> tuple[Refused, ...]:
+            if went:
+                raise ConnectionError("away")
+            went.append(len(some))
+            return await super().delete_versions(bucket, some)
+
+    async with Once(read_settings().s3) as once:
+        with pytest.raises(ConnectionError):
+            await world.erase(objects=once, right=right)
+    left = await world.keys() & ACMES
+    with pytest.raises(RefusedError, match="one of the persons") as refused:
+        await world.erase(right=replace(right, keep=keep(OfPersons(refs=("1",)))))
+
+    assert await world.keys() & ACMES == left
+    table = f"objects.{world.bucket}"
+    assert [one.rows for one in refused.value.saved if one.table == table] == [len(left)]
+    # With half an upload.
+    assert [one.rows for one in refused.value.deleted if one.table == table] == [went[0] + 1]
+
+
 async def test_what_goes_before_the_eyes_of_a_hold_goes_with_its_objects(world: Vouchers) -> None:
     """Only what went before it came is in doubt; what a row named that had gone, and one that goes now, as well."""
     await cut_off(world)
