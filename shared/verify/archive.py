@@ -1390,7 +1390,9 @@ def main(arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
     verdict = verify(given.archive, given.sha256, given.keys, base=given.base)
     lines = [f"{found.kind}: {found.path}: {found.says}" for found in verdict.findings]
-    whose = f"{verdict.export_id} of {verdict.customer}, as of {verdict.snapshot_at}: "
+    # Of what can't be read it isn't known.
+    named = f"{verdict.export_id} of {verdict.customer}, as of {verdict.snapshot_at}"
+    whose = f"{named if verdict.export_id else given.archive}: "
     tally = f"{verdict.files} files, {verdict.size} bytes, {len(verdict.findings)} findings"
     print("\n".join([*lines, f"{whose}{verdict.told}", tally]))  # noqa: T201 - handed on alone, it has no other voice
     return verdict.exit_code

@@ -148,6 +148,7 @@ def _encrypted(path: Path, given: argparse.Namespace) -> int:
 
 def _as_text(path: Path | str, verdict: Verdict) -> str:
     lines = [f"{found.kind}: {found.path}: {found.says}" for found in verdict.findings]
-    whose = f"{verdict.export_id} of {verdict.customer}, as of {verdict.snapshot_at}"
+    # Of what can't be read it isn't known.
+    whose = [f"{verdict.export_id} of {verdict.customer}, as of {verdict.snapshot_at}"] if verdict.export_id else []
     tally = f"{path}: {verdict.told}; {verdict.files} files, {verdict.size} bytes"
-    return "\n".join([*lines, tally, whose, *([f"sha256 {verdict.sha256}"] if verdict.sha256 else [])])
+    return "\n".join([*lines, tally, *whose, *([f"sha256 {verdict.sha256}"] if verdict.sha256 else [])])

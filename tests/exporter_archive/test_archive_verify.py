@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import inspect
 import json
 import random
 import re
@@ -225,6 +226,16 @@ def test_the_unpacked_archive_is_checked_too(archive: Path) -> None:
     (bag / "data/csv/user/y.csv").symlink_to(bag / "data/csv/user/customers.csv")
     assert {("altered", "data/csv/user/users.csv"), ("missing", "data/media/uploads/Film.mp4"), ("added", "data/x"),
             ("added", "data/csv/user/y.csv")} <= found(bag)  # fmt: skip
+
+
+def test_what_cannot_be_read_is_nobodys(tmp_path: Path) -> None:
+    """The program inside names the file then, not an archive without a name of nobody."""
+    path = tmp_path / "empty.zip"
+    path.write_bytes(b"")
+
+    said = run([sys.executable, "-I", "-S", Path(inspect.getfile(verify)), path], tmp_path, check=False)
+    assert f"{path}: 1 things are wrong" in said
+    assert " of , as of" not in said
 
 
 def test_the_program_inside_needs_nothing_but_python(archive: Path) -> None:
