@@ -228,6 +228,17 @@ def test_the_unpacked_archive_is_checked_too(archive: Path) -> None:
             ("added", "data/csv/user/y.csv")} <= found(bag)  # fmt: skip
 
 
+def test_a_digest_in_capitals_is_the_same_and_another_word_is_none(archive: Path) -> None:
+    """PowerShell prints capitals; a digest that was cut short isn't taken for one of an altered archive."""
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    program = [sys.executable, "-I", "-S", Path(inspect.getfile(verify)), archive]
+
+    assert "0 findings" in run([*program, f" {digest.upper()}\n"], archive.parent)
+    assert "is no SHA-256" in run([*program, digest[:40]], archive.parent, check=False)
+    told = verified(archive, "--sha256", digest.upper())
+    assert (told.exit_code, verified(archive, "--sha256", digest[:40]).exit_code) == (0, 2), told.output
+
+
 def test_what_cannot_be_read_is_nobodys(tmp_path: Path) -> None:
     """The program inside names the file then, not an archive without a name of nobody."""
     path = tmp_path / "empty.zip"
