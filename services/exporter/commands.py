@@ -42,6 +42,7 @@ from .archive.media import Media
 from .archive.page import Language
 from .archive.proof import Proven, Scratch, prove
 from .archive.report import ArchiveReport
+from .archive.restoring import ScratchAwayError
 from .archive.suffix import stem_of
 from .export_place import Asked, bytes_of, placed, swept
 from .formats.registry import ALL
@@ -101,6 +102,8 @@ def export(
         return
     if map_path is None or dsn is None or customer is None or to is None:
         raise typer.BadParameter("--map, --dsn, --customer and --to are all needed")
+    if not customer.strip() or not customer.isprintable():
+        raise OperatorError(f"--customer {customer!r}: it is empty, or has a character that can't be printed in it.")
     now = system_clock()
     export_id = stem_of(to) if to.startswith(_S3) else f"{customer}-{now:%Y%m%dT%H%M%SZ}"
     order = Order(
@@ -170,6 +173,7 @@ async def _export(asked: Asked, tell: Tell) -> Done:
     _let_sigterm_cancel()
     async with ObjectStore(read_settings().s3) as store:
         place = await placed(asked, store)
+        scratch = await _scratch(asked.scratch)
         async with _gone_on(place.earlier, store, tell) as (media, told), _since(asked, store, tell) as since:
             begun = perf_counter()
             order, sources = replace(asked.order, since=since), Sources(partial(_connected, asked.dsn, "--dsn"), media)
@@ -178,11 +182,22 @@ async def _export(asked: Asked, tell: Tell) -> Done:
                 report = replace(report, taken=place.earlier.taken)
             built = perf_counter()
             tell(Progress("read back", 0, None, report.size))
-            scratch = Scratch(partial(_connected, asked.scratch, "--scratch"), asked.scratch) if asked.scratch else None
             base = None if since is None else since.checked
-            proven = await prove(report, place.kept, scratch, order.encryption, base)
+            try:
+                proven = await prove(report, place.kept, scratch, order.encryption, base)
+            except ScratchAwayError as error:
+                raise SourceOutageError(f"{error}. No archive was made. Look at --scratch.") from error
         await swept(asked, store, report)
         return Done(proven, built - begun, perf_counter() - built)
+
+
+async def _scratch(dsn: str | None) -> Scratch | None:
+    """Give the database to compare in; that it isn't there is told before hours of reading, not after."""
+    if dsn is None:
+        return None
+    scratch = Scratch(partial(_connected, dsn, "--scratch"), dsn)
+    async with scratch.connect():
+        return scratch
 
 
 @asynccontextmanager

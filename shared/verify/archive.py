@@ -1380,17 +1380,27 @@ class _Bag:
             return opened.read()
 
 
+def a_digest(text: str) -> str:
+    """Read a SHA-256 as programs write it, PowerShell's in capitals; raises ArgumentTypeError if it is none."""
+    plain = text.strip().lower()
+    if not re.fullmatch(r"[0-9a-f]{64}", plain):
+        raise argparse.ArgumentTypeError(f"{text!r} is no SHA-256: that has 64 digits, from 0 to 9 and a to f")
+    return plain
+
+
 def main(arguments: list[str]) -> int:
     """Check the archive named in *arguments*, or the one that this file lies in; gives the exit code."""
     parser = argparse.ArgumentParser(description="Check that an archive is complete, unaltered and signed.")
     parser.add_argument("archive", nargs="?", type=Path, default=Path(__file__).parent, help="a .zip or a folder")
-    parser.add_argument("sha256", nargs="?", help="what the ZIP's SHA-256 must be")
+    parser.add_argument("sha256", nargs="?", type=a_digest, help="what the ZIP's SHA-256 must be")
     parser.add_argument("--keys", type=Path, help=f"a folder with the published {ALLOWED_SIGNERS} and {PUBLIC_PEM}")
     parser.add_argument("--base", type=Path, help="the archive that a delta is to be joined with: a .zip or a folder")
     given = parser.parse_args(arguments)
     verdict = verify(given.archive, given.sha256, given.keys, base=given.base)
     lines = [f"{found.kind}: {found.path}: {found.says}" for found in verdict.findings]
-    whose = f"{verdict.export_id} of {verdict.customer}, as of {verdict.snapshot_at}: "
+    # Of what can't be read it isn't known.
+    named = f"{verdict.export_id} of {verdict.customer}, as of {verdict.snapshot_at}"
+    whose = f"{named if verdict.export_id else given.archive}: "
     tally = f"{verdict.files} files, {verdict.size} bytes, {len(verdict.findings)} findings"
     print("\n".join([*lines, f"{whose}{verdict.told}", tally]))  # noqa: T201 - handed on alone, it has no other voice
     return verdict.exit_code

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ..errors import OperatorError
-from .archive import Verdict, begins_as_age, verify
+from .archive import Verdict, a_digest, begins_as_age, verify
 from .by_library import by_library
 
 ABOUT = "Check an archive or a certificate, and name all that is wrong."
@@ -65,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="ARCHIVE | CERTIFICATE",
         help="a .zip, a certificate's JSON, or the folder of either; an archive's s3://bucket/key",
     )
-    add("--sha256", metavar="HEX", help="what the file's SHA-256 must be, as it was announced")
+    add("--sha256", metavar="HEX", type=a_digest, help="what the file's SHA-256 must be, as it was announced")
     add("--keys", type=Path, metavar="FOLDER", help="the folder of the published keys")
     add("--first", type=Path, metavar="PATH", help="the first certificate, for a second one that lies elsewhere")
     add(
@@ -148,6 +148,7 @@ def _encrypted(path: Path, given: argparse.Namespace) -> int:
 
 def _as_text(path: Path | str, verdict: Verdict) -> str:
     lines = [f"{found.kind}: {found.path}: {found.says}" for found in verdict.findings]
-    whose = f"{verdict.export_id} of {verdict.customer}, as of {verdict.snapshot_at}"
+    # Of what can't be read it isn't known.
+    whose = [f"{verdict.export_id} of {verdict.customer}, as of {verdict.snapshot_at}"] if verdict.export_id else []
     tally = f"{path}: {verdict.told}; {verdict.files} files, {verdict.size} bytes"
-    return "\n".join([*lines, tally, whose, *([f"sha256 {verdict.sha256}"] if verdict.sha256 else [])])
+    return "\n".join([*lines, tally, *whose, *([f"sha256 {verdict.sha256}"] if verdict.sha256 else [])])

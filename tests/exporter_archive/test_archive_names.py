@@ -31,12 +31,21 @@ def test_a_safe_key_is_its_own_name(key: str) -> None:
         ("NUL.txt", r"_NUL~\w{16}\.txt"),
         ("e\u0301.txt", r"e_~\w{16}\.txt"),
         ("\u202egpj.exe", r"_gpj~\w{16}\.exe"),
-        ("x" * 1000 + ".mp4", r"x{120}~\w{16}"),
+        ("x" * 1000 + ".mp4", r"x{120}~\w{16}\.mp4"),
+        ("日本" * 30 + ".mp4", r"[日本]{40}~\w{16}\.mp4"),
+        ("com¹.txt", r"_com¹~\w{16}\.txt"),
+        ("aux .txt", r"_aux ~\w{16}\.txt"),
+        (" .xml", r"xml~\w{16}\.xml"),
     ],
 )
 def test_an_unsafe_key_gets_a_tame_name_with_a_digest(key: str, name: str) -> None:
     """What some file system or tool would stumble over is replaced, and the digest keeps it apart from others."""
     assert re.fullmatch(f"media/{name}", SafeNames().path("media", key))
+
+
+def test_a_long_name_keeps_its_suffix() -> None:
+    """Under the name that a row gives the file too, whatever the object is called."""
+    assert re.fullmatch(r"media/x{120}~\w{16}\.mp4", SafeNames().named("media", "x" * 300 + ".mp4", "ab/abcdef"))
 
 
 def test_keys_that_differ_in_case_only_do_not_overwrite_each_other() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import inspect
 import json
 import random
 import re
@@ -225,6 +226,27 @@ def test_the_unpacked_archive_is_checked_too(archive: Path) -> None:
     (bag / "data/csv/user/y.csv").symlink_to(bag / "data/csv/user/customers.csv")
     assert {("altered", "data/csv/user/users.csv"), ("missing", "data/media/uploads/Film.mp4"), ("added", "data/x"),
             ("added", "data/csv/user/y.csv")} <= found(bag)  # fmt: skip
+
+
+def test_a_digest_in_capitals_is_the_same_and_another_word_is_none(archive: Path) -> None:
+    """PowerShell prints capitals; a digest that was cut short isn't taken for one of an altered archive."""
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    program = [sys.executable, "-I", "-S", Path(inspect.getfile(verify)), archive]
+
+    assert "0 findings" in run([*program, f" {digest.upper()}\n"], archive.parent)
+    assert "is no SHA-256" in run([*program, digest[:40]], archive.parent, check=False)
+    told = verified(archive, "--sha256", digest.upper())
+    assert (told.exit_code, verified(archive, "--sha256", digest[:40]).exit_code) == (0, 2), told.output
+
+
+def test_what_cannot_be_read_is_nobodys(tmp_path: Path) -> None:
+    """The program inside names the file then, not an archive without a name of nobody."""
+    path = tmp_path / "empty.zip"
+    path.write_bytes(b"")
+
+    said = run([sys.executable, "-I", "-S", Path(inspect.getfile(verify)), path], tmp_path, check=False)
+    assert f"{path}: 1 things are wrong" in said
+    assert " of , as of" not in said
 
 
 def test_the_program_inside_needs_nothing_but_python(archive: Path) -> None:

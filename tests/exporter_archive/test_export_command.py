@@ -12,6 +12,7 @@ from archive_school import MAP, MEDIA, School
 from typer.testing import CliRunner, Result
 
 from services.exporter.archive.faults import PapersAloneError
+from services.exporter.archive.restoring import ScratchAwayError
 from services.exporter.commands import app
 from services.exporter.formats.registry import ALL
 from shared.errors import OperatorError
@@ -146,3 +147,46 @@ async def test_a_mistake_is_a_sentence(school: School, tmp_path: Path, to: str, 
 
     assert isinstance(result.exception, OperatorError)
     assert says in str(result.exception)
+
+
+async def test_a_scratch_database_that_is_not_there_is_told_before_anything_is_read(
+    school: School, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It isn't found out after hours of reading, and it is a sentence that names the option."""
+
+    def read(*_: object) -> None:
+        raise AssertionError("it was read")
+
+    monkeypatch.setattr("services.exporter.commands.build", read)
+    away = school.dsn.rpartition("/")[0] + "/not_there"
+    result = await exported(school, tmp_path, str(tmp_path / "out"), "--scratch", away)
+
+    assert isinstance(result.exception, OperatorError)
+    assert "Look at --scratch" in str(result.exception)
+    assert list(tmp_path.rglob("*.zip*")) == []
+
+
+async def test_a_scratch_database_that_goes_away_is_told(
+    school: School, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What psql ran into is a sentence too, and no archive is left."""
+
+    async def away(*_: object) -> None:
+        raise ScratchAwayError("the scratch database went away (SQLSTATE 57P01)")
+
+    monkeypatch.setattr("services.exporter.archive.proof.restore", away)
+    result = await exported(school, tmp_path, str(tmp_path / "out"), "--scratch", school.dsn)
+
+    assert isinstance(result.exception, OperatorError)
+    assert "57P01). No archive was made. Look at --scratch" in str(result.exception)
+    assert list(tmp_path.rglob("*.zip")) == []
+
+
+@pytest.mark.parametrize("customer", ["", " ", "a\nb", "a\x00"])
+def test_what_is_nobodys_id_is_refused(tmp_path: Path, customer: str) -> None:
+    """An empty one would make an archive of nothing, one with a line end would be another one's in bag-info.txt."""
+    arguments = ["--map", str(tmp_path), "--dsn", "x", "--customer", customer, "--to", str(tmp_path)]
+    result = CliRunner().invoke(app, arguments)
+
+    assert isinstance(result.exception, OperatorError)
+    assert "--customer" in str(result.exception)

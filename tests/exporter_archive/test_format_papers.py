@@ -144,3 +144,25 @@ async def test_a_paper_is_the_same_whatever_was_set_before() -> None:
 
     assert forth == back[::-1]
     assert "2026-11" in words(forth[1])
+
+
+async def test_half_of_a_pair_of_utf_16_stops_no_paper(school: School, tmp_path: Path) -> None:
+    """A column of JSON may name what no text can hold: it is shown as U+FFFD, what is whole as it is."""
+    await school.run(
+        "create table sheets (id integer primary key, customer_id text, title text, doc json);"
+        r"""insert into sheets values (1, 'acme', 'A', '{"half": "a\ud83db", "whole": "\uD83D\uDE00", "\udc00": 1}')"""
+    )
+    school = school.mapped(
+        "\n  settings:", "\n  sheets: {category: report, document: report, owner: {column: customer_id}}\n  settings:"
+    )
+    path = tmp_path / "one.zip"
+    await build(school.sources, replace(school.order(), formats=(WHOLE["pdf"], WHOLE["docx"])), FileSink(path))
+    with (
+        ZipFile(path) as opened,
+        ZipFile(io.BytesIO(opened.read("export-1/data/docx/report/sheets/000001-1.docx"))) as inside,
+    ):
+        text = "".join(etree.fromstring(inside.read("word/document.xml")).itertext())
+        assert opened.read("export-1/data/pdf/report/sheets/000001-1.pdf").startswith(b"%PDF")
+
+    assert "a\ufffdb" in text
+    assert "\U0001f600" in text

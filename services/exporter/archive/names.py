@@ -7,8 +7,8 @@ import re
 from pathlib import PurePosixPath
 from unicodedata import is_normalized
 
-# Windows reads these as devices, whatever their suffix.
-_RESERVED = re.compile(r"^(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|$)", re.IGNORECASE)
+# Windows reads these as devices, whatever their suffix, with blanks before it, or with a small raised digit.
+_RESERVED = re.compile(r"^(con|prn|aux|nul|(com|lpt)[0-9¹²³]) *(\.|$)", re.IGNORECASE)
 _LONGEST_SEGMENT = 120
 _DIGITS = 16
 _LONGEST_PATH = 180
@@ -54,21 +54,21 @@ class SafeNames:
         plain = "/".join(map(_tame, (folder, *key.split("/"))))
         if plain == f"{folder}/{key}" and len(plain.encode()) <= _LONGEST_PATH and self._take(plain):
             return plain
-        return _marked(plain, f"{folder}/{key}")
+        return _marked(plain, f"{folder}/{key}", key)
 
     def named(self, folder: str, name: str, key: str) -> str:
         """Give the path for *key* under the readable *name*, which others may have too; it has no folder of its own."""
         plain = f"{_tame(folder)}/{_tame(name)}"
         if plain == f"{folder}/{name}" and len(plain.encode()) <= _LONGEST_PATH and self._take(plain):
             return plain
-        return _marked(plain, f"{folder}\0{key}")
+        return _marked(plain, f"{folder}\0{key}", name)
 
     def folder(self, folder: str, key: str) -> str:
         """Give a folder for *key* in the top *folder* that nothing else is in; what is put into it is the caller's."""
         plain = "/".join(map(_tame, (folder, *key.split("/"))))
         if plain == f"{folder}/{key}" and len(plain.encode()) <= _LONGEST_FOLDER and self._take_folder(plain):
             return plain
-        return _marked(plain, f"{folder}/{key}/", _LONGEST_FOLDER - len(f"{folder}/~.12345678") - _DIGITS)
+        return _marked(plain, f"{folder}/{key}/", key, _LONGEST_FOLDER - len(f"{folder}/~.12345678") - _DIGITS)
 
     def _take_folder(self, path: str) -> bool:
         folded = path.casefold()
@@ -98,11 +98,12 @@ def _tame(segment: str) -> str:
     return f"_{kept}" if _RESERVED.match(kept) else kept
 
 
-def _marked(plain: str, key: str, longest: int = _LONGEST_SEGMENT) -> str:
+def _marked(plain: str, key: str, name: str, longest: int = _LONGEST_SEGMENT) -> str:
     # No tame name has a tilde, so this one is free; it is flat, so it needs no folder that might be a file.
     folder, _, rest = plain.partition("/")
     flat = rest.replace("/", "_")
-    found = _SUFFIX.search(flat)
+    # Of a long name the tame one has no end any more; without its suffix no program opens it.
+    found = _SUFFIX.search(flat) or _SUFFIX.search(name)
     suffix = found.group() if found else ""
     stem = flat.removesuffix(suffix).encode()[:longest].decode("utf-8", "ignore")
     digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS]

@@ -40,10 +40,19 @@ async def each_paper(source: Source, shown: Shown, receive: Callable[[Paper], Aw
         nonlocal made
         for line in piece.splitlines():
             made += 1
-            await receive(_paper(shown, json.loads(line), made))
+            await receive(_paper(shown, _read(line), made))
 
     await source.stream(select(source, shown, joins), received)
     return made
+
+
+def _read(line: bytes) -> Any:
+    """Read one row; what JSON may name and no text can hold, half of a pair of UTF-16, is U+FFFD."""
+    row = json.loads(line)
+    if b"\\ud" not in line.lower():
+        return row
+    said = json.dumps(row, ensure_ascii=False)
+    return json.loads(said.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))
 
 
 @dataclass(frozen=True, slots=True)
