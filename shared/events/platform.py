@@ -12,6 +12,7 @@ from .event import Event
 from .vocabulary import (
     Citation,
     Code,
+    ContractDay,
     ContractId,
     Count,
     Country,
@@ -102,10 +103,10 @@ class ContractRegistered(Event):
 
     contract_id: ContractId
     revision: Positive
-    period_start: Day
+    period_start: ContractDay
     time_zone: Zone
     renewal: Annotated[NoRenewal | AutomaticRenewal | UntilFurtherNotice | OpenEnded, Field(discriminator="kind")]
-    period_end: Day | None = Field(default=None, validate_default=True)
+    period_end: ContractDay | None = Field(default=None, validate_default=True)
     notice: NoticeRule
     notice_channels: tuple[Code, ...]
     authority: Annotated[Vouched | Appointed, Field(discriminator="kind")]
@@ -121,6 +122,10 @@ class ContractRegistered(Event):
             raise PydanticCustomError("without_end", "only an open-ended contract has no end")
         if period_end is not None and isinstance(renewal, OpenEnded):
             raise PydanticCustomError("with_end", "an open-ended contract has no end")
+        start = info.data.get("period_start")
+        if period_end is not None and start is not None and period_end < start:
+            # A mistake: taken for a period that is over, it would end the contract and begin the 90 days.
+            raise PydanticCustomError("before_its_start", "a period ends before it begins")
         return period_end
 
 

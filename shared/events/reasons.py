@@ -30,6 +30,8 @@ _SENTENCES = {
     "unknown_country": "must be a country by ISO 3166-1 whose holidays are known, as SE",
     "without_end": "field required, unless renewal is open_ended",
     "with_end": "must be null where renewal is open_ended",
+    "before_its_start": "must not lie before period_start",
+    "no_years_of_a_contract": "must lie in the years 1900 to 2999; one without an end has none, and renewal open_ended",
     "unknown_zone": "must be an IANA time zone, as Europe/Stockholm",
     "tuple_type": "must be a list",
     "model_type": "must be an object",

@@ -55,6 +55,13 @@ def _without_time(value: object) -> object:
     return _written_out(value)
 
 
+def _of_a_contract(day: date) -> date:
+    # "9999-12-31" is how some systems write that there is no end. Read as a day, no date could be reckoned from it.
+    if not _FIRST_YEAR <= day.year <= _LAST_YEAR:
+        raise PydanticCustomError("no_years_of_a_contract", "no day on which a contract begins or ends")
+    return day
+
+
 def _utc(moment: datetime) -> datetime:
     try:
         return moment.astimezone(UTC)
@@ -97,6 +104,9 @@ Moment = Annotated[
     PlainSerializer(iso, return_type=str, when_used="json"),
 ]
 Day = Annotated[date, BeforeValidator(_without_time)]
+_FIRST_YEAR, _LAST_YEAR = 1900, 2999
+# The first or the last day of a contract's period.
+ContractDay = Annotated[Day, AfterValidator(_of_a_contract)]
 # The largest integer that every JSON reader keeps exact (RFC 8259 section 6); it also fits a bigint.
 _MOST = 2**53 - 1
 Count = Annotated[int, Field(strict=True, ge=0, le=_MOST)]

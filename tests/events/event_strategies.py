@@ -45,13 +45,16 @@ def values_of_model(model: type[BaseModel]) -> st.SearchStrategy[Any]:
     drawn = {name: values_of(hints[name]) for name in model.model_fields}
     if model is not ContractRegistered:
         return st.builds(model, **drawn)
-    # Only an open-ended contract has no end.
-    ends = {"period_end": st.none(), "renewal": st.just(OpenEnded())}
-    with_end = {
-        "period_end": st.dates(),
-        "renewal": drawn["renewal"].filter(lambda one: not isinstance(one, OpenEnded)),
-    }
-    return st.one_of(*(st.builds(model, **{**drawn, **some}) for some in (ends, with_end)))
+    # Only an open-ended contract has no end, and any other ends after it began.
+    days = st.dates(date(1900, 1, 1), date(2999, 12, 31))
+    ends = {"period_start": days, "period_end": st.none(), "renewal": st.just(OpenEnded())}
+    renewed = drawn["renewal"].filter(lambda one: not isinstance(one, OpenEnded))
+    with_end = st.tuples(days, days).flatmap(
+        lambda some: st.builds(
+            model, **{**drawn, "period_start": st.just(min(some)), "period_end": st.just(max(some)), "renewal": renewed}
+        )
+    )
+    return st.one_of(st.builds(model, **{**drawn, **ends}), with_end)
 
 
 def facts(event_type: type[Event]) -> st.SearchStrategy[Fact]:

@@ -53,12 +53,29 @@ def test_nothing_is_guessed(term: str, value: object) -> None:
             "notice.country: must be a country by ISO 3166-1 whose holidays are known, as SE",
         ),
         ({"authority": {"kind": "appointed"}}, "authority.by: field required"),
+        # Taken for a period that is over, it would end the contract at once, and begin the 90 days.
+        ({"period_start": "2027-07-01", "period_end": "2027-06-30"}, "period_end: must not lie before period_start"),
+        (
+            {"period_end": "9999-12-31"},
+            "period_end: must lie in the years 1900 to 2999; one without an end has none, and renewal open_ended",
+        ),
+        (
+            {"period_start": "0001-01-01"},
+            "period_start: must lie in the years 1900 to 2999; one without an end has none, and renewal open_ended",
+        ),
         ({"language": "Swedish"}, "language: must match ^[a-z]{2,3}(-[A-Z]{2}){0,1}$"),
     ],
 )
 def test_a_senseless_term_is_named(changes: dict[str, Any], reason: str) -> None:
     """So is one that makes no sense, down to the field inside it."""
     assert why(**changes) == reason
+
+
+def test_a_period_may_be_of_a_single_day() -> None:
+    """It ends on the day on which it begins."""
+    event = arrived(2, period_start="2027-07-01", period_end="2027-07-01")
+
+    assert event.period_start == event.period_end
 
 
 def test_an_open_ended_contract() -> None:

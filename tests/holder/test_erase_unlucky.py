@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -26,8 +29,6 @@ from shared.settings import read_settings
 from tests.holder.platform_rows import expired
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.holder.platform_rows import Database
 
 PACES = {"whole": Pace(), "in batches": Pace(whole_up_to=0, batch_rows=3, share=1)}
@@ -221,3 +222,24 @@ async def test_what_a_trigger_raises_is_told_with_its_place_and_what_went(
     )
     assert "function f() line 1" in str(result.exception)
     assert await users(database) == {"acme": 7, "beta": 10}
+
+
+async def test_whoever_stops_it_is_told_what_went(dsn: str, database: Database, tmp_path: Path) -> None:
+    """Ctrl-C ends it with 130, and with a sentence."""
+    (tmp_path / "map.yaml").write_text(MAP)
+    await trigger(database, "perform pg_sleep(60); return old;", "before delete on users")
+    command = ["erase", "--map", str(tmp_path / "map.yaml"), "--dsn", dsn, "--customer", "acme", "--yes"]
+    offramp = Path(sys.executable).with_name("offramp")
+    running = await asyncio.create_subprocess_exec(str(offramp), *command, stderr=asyncio.subprocess.PIPE)
+    async with asyncio.timeout(30):
+        while not await database.fetchval(SLEEPS):
+            await asyncio.sleep(0.05)
+        running.send_signal(signal.SIGINT)
+        _, said = await running.communicate()
+
+    assert running.returncode == 130
+    assert "stopped: at least 0 rows are deleted for good; run again" in said.decode()
+    assert await users(database) == BOTH
+
+
+SLEEPS = "select exists (select from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database())"

@@ -173,7 +173,7 @@ def test_expiry() -> None:
 def test_known_too_late() -> None:
     """A contract registered after its end ends when we came to know of it, so that nobody loses days of export."""
     work = casework()
-    work.tell(contract(period_end=date(2020, 12, 31)))
+    work.tell(contract(period_start=date(2020, 1, 1), period_end=date(2020, 12, 31)))
     work.until(START)
 
     assert work.one(ContractTerminated).terminated_at == START

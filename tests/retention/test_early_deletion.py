@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -168,7 +168,8 @@ def test_never_later_than_without() -> None:
 def test_back_before_it_comes() -> None:
     """Who comes back and leaves again has the whole window anew: what was asked for was for another one."""
     work = in_the_window(casework())
-    work.tell(ready(), confirmed(), found(), asked(), contract("c2", period_start=work.now.date()))
+    back = contract("c2", period_start=work.now.date(), period_end=date(2027, 12, 31))
+    work.tell(ready(), confirmed(), found(), asked(), back)
     again = at("2027-02-12T00:00")
     work.until(again)
     work.tell(terminated("c2", again, basis="breach", period_end=again.date()))
