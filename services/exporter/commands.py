@@ -127,6 +127,13 @@ def export(
         typer.echo(f"offramp: stopped by {number.name}; no archive was made. {_how_to_go_on(asked)}", err=True)
         raise typer.Exit(128 + number) from None
     typer.echo(_as_json(done) if as_json else _as_text(done))
+    if _empty(done.proven.report):
+        # It is a true archive, and may be what somebody needs; mostly it is a slip.
+        typer.echo(f"offramp: NOTHING IN IT: no row and no file of {customer!r} is there. Look at --customer.", err=True)
+
+
+def _empty(report: ArchiveReport) -> bool:
+    return not any(one.rows for one in report.tables) and not report.media_objects
 
 
 def _how_to_go_on(asked: Asked) -> str:

@@ -101,7 +101,7 @@ class Reading:
     def _along(self, hops: tuple[Hop, ...], alias: str) -> str:
         hop, beyond, inner = hops[0], hops[1:], f"{alias}_"
         rest = self._along(beyond, inner) if beyond else self.of(self.map.table(hop.table), inner)
-        keys = ", ".join(_cast(_column(inner, key), hop.cast) for key in hop.keys)
+        keys = ", ".join(cast(_column(inner, key), hop.cast) for key in hop.keys)
         here = ", ".join(_column(alias, column) for column in hop.columns)
         row = here if len(hop.columns) == 1 else f"({here})"
         return f"{row} in (select {keys} from {relation(hop.table)} as {quoted(inner)} where {rest})"
@@ -119,7 +119,7 @@ class Reading:
             return self._is(identity, owner.key, alias)
         inner = f"{alias}_"
         rest = self.of(self.map.table(target[0]), inner)
-        key = _cast(_column(inner, target[1]), owner.cast)
+        key = cast(_column(inner, target[1]), owner.cast)
         return f"{identity} in (select {key} from {relation(target[0])} as {quoted(inner)} where {rest})"
 
     def _tenancy(self, customer: str) -> str:
@@ -233,16 +233,16 @@ def rendered(key: Key, identity: str) -> str:
     before, after = key.template.split(CUSTOMER)
     around = [part for part in (before and literal(before), identity, after and literal(after)) if part]
     text = identity if len(around) == 1 else "(" + " || ".join(around) + ")"
-    # A bare "character" is one of a single letter: "acme" would be "a".
-    return text if key.type == "text" else f"{text}::{'bpchar' if key.type == 'character' else key.type}"
+    return text if key.type == "text" else cast(text, key.type)
+
+
+def cast(value: str, sql_type: str | None) -> str:
+    """Give the SQL *value* as *sql_type*, whole: a bare "character" is one of a single letter, "acme" would be "a"."""
+    return f"{value}::{'bpchar' if sql_type == 'character' else sql_type}" if sql_type else value
 
 
 def _column(alias: str, column: str) -> str:
     return f"{quoted(alias)}.{quoted(column)}"
-
-
-def _cast(value: str, sql_type: str | None) -> str:
-    return f"{value}::{sql_type}" if sql_type else value
 
 
 def _filled(sql: str, alias: str, customer: str) -> str:

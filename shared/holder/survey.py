@@ -11,7 +11,7 @@ from ..datamap.fingerprint import BY_COLUMNS, Measuring, Method, Rows, measuring
 from ..datamap.live import columns_of, tables
 from ..datamap.owners import CUSTOMER, ByColumn, ByPath
 from ..datamap.ownership import goes_with, quoted, relation
-from ..datamap.predicate import rendered
+from ..datamap.predicate import cast, rendered
 from .kept_survey import kept_rows, lawful_rows, not_emptied
 from .right import RefusedError
 from .scope import covers
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from ..datamap.live import Connection
     from ..datamap.model import DataMap, Table
-    from ..datamap.owners import Hop, Owner
+    from ..datamap.owners import Owner
     from ..events.platform import RetainedRows
     from ..events.retention import Keep
     from ..objects import ObjectStore
@@ -173,12 +173,8 @@ def orphans_query(table: Table) -> str:
         relation=relation(table.name),
         leads=" and ".join(f"t.{quoted(column)} is not null" for column, _ in pairs),
         to=relation(hop.table),
-        there=" and ".join(f"h.{quoted(key)}{_cast(hop)} = t.{quoted(column)}" for column, key in pairs),
+        there=" and ".join(f"{cast(f'h.{quoted(key)}', hop.cast)} = t.{quoted(column)}" for column, key in pairs),
     )
-
-
-def _cast(hop: Hop) -> str:
-    return f"::{hop.cast}" if hop.cast else ""
 
 
 async def _elsewhere(connection: Connection, map: DataMap, customer: str) -> tuple[tuple[str, int], ...]:  # noqa: A002

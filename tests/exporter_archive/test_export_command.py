@@ -40,6 +40,16 @@ async def test_it_exports_into_a_folder(school: School, tmp_path: Path) -> None:
     assert verify(path).findings == ()
 
 
+async def test_an_archive_with_nothing_in_it_is_told(school: School, tmp_path: Path) -> None:
+    """Whoever mistyped the customer's id has to see it; a program that reads the report does there."""
+    told = await exported(school, tmp_path, str(tmp_path / "out"), "--customer", "acmee", "--json")
+
+    assert told.exit_code == 0, told.output
+    assert json.loads(told.stdout)["tables"] == {"customers": 0, "users": 0, "notes": 0}
+    assert "NOTHING IN IT: no row and no file of 'acmee' is there. Look at --customer." in told.stderr
+    assert "NOTHING IN IT" not in (await exported(school, tmp_path, str(tmp_path / "out"))).stderr
+
+
 async def test_it_exports_into_a_store_and_tells_machines(school: School, tmp_path: Path) -> None:
     """With --json the report is all that is printed."""
     result = await exported(school, tmp_path, f"s3://{school.bucket}/acme/one.zip", "--json", "--format", "csv")

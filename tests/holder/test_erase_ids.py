@@ -107,6 +107,25 @@ async def test_a_text_of_fixed_length_is_compared_whole(empty: Database, pace: s
 
 
 @pytest.mark.parametrize("pace", PACES)
+async def test_a_step_by_texts_of_fixed_length_compares_them_whole(empty: Database, pace: str) -> None:
+    """So it is where a path compares keys as "character": what hangs on "b" isn't that of "beta"."""
+    await empty.execute(
+        "create table teams (id text primary key, customer text not null);"
+        "create table notes (id serial primary key, customer char(9) not null);"
+        "create index on notes (customer);"
+        "insert into teams values ('beta', 'acme'), ('b', 'other');"
+        "insert into notes (customer) values ('b'), ('beta');"
+    )
+    path = "{path: [{column: customer, to: teams.id, cast: character}]}"
+    head = "version: 1\nsystem: notes\ntenancy: rows\ntables:\n  teams: {category: user, owner: {column: customer}}\n"
+    map = parse(f"{head}  notes: {{category: user, owner: {path}}}\n".encode(), "notes.yaml")  # noqa: A001
+    answer = await erase_rows(empty, map, "acme", right=expired(), now=system_clock(), pace=PACES[pace])
+
+    assert isinstance(answer, Erased)
+    assert await owners(empty) == {"b": 1}
+
+
+@pytest.mark.parametrize("pace", PACES)
 async def test_small_and_large_letters_that_a_type_takes_for_the_same_stop(empty: Database, pace: str) -> None:
     """Whether ACME is acme nobody here can tell; where nobody is called so, acme goes."""
     await empty.execute("create extension citext")
