@@ -26,6 +26,7 @@ from .announced import needed_by
 from .delivering import objection, ready
 from .destinations import Destination, check_destination, destination_of
 from .link_command import state_of
+from .ours import insist_that_it_is_not_ours
 from .policy import ExporterPolicy
 from .states import Copy, State, Volume
 
@@ -100,6 +101,8 @@ async def _planned(customer: str, export_id: str, to: str) -> Plan:
         places = [one.place.removeprefix("s3://").partition("/")[::2] for _, one in plan.volumes]
         size = sum([(await ours.head(*place)).size for place in places])
         try:
+            same_there = FarPlace(theirs, *archive.place.removeprefix("s3://").partition("/")[::2])
+            await insist_that_it_is_not_ours(settings, destination, same_there)
             there = [await look(FarPlace(theirs, destination.bucket, key)) for key in plan.keys]
         except (FarEndAwayError, FarEndRefusalError) as error:
             raise NotDeliverableError(f"{error}. See destinations.{to} in {destinations_file()}.") from error
