@@ -17,6 +17,7 @@ from shared.declared import destinations_file, policy_file
 from shared.errors import OperatorError
 from shared.events.platform import DeliveryRequested
 from shared.objects import ObjectStore
+from shared.operations.reference import reference
 from shared.operations.saying import say
 from shared.policy import load_policy
 from shared.sending import FarEndAwayError, FarEndRefusalError, FarPlace, look
@@ -79,7 +80,7 @@ def deliver(
     export_id: Annotated[str, typer.Argument(help="Which one.")],
     to: Annotated[str, typer.Option("--to", help="The name of a destination, of those in OFFRAMP_DESTINATIONS.")],
     *,
-    by: Annotated[str, typer.Option(help="Who asks for it, as an opaque reference.")] = "support",
+    by: Annotated[str, typer.Option(callback=reference, help="Who asks for it, as an opaque reference.")] = "support",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Look at both ends, and send nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what is asked for as JSON.")] = False,
 ) -> None:
