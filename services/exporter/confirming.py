@@ -39,8 +39,7 @@ class Finding:
 def export_confirmed(state: State, event: ExportConfirmed, now: datetime, policy: ExporterPolicy) -> Decision[State]:
     """Compare the export with what there is now, if it is the one that was made; otherwise say what is wrong."""
     known = state.known
-    if any(one.export_id == event.export_id for one in known.confirming):
-        return Ignored("it is being compared")
+    # Before anything else: a wrong one is no repetition of the right one that is being compared.
     reason = _objection(state, event, now, policy)
     if reason is not None:
         rejected = ConfirmationRejected(
@@ -50,6 +49,8 @@ def export_confirmed(state: State, event: ExportConfirmed, now: datetime, policy
             reason=reason,
         )
         return Decided(state, (rejected,))
+    if any(one.export_id == event.export_id for one in known.confirming):
+        return Ignored("it is being compared")
     return _compare(known, Confirming(event.export_id, event.confirmed_by, 1))
 
 

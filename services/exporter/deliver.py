@@ -28,12 +28,12 @@ from .case import case_of
 from .convoy import Convoy
 from .delivering import objection
 from .destinations import (
-    Destination,
     DestinationsError,
     NotThisCustomersError,
     UnknownDestinationError,
     destination_of,
 )
+from .ours import OursError, insist_that_it_is_not_ours
 from .policy import ExporterPolicy
 from .states import Copy, State
 from .tasks import Delivered, DeliverExport, NotDelivered, VolumeCopy
@@ -93,8 +93,6 @@ class Delivering:
             destination = await asyncio.to_thread(destination_of, self.listed, task.destination, task.customer_id)
         except (DestinationsError, UnknownDestinationError, NotThisCustomersError) as error:
             return self._failed(task, named, await right.missing() or _UNUSABLE[type(error)], "nothing", error)
-        if self._is_ours(destination):
-            return self._failed(task, named, "destination_is_ours", "nothing")
         async with ObjectStore(self.settings.s3) as ours, ObjectStore(destination.address) as theirs:
             far = tuple(
                 FarPlace(theirs, destination.bucket, destination.key_of(export_id, one.place))
@@ -104,6 +102,17 @@ class Delivering:
             reason = await right.missing()
             if reason is not None:
                 return self._failed(task, named, reason, await convoy.give_up(tried_before=again))
+            same_there = FarPlace(theirs, *_bucket_and_key(task.place))
+            try:
+                await insist_that_it_is_not_ours(self.settings, destination, same_there)
+            except OursError as error:
+                left = await convoy.give_up(tried_before=again) if again else "nothing"
+                return self._failed(task, named, "destination_is_ours", left, error)
+            except FarEndAwayError as error:
+                if attempt.number < TRIES:
+                    raise
+                left = await convoy.give_up(tried_before=again)
+                return self._failed(task, named, "unreachable", left, error)
             return await self._send(task, attempt, named, ours, convoy, right)
 
     async def _send(
@@ -137,11 +146,6 @@ class Delivering:
         size = sum(one.size for one in cargos)
         sent = {"size_bytes": size, "sha256": task.sha256, "sent": how, "volumes": len(cargos)}
         return Delivered(**named, **sent, delivered_at=attempt.clock())
-
-    def _is_ours(self, destination: Destination) -> bool:
-        """Tell whether it is a bucket of ours: an archive there would be a copy that no deletion looks for."""
-        buckets = {self.settings.exports_bucket, self.settings.certificates_bucket}
-        return destination.address.endpoint == self.settings.s3.endpoint and destination.bucket in buckets
 
     def _failed(
         self, task: DeliverExport, named: dict[str, object], reason: str, left: Left,

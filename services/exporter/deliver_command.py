@@ -17,6 +17,7 @@ from shared.declared import destinations_file, policy_file
 from shared.errors import OperatorError
 from shared.events.platform import DeliveryRequested
 from shared.objects import ObjectStore
+from shared.operations.reference import reference
 from shared.operations.saying import say
 from shared.policy import load_policy
 from shared.sending import FarEndAwayError, FarEndRefusalError, FarPlace, look
@@ -26,6 +27,7 @@ from .announced import needed_by
 from .delivering import objection, ready
 from .destinations import Destination, check_destination, destination_of
 from .link_command import state_of
+from .ours import insist_that_it_is_not_ours
 from .policy import ExporterPolicy
 from .states import Copy, State, Volume
 
@@ -78,7 +80,7 @@ def deliver(
     export_id: Annotated[str, typer.Argument(help="Which one.")],
     to: Annotated[str, typer.Option("--to", help="The name of a destination, of those in OFFRAMP_DESTINATIONS.")],
     *,
-    by: Annotated[str, typer.Option(help="Who asks for it, as an opaque reference.")] = "support",
+    by: Annotated[str, typer.Option(callback=reference, help="Who asks for it, as an opaque reference.")] = "support",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Look at both ends, and send nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what is asked for as JSON.")] = False,
 ) -> None:
@@ -100,6 +102,8 @@ async def _planned(customer: str, export_id: str, to: str) -> Plan:
         places = [one.place.removeprefix("s3://").partition("/")[::2] for _, one in plan.volumes]
         size = sum([(await ours.head(*place)).size for place in places])
         try:
+            same_there = FarPlace(theirs, *archive.place.removeprefix("s3://").partition("/")[::2])
+            await insist_that_it_is_not_ours(settings, destination, same_there)
             there = [await look(FarPlace(theirs, destination.bucket, key)) for key in plan.keys]
         except (FarEndAwayError, FarEndRefusalError) as error:
             raise NotDeliverableError(f"{error}. See destinations.{to} in {destinations_file()}.") from error

@@ -45,7 +45,12 @@ def _differs(base: Copy, event: ExportRequested, window: Window) -> NoBase | Non
         return "base_other_scope"
     if {*(base.formats or ())} != {*event.formats}:
         return "base_other_formats"
-    return None if base.language == event.language else "base_other_language"
+    return None if _spoken(base.language) == _spoken(event.language) else "base_other_language"
+
+
+def _spoken(language: str | None) -> str:
+    # "sv-se" and "sv" are one: the page knows no regions.
+    return (language or "").partition("-")[0]
 
 
 def lying(event: DeltaBuilt, *, announced: bool) -> Delta:

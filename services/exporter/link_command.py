@@ -15,6 +15,7 @@ from shared.errors import OperatorError
 from shared.events.platform import LinkRevocationRequested
 from shared.objects import ObjectStore
 from shared.operations.casebook import UnreadableDatabaseError, asked
+from shared.operations.reference import reference
 from shared.operations.saying import say
 from shared.policy import load_policy
 from shared.settings import read_settings
@@ -31,7 +32,9 @@ def link(
     export_id: Annotated[str | None, typer.Argument(help="Which one; default: the newest.")] = None,
     *,
     revoke: Annotated[bool, typer.Option("--revoke", help="Take back all links to it that were given.")] = False,
-    by: Annotated[str, typer.Option(help="Who takes them back, as an opaque reference.")] = "support",
+    by: Annotated[
+        str, typer.Option(callback=reference, help="Who takes them back, as an opaque reference.")
+    ] = "support",
     as_json: Annotated[bool, typer.Option("--json", help="Print the link as JSON.")] = False,
 ) -> None:
     """Give a link to each volume of a ready archive: to the window's end, for a week at most; any number can be had."""

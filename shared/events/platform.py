@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from .event import Event
 from .vocabulary import (
+    AskedLanguage,
     Citation,
     Code,
     ContractDay,
@@ -18,6 +19,7 @@ from .vocabulary import (
     Country,
     Day,
     Days,
+    GivenSha256,
     Language,
     Moment,
     Months,
@@ -209,7 +211,7 @@ class ExportRequested(Event):
     requested_at: Moment
     scope: tuple[Code, ...] = ()
     formats: tuple[Code, ...] = ()
-    language: Code = "en"
+    language: AskedLanguage = "en"
     encrypt_to: tuple[PublicKey, ...] = ()
     volume_size: VolumeSize | None = None
     since: Ref | None = None
@@ -222,7 +224,7 @@ class ExportConfirmed(Event):
     """
 
     export_id: Ref
-    sha256: Sha256
+    sha256: GivenSha256
     confirmed_by: Ref
     confirmed_at: Moment
 

@@ -62,6 +62,10 @@ def _of_a_contract(day: date) -> date:
     return day
 
 
+def _in_lower_case(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
 def _utc(moment: datetime) -> datetime:
     try:
         return moment.astimezone(UTC)
@@ -75,10 +79,14 @@ ContractId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._
 Ref = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$")]
 # A word from a closed list that somebody else keeps: a channel, a holder.
 Code = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,47}$")]
+# A language by BCP 47, in which case makes no difference: whoever asks may give the contract's own, as "sv-SE".
+AskedLanguage = Annotated[Code, BeforeValidator(_in_lower_case)]
 TableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.$-]{0,126}$")]
 # Where a law or a court's case number is cited; too short and too plain for a story.
 Citation = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9§][A-Za-z0-9§:.,/() -]{0,79}$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+# One that a person read off a tool of theirs: those of Windows write it in upper case (Get-FileHash). Never so told.
+GivenSha256 = Annotated[Sha256, BeforeValidator(_in_lower_case)]
 # A public key by its digest, as ssh-keygen -l names it.
 KeyId = Annotated[str, StringConstraints(pattern=r"^SHA256:[A-Za-z0-9+/]{43}$")]
 # Whom something is encrypted for with age: a key of age's own, or of SSH without its comment, which may be a person's.

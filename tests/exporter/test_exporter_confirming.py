@@ -152,6 +152,22 @@ def test_compared_once_at_a_time() -> None:
     assert len(work.ordered) == 1
 
 
+@pytest.mark.parametrize(
+    ("sha256", "when", "reason"), [("9" * 64, OVER, "other_checksum"), ("0" * 64, CLOSES, "window_closed")]
+)
+def test_a_wrong_one_is_rejected_while_another_is_compared(sha256: str, when: Any, reason: str) -> None:
+    """Whoever names another checksum, or comes too late, is told so, though a right one is being compared."""
+    work, export_id = exported()
+    work.tell(confirmed(export_id))
+    work.until(when)
+    work.tell(confirmed(export_id, sha256, confirmed_by="head-2"))
+
+    rejected = work.one(ConfirmationRejected)
+    assert (rejected.reason, rejected.confirmed_by) == (reason, "head-2")
+    work.perform(performed)
+    assert work.one(ConfirmationAccepted).confirmed_by == "head-1"
+
+
 def test_what_can_not_be_compared_is_tried_again_and_then_void() -> None:
     """A comparison that fails for good is tried as often as an archive; then the confirmation can't be relied on."""
     work, export_id = exported()

@@ -174,6 +174,15 @@ def test_the_order_in_which_it_was_asked_for_is_no_difference() -> None:
     assert work.one(DeltaReady)
 
 
+def test_the_region_of_a_language_is_no_difference() -> None:
+    """The page knows none, whoever asks may name one."""
+    work, base = exported(language="sv-se")
+    work.tell(asked(base.export_id, language="sv"))
+    work.perform(performed)
+
+    assert work.one(DeltaReady)
+
+
 def test_what_is_not_ready_is_no_base() -> None:
     """One that nobody knows, one that is being built, one that came too late to be announced, and a delta."""
     work, _, delta = ready()

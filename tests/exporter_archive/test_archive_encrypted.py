@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tracemalloc
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -179,6 +180,21 @@ def test_an_ssh_key_is_named_as_its_own_tool_names_it(tmp_path: Path) -> None:
     assert name_of("age1x") == "age1x"
 
 
+def ssh_rsa(exponent: int, bits: int = 2048) -> str:
+    """Give an SSH key of RSA as RFC 4253 section 6.6 writes it, whatever can be done with it."""
+    numbers = (number.to_bytes(number.bit_length() // 8 + 1) for number in (exponent, 1 << (bits - 1) | 12345))
+    fields = (b"ssh-rsa", *numbers)
+    return f"ssh-rsa {b64encode(b''.join(len(one).to_bytes(4) + one for one in fields)).decode()}"
+
+
+def ssh_ed25519(y: int) -> str:
+    fields = (b"ssh-ed25519", y.to_bytes(32, "little"))
+    return f"ssh-ed25519 {b64encode(b''.join(len(one).to_bytes(4) + one for one in fields)).decode()}"
+
+
+# y, and the sign of x above it, of points of small order (RFC 8032): what is agreed on is known to everybody.
+SMALL_ORDER = (0, 1, 2**255 - 20, 2**255 - 19, 2**255 - 18, 2**255, 2**255 + 1)
+
 UNUSABLE = {
     "not a key": "age1",
     "a letter mistyped": "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8q",
@@ -188,6 +204,11 @@ UNUSABLE = {
     "cut off": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA",
     "not base64": "ssh-rsa !!!!",
     "empty": "",
+    "without an exponent": ssh_rsa(0),
+    "without its padding": ssh_rsa(65537, 4096).rstrip("="),
+    "no point": "age1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq5cu47z",
+    "a point of small order": "age1qyqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqj7vrya",
+    **{f"a point of small order, y = {y}": ssh_ed25519(y) for y in SMALL_ORDER},
 }
 
 

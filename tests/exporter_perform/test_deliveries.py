@@ -30,6 +30,7 @@ from services.exporter import convoy, deliver, deliver_command
 from services.exporter.deliver import TRIES, Delivering
 from services.exporter.deliver_command import NotDeliverableError
 from services.exporter.destinations import NotThisCustomersError
+from services.exporter.ours import OursError
 from services.exporter.policy import ExporterPolicy
 from services.exporter.states import Agreement, Copy, Keeping, Known, Revoking, State
 from services.exporter.states import Delivering as Sent
@@ -516,6 +517,50 @@ async def test_not_into_our_own_buckets(moving: Moving) -> None:
     moving.listed.write_text(text.replace(moving.far.endpoint, moving.settings.s3.endpoint))
 
     assert await moving.fails() == ("destination_is_ours", "nothing")
+
+
+@pytest.mark.parametrize("status", [None, 403])
+@pytest.mark.parametrize("bucket", ["exports_bucket", "certificates_bucket"])
+async def test_not_into_our_own_buckets_by_another_name(
+    moving: Moving, monkeypatch: pytest.MonkeyPatch, bucket: str, status: int | None
+) -> None:
+    """A store answers to many names: where it has our archive, or doesn't say, nothing is sent, or would be."""
+    monkeypatch.setenv("OFFRAMP_EXPORTER_DSN", moving.settings.dsn("exporter"))
+    monkeypatch.setenv("OFFRAMP_EXPORTS_BUCKET", moving.settings.exports_bucket)
+    monkeypatch.setenv("OFFRAMP_DESTINATIONS", str(moving.listed))
+    named = getattr(moving.settings, bucket)
+    moving.listed.write_text(moving.listed.read_text().replace(moving.theirs, named))
+    if status is not None:
+        moving.far.fault = answers(status, when="HEAD")
+
+    assert await moving.fails() == ("destination_is_ours", "nothing")
+    words = ["export", "deliver", "acme", "e-1", "--to", "new-provider", "--dry-run"]
+    dry = await asyncio.to_thread(CliRunner().invoke, offramp(), words)
+    assert isinstance(dry.exception, OursError)
+    assert f"{named} is a bucket of ours" in str(dry.exception)
+    assert moving.far.count("POST") + moving.far.count("PUT") == 0
+
+
+async def test_a_bucket_of_theirs_may_be_called_as_one_of_ours(moving: Moving) -> None:
+    """Another store has buckets of its own, and our archive isn't in them."""
+    delivering = Delivering(replace(moving.settings, exports_bucket=moving.theirs), POLICY, moving.listed)
+    moving.far.fault = answers(404, "NoSuchKey", when=f"HEAD /{moving.settings.exports_bucket}")
+
+    assert isinstance(await delivering.deliver(moving.order, moving.attempt()), Delivered)
+    assert await moving.there() == BODY
+
+
+async def test_a_store_that_is_away_is_waited_for_before_it_is_known_whose_it_is(moving: Moving) -> None:
+    """But not for ever."""
+    delivering = Delivering(replace(moving.settings, exports_bucket=moving.theirs), POLICY, moving.listed)
+    moving.far.fault = answers(503)
+    with pytest.raises(FarEndAwayError):
+        await delivering.deliver(moving.order, moving.attempt())
+    last = await delivering.deliver(moving.order, moving.attempt(TRIES))
+
+    assert isinstance(last, NotDelivered)
+    # It can't be asked what an earlier try has left there.
+    assert (last.reason, last.left_behind) == ("unreachable", "parts")
 
 
 async def test_no_key_is_told(moving: Moving, caplog: pytest.LogCaptureFixture) -> None:

@@ -41,7 +41,10 @@ async def test_the_service_encrypts(essays: School) -> None:
     assert b"\n390,acme," in (await opened(essays)).read("e-1/data/csv/report/essays.csv")
 
 
-@pytest.mark.parametrize("key", ["age1" + "q" * 58, "ssh-ed25519 AAAA" + "A" * 60])
+NO_POINT = "age1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq5cu47z"
+
+
+@pytest.mark.parametrize("key", ["age1" + "q" * 58, "ssh-ed25519 AAAA" + "A" * 60, NO_POINT])
 async def test_for_a_key_that_is_none_there_is_no_archive(essays: School, key: str) -> None:
     """It is answered by name, and never made unencrypted."""
     outcome = await essays.exporting.build(LARGE.model_copy(update={"encrypt_to": (PUBLIC, key)}), ATTEMPT)

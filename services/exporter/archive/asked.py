@@ -42,8 +42,8 @@ def scope_of(categories: Sequence[str]) -> frozenset[Category]:
 
 
 def language_of(code: str) -> Language:
-    """Give the language *code* if the page speaks it, else English."""
-    return "sv" if code == "sv" else "en"
+    """Give the language of *code*, whatever its region and case, if the page speaks it, else English."""
+    return "sv" if code.lower().partition("-")[0] == "sv" else "en"
 
 
 def _known(what: str, asked: Sequence[str], there_are: Iterable[str]) -> None:

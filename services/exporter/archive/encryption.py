@@ -12,15 +12,16 @@ from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, TypeAlias
+from typing import IO, TYPE_CHECKING
 
-from pyrage import RecipientError, ssh, x25519
+from pyrage import x25519
 
 from shared.age.decrypted import decrypted
 from shared.age.identity import Identity
 
 from .encrypting import EncryptedSink
 from .faults import UnusableRecipientError
+from .recipients import SSH, NoRecipientError, Recipient, recipient_of
 from .volumes import Volume
 
 if TYPE_CHECKING:
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from .report import ArchiveReport
 
 SUFFIX = ".age"
-Recipient: TypeAlias = ssh.Recipient | x25519.Recipient
-_SSH = "ssh-"
 _HOW = "Give age1… (age-keygen -y), ssh-ed25519 … or ssh-rsa …, without a comment"
 
 
@@ -85,13 +84,9 @@ class _Decrypted:
 
 
 def _recipient(number: int, public_key: str) -> Recipient:
-    kind = ssh.Recipient if public_key.startswith(_SSH) else x25519.Recipient
-    # What follows an SSH key is a comment: often whose it is.
-    if len(public_key.split(" ")) != (2 if kind is ssh.Recipient else 1):
-        raise _unusable(number)
     try:
-        return kind.from_str(public_key)
-    except RecipientError:
+        return recipient_of(public_key)
+    except NoRecipientError:
         raise _unusable(number) from None
 
 
@@ -102,7 +97,7 @@ def _unusable(number: int) -> UnusableRecipientError:
 
 def name_of(public_key: str) -> str:
     """Name a recipient that can be used: age's own by itself, an SSH key by its SHA-256, as ``ssh-keygen -l`` does."""
-    if not public_key.startswith(_SSH):
+    if not public_key.startswith(SSH):
         return public_key
     digest = hashlib.sha256(b64decode(public_key.split(" ")[1])).digest()
     return f"SHA256:{b64encode(digest).decode().rstrip('=')}"
