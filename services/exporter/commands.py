@@ -129,9 +129,8 @@ def export(
     typer.echo(_as_json(done) if as_json else _as_text(done))
     if _empty(done.proven.report):
         # It is a true archive, and may be what somebody needs; mostly it is a slip.
-        typer.echo(
-            f"offramp: NOTHING IN IT: no row and no file of {customer!r} is there. Look at --customer.", err=True
-        )
+        says = f"NOTHING IN IT: no row and no file of {customer!r} is there. Look at --customer."
+        typer.echo(f"offramp: {says}", err=True)
 
 
 def _empty(report: ArchiveReport) -> bool:

@@ -6,6 +6,7 @@ import json
 from typing import Annotated
 from uuid import uuid4
 
+import msgspec
 import typer
 import uvloop
 
@@ -14,7 +15,7 @@ from shared.declared import policy_file
 from shared.errors import OperatorError
 from shared.events.platform import LinkRevocationRequested
 from shared.objects import ObjectStore
-from shared.operations.casebook import UnreadableDatabaseError, asked
+from shared.operations.casebook import UnreadableCaseError, UnreadableDatabaseError, asked
 from shared.operations.reference import reference
 from shared.operations.saying import say
 from shared.policy import load_policy
@@ -101,14 +102,17 @@ async def _revoke(customer: str, export_id: str | None, by: str) -> LinkRevocati
 
 
 async def state_of(dsn: str, customer: str) -> State:
-    """Read the case of *customer*; raises OperatorError where there is none, or no database."""
+    """Read the case of *customer*; raises OperatorError where there is none that can be read, or no database."""
     try:
         text = await asked(dsn, lambda connection: connection.fetchval(STATE, customer))
     except UnreadableDatabaseError as error:
         raise OperatorError(f"The exporter's database {error}. Look at OFFRAMP_POSTGRES.") from error
     if text is None:
         raise NoLinkError(f"The exporter never heard of {customer}.")
-    return StateCodec[State](State).load(text)
+    try:
+        return StateCodec[State](State).load(text)
+    except msgspec.ValidationError as error:
+        raise UnreadableCaseError("exporter", customer, error) from error
 
 
 NOT_ALL = (

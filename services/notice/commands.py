@@ -53,8 +53,12 @@ def _read(customer: str) -> tuple[CustomerDates, int]:
         found = asyncio.run(casebook.asked(dsn, lambda connection: casebook.case(connection, customer)))
     except casebook.UnreadableDatabaseError as error:
         raise OperatorError(f"notice: its database {error}. Check OFFRAMP_NOTICE_DSN or OFFRAMP_POSTGRES.") from error
-    state = None if found is None else found["state"]
-    dates = explain(Unknown() if state is None else msgspec.convert(state, States), policy, choose_clock()())
+    row = None if found is None else found["state"]
+    try:
+        state = Unknown() if row is None else msgspec.convert(row, States)
+    except msgspec.ValidationError as error:
+        raise casebook.UnreadableCaseError("notice", customer, error) from error
+    dates = explain(state, policy, choose_clock()())
     if found is None or not dates.contracts:
         raise OperatorError(
             f"notice knows no contract of {customer}: check the id; `offramp case show {customer}` shows what waits."

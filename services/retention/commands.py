@@ -7,11 +7,12 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
+import msgspec
 import typer
 
 from shared.clocksetting import choose_clock
 from shared.errors import OperatorError
-from shared.operations.casebook import UnreadableDatabaseError, asked
+from shared.operations.casebook import MOST, UnreadableCaseError, UnreadableDatabaseError, asked
 from shared.settings import read_settings
 from shared.statecodec import StateCodec
 
@@ -24,42 +25,56 @@ if TYPE_CHECKING:
     from asyncpg import Connection
 
 Waiting: TypeAlias = Awaiting | Held | Keeping | Stalled | Retaining | InWindow
+Found: TypeAlias = tuple[list[tuple[str, Waiting]], list[UnreadableCaseError]]
 _states: StateCodec[State] = StateCodec(State)
+# Something could not be read, so the answer is not the whole answer.
+_INCOMPLETE = 3
 
 
 def waiting(
     customer: Annotated[str | None, typer.Argument(help="Only this customer.")] = None,
     *,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, max=MOST, help="At most so many.")] = 100,
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
     """Show what waits for a hold, a law, an answer or a decision, what is missing, and the rows; nothing is changed.
 
-    Exit code 1 if nothing waits.
+    Exit code 1 if nothing waits, 3 if a case could not be read: then that may be one that waits.
     """
-    found = asyncio.run(_found(customer, limit))
+    found, unread = asyncio.run(_found(customer, limit))
     told = [_told(who, state) for who, state in found]
     text = "\n".join(line for one in told for line in _lines(one))
-    typer.echo(json.dumps(told, indent=2) if as_json else text or "Nothing waits for anybody.")
+    typer.echo(json.dumps(told, indent=2) if as_json else text or ("" if unread else "Nothing waits for anybody."))
+    for error in unread:
+        typer.echo(f"offramp: {error}", err=True)
+    if unread:
+        raise typer.Exit(_INCOMPLETE)
     raise typer.Exit(0 if told else 1)
 
 
-async def _found(customer: str | None, limit: int) -> list[tuple[str, Waiting]]:
+async def _found(customer: str | None, limit: int) -> Found:
     try:
         return await asked(read_settings().dsn("retention"), lambda connection: _read(connection, customer, limit))
     except UnreadableDatabaseError as error:
         raise OperatorError(f"retention's database {error}. Check OFFRAMP_RETENTION_DSN or OFFRAMP_POSTGRES.") from None
 
 
-async def _read(connection: Connection, customer: str | None, limit: int) -> list[tuple[str, Waiting]]:
+async def _read(connection: Connection, customer: str | None, limit: int) -> Found:
+    """Give the cases that wait, and why others can't be read: one of those hides none of these."""
     rows, now = await connection.fetch(WAITING, customer, limit), choose_clock()()
-    states = ((row["customer_id"], _states.load(row["state"])) for row in rows)
-    return [
-        (who, state)
-        for who, state in states
+    found: list[tuple[str, Waiting]] = []
+    unread: list[UnreadableCaseError] = []
+    for row in rows:
+        who = row["customer_id"]
+        try:
+            state = _states.load(row["state"])
+        except msgspec.ValidationError as error:
+            unread.append(UnreadableCaseError("retention", who, error))
+            continue
         # The comparison may have come since somebody was told that it hadn't.
-        if isinstance(state, Waiting) and (not isinstance(state, InWindow) or unproven(state.known, now))
-    ]
+        if isinstance(state, Waiting) and (not isinstance(state, InWindow) or unproven(state.known, now)):
+            found.append((who, state))
+    return found, unread
 
 
 def _told(customer: str, state: Waiting) -> dict[str, Any]:

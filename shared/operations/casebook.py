@@ -9,20 +9,39 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import asyncpg
 
 from ..database_fates import DATABASE_OUTAGES
+from ..errors import OperatorError
 
 if TYPE_CHECKING:
     from asyncpg import Connection
 
 T = TypeVar("T")
 _PATIENCE = 5.0
+# Of what a command lists: no terminal shows more, and no number is too large for who counts.
+MOST = 1_000_000
+
+
+class UnaskableError(OperatorError):
+    """What is asked for is nothing that a database can hold, so no row has it."""
 
 
 class UnreadableDatabaseError(Exception):
     """The service's database can't be asked; the text says why."""
 
 
+class UnreadableCaseError(OperatorError):
+    """A case's row is there, and this release can't read its state."""
+
+    def __init__(self, service: str, customer_id: str, why: Exception) -> None:
+        """Say of which case of *service*, *why* it can't be read, and how it can be looked at all the same."""
+        super().__init__(
+            f"{service}: the case of {customer_id} can't be read ({why}): another release wrote it, or "
+            f"somebody by hand. Look at it: offramp case show {customer_id} --service {service}. What to do is said in "
+            "docs/operations.md, OfframpStuckCases."
+        )
+
+
 async def asked(dsn: str, question: Callable[[Connection], Awaitable[T]]) -> T:
-    """Ask the database at *dsn*; raises ``UnreadableDatabaseError``."""
+    """Ask the database at *dsn*; raises ``UnreadableDatabaseError`` and ``UnaskableError``."""
     try:
         connection = await asyncpg.connect(dsn, timeout=_PATIENCE, command_timeout=_PATIENCE)
         try:
@@ -31,6 +50,9 @@ async def asked(dsn: str, question: Callable[[Connection], Awaitable[T]]) -> T:
             await connection.close(timeout=_PATIENCE)
     except asyncpg.UndefinedTableError as error:
         raise UnreadableDatabaseError("has no cases yet: the service never ran on it") from error
+    except asyncpg.DataError as error:
+        # Bytes that are no UTF-8, as a terminal of another encoding sends them.
+        raise UnaskableError(f"no case can be asked for like that. Check the id: {ascii(str(error))[1:-1]}") from error
     except DATABASE_OUTAGES as error:
         raise UnreadableDatabaseError(f"can't be asked ({type(error).__name__}: {error})".splitlines()[0]) from error
 

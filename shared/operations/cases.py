@@ -60,7 +60,7 @@ def list_command(
     stuck: Annotated[bool, typer.Option("--stuck", help="Cases that failed when they were woken.")] = False,
     waiting: Annotated[bool, typer.Option("--waiting", help="Events that came too early.")] = False,
     service: Service = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many cases of each service.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, max=casebook.MOST, help="At most so many cases of each service.")] = 100,
     as_json: AsJson = False,
 ) -> None:
     """List the cases that are stuck or in which an event waits; exit code 3 if a database could not be asked."""

@@ -17,6 +17,7 @@ from ..deadletters import Letter, dead_letter_topic, letter, letters, replay, re
 from ..errors import OperatorError
 from ..settings import read_settings
 from ..worker import Place
+from .casebook import MOST
 from .services import SERVICES, known_service
 from .told import told, told_key
 
@@ -47,7 +48,7 @@ def list_command(
     *,
     topic: Topic = None,
     service: Service = None,
-    last: Annotated[int, typer.Option(min=0, help="How many letters to list, the last of each topic.")] = 20,
+    last: Annotated[int, typer.Option(min=0, max=MOST, help="How many letters to list, the last of each topic.")] = 20,
     as_json: AsJson = False,
 ) -> None:
     """List how many dead letters there are and why, then the last ones with their places."""

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from ..signing.public import PublicKeys, SignatureError
 from ..signing.sshsig import CERTIFICATE
+from .content import UNREADABLE, by_day, contradiction, named, rows
 from .faults import BadCertificateError
 from .journal import broken_link
 from .paper import verify_paper
@@ -25,6 +26,8 @@ ADDENDUM_FORMAT = "offramp-addendum/1"
 SECOND = Path("upgrade") / "upgrade.json"
 FIRST = "certificate.json"
 ADDENDUM = "addendum.json"
+# As the service writes it: neither 01 nor a digit of another script.
+_NUMBER = re.compile(r"0|[1-9][0-9]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +74,9 @@ def verify_second(path: Path, first: Path, keys: Path | None = None) -> Second:
     """Check a second certificate, and that the *first* one is the one it speaks of; raises ``BadCertificateError``."""
     paper = _signed(path, SECOND_FORMAT, keys)
     try:
-        named, digest, expired = _named(paper.said), paper.said["first_sha256"], paper.said["expired"]
+        whose, digest, expired = named(paper.said), paper.said["first_sha256"], paper.said["expired"]
         counted = len(expired)
-    except (KeyError, TypeError) as error:
+    except UNREADABLE as error:
         raise _no_certificate(path) from error
     found = hashlib.sha256(_read(first)).hexdigest()
     if found != digest:
@@ -81,14 +84,14 @@ def verify_second(path: Path, first: Path, keys: Path | None = None) -> Second:
         raise BadCertificateError(path, "first certificate", says, "Give the right one: --first certificate.json")
     before = _signed(first, FORMAT, keys)
     _verify_first(before, trusted=keys is not None)
-    if _named(before.said) != named:
-        says = f"is of {_deletion(*named)}, but {first} is of {_deletion(*_named(before.said))}"
+    if named(before.said) != whose:
+        says = f"is of {_deletion(*whose)}, but {first} is of {_deletion(*named(before.said))}"
         raise BadCertificateError(path, "first certificate", says, _ASK)
     if before.said["stage"] != "production" or before.said["copies_to_expire"] != expired:
         says = f"names other copies than {first} said would expire"
         raise BadCertificateError(path, "copies", says, _ASK)
     own = _paper_of(paper, keys)
-    return Second(paper.sha256, *named, digest, counted, paper.key_id, trusted=keys is not None, paper=own)
+    return Second(paper.sha256, *whose, digest, counted, paper.key_id, trusted=keys is not None, paper=own)
 
 
 def verify_addendum(path: Path, first: Path, keys: Path | None = None) -> Addition:
@@ -96,12 +99,13 @@ def verify_addendum(path: Path, first: Path, keys: Path | None = None) -> Additi
     paper = _signed(path, ADDENDUM_FORMAT, keys)
     said = paper.said
     try:
-        left, retained = _left(said), _rows(said["retained"])
+        wrong, retained = contradiction(said), rows(said["retained"])
         journal, head, number = said["journal"], said["journal_head"], said["number"]
-        named, broken = _named(said), broken_link(journal, head)
-        told, deleted = (said["customer_id"], said["first_deletion_id"]), said["rows_deleted"]
-        digest, whole = said["first_sha256"], said["erased"] == ("all_but_retained" if said["retained"] else "all")
-    except (KeyError, TypeError, AttributeError) as error:
+        own_name, broken = named(said), broken_link(journal, head)
+        told, deleted = named(said, "first_deletion_id"), said["rows_deleted"]
+        digest = said["first_sha256"]
+        by_day([*said["gone"], *said["retained"]])
+    except UNREADABLE as error:
         raise _no_certificate(path) from error
     found = hashlib.sha256(_read(first)).hexdigest()
     if found != digest:
@@ -109,11 +113,11 @@ def verify_addendum(path: Path, first: Path, keys: Path | None = None) -> Additi
         raise BadCertificateError(path, "first certificate", says, "Give the right one: --first certificate.json")
     before = _signed(first, FORMAT, keys)
     _verify_first(before, trusted=keys is not None)
-    if _named(before.said) != told:
-        says = f"is to {_deletion(*told)}, but {first} is of {_deletion(*_named(before.said))}"
+    if named(before.said) != told:
+        says = f"is to {_deletion(*told)}, but {first} is of {_deletion(*named(before.said))}"
         raise BadCertificateError(path, "first certificate", says, _ASK)
-    if left or not whole:
-        raise BadCertificateError(path, "content", f"itself says that more was left: {', '.join(left)}", _ASK)
+    if wrong:
+        raise BadCertificateError(path, "content", wrong, _ASK)
     if broken:
         raise BadCertificateError(path, "journal", f"is signed, but {broken}", _ASK)
     if journal[: len(before.said["journal"])] != before.said["journal"]:
@@ -122,7 +126,17 @@ def verify_addendum(path: Path, first: Path, keys: Path | None = None) -> Additi
         )
     own = _paper_of(paper, keys)
     return Addition(
-        paper.sha256, *named, digest, number, deleted, retained, len(journal), head, paper.key_id, keys is not None, own
+        paper.sha256,
+        *own_name,
+        digest,
+        number,
+        deleted,
+        retained,
+        len(journal),
+        head,
+        paper.key_id,
+        keys is not None,
+        own,
     )
 
 
@@ -146,59 +160,27 @@ def _addenda(first: Path, keys: Path | None) -> tuple[Addition, ...]:
 
 def _numbers(first: Path) -> list[int]:
     names = (one.name.removeprefix("addendum-") for one in first.parent.glob("addendum-*") if one.is_dir())
-    return [int(name) for name in names if name.isdigit()]
+    return [int(name) for name in names if _NUMBER.fullmatch(name)]
 
 
 def _goes_on(waiting: Sequence[Mapping[str, Any]], said: Mapping[str, Any]) -> bool:
     """Tell whether all that was *waiting* is gone by now or still waits: nothing may get lost between two papers."""
-    before, after = _by_day(waiting), _by_day([*said["gone"], *said["retained"]])
+    before, after = by_day(waiting), by_day([*said["gone"], *said["retained"]])
     return all(after[key] >= rows for key, rows in before.items())
-
-
-def _by_day(rows: Sequence[Mapping[str, Any]]) -> Counter[tuple[str, ...]]:
-    found: Counter[tuple[str, ...]] = Counter()
-    for one in rows:
-        found[one["holder"], one["table"], one["basis"], one["until"]] += one["rows"]
-    return found
-
-
-def _rows(rows: Sequence[Mapping[str, Any]]) -> int:
-    return sum(one["rows"] for one in rows)
-
-
-def _left(said: Mapping[str, Any]) -> list[str]:
-    """Name where something is left, or kept that neither a law nor one of its rows accounts for."""
-    named: Counter[tuple[str, str]] = Counter()
-    for one in said.get("retained", []):
-        named[one["holder"], one["table"]] += one["rows"]
-    for at in said["holders"]:
-        for one in at["verification"].get("needed", []):
-            named[at["holder"], one["table"]] += one["rows"]
-    read = [(at["holder"], one) for at in said["validation"]["holders"] for one in at["tables"]]
-    found = [f"{holder} {one['table']}" for holder, one in read if one["left"] != 0]
-    unlike = (key for key in ((holder, one["table"]) for holder, one in read) if named[key] != _kept(read, key))
-    return [*found, *(" ".join(key) for key in unlike)]
-
-
-def _kept(read: Sequence[tuple[str, Mapping[str, Any]]], key: tuple[str, str]) -> int:
-    return sum(one.get("kept", 0) for holder, one in read if (holder, one["table"]) == key)
 
 
 def _verify_first(paper: _Signed, *, trusted: bool) -> First:
     said = paper.said
     try:
-        left, retained = _left(said), _rows(said.get("retained", []))
-        if said.get("erased", "all") != ("all_but_retained" if retained else "all"):
-            left.append("erased says otherwise")
+        says, retained = contradiction(said), rows(said.get("retained", []))
         journal, head, stage = said["journal"], said["journal_head"], said["stage"]
-        told, broken = (*_named(said), said["rows_deleted"]), broken_link(journal, head)
+        told, broken = (*named(said), said["rows_deleted"]), broken_link(journal, head)
         whole = stage == ("production" if said["copies_to_expire"] else "full")
-    except (KeyError, TypeError, AttributeError) as error:
+        by_day(said.get("retained", []))
+    except UNREADABLE as error:
         raise _no_certificate(paper.path) from error
-    if left:
-        raise BadCertificateError(
-            paper.path, "content", f"itself says that something was left: {', '.join(left)}", _ASK
-        )
+    if says:
+        raise BadCertificateError(paper.path, "content", says, _ASK)
     if not whole:
         raise BadCertificateError(paper.path, "content", f"says stage {stage}, which its copies contradict", _ASK)
     if broken:
@@ -213,7 +195,7 @@ def _signed(path: Path, form: str, keys: Path | None) -> _Signed:
     said = json.loads(data)
     try:
         at = _moment_of(said)
-    except (ValueError, KeyError, TypeError) as error:
+    except UNREADABLE as error:
         raise _no_certificate(path) from error
     sshsig, ecdsa = (_read(path.with_name(f"{path.name}.{kind}")) for kind in ("sshsig", "sig"))
     try:
@@ -246,7 +228,7 @@ def _moment_of(said: Mapping[str, Any]) -> datetime:
         moment = max(datetime.fromisoformat(one["expires_at"]) for one in said["expired"])
     if moment.tzinfo is None:
         raise ValueError(said)
-    return moment
+    return moment.astimezone(UTC)
 
 
 def _format_of(path: Path, data: bytes) -> str:
@@ -263,10 +245,6 @@ def _format_of(path: Path, data: bytes) -> str:
 def _first_of(second: Path) -> Path:
     above = second.absolute().parent.parent / FIRST
     return above if above.exists() else second.parent / FIRST
-
-
-def _named(said: Mapping[str, Any]) -> tuple[str, str]:
-    return said["customer_id"], said["deletion_id"]
 
 
 def _deletion(customer_id: str, deletion_id: str) -> str:

@@ -18,5 +18,7 @@ class BadCertificateError(OperatorError):
 
     def __init__(self, path: Path, link: Link, says: str, remedy: str) -> None:
         """Say what is wrong with the file at *path*, and what to do."""
+        # It quotes what anybody may have written, and a terminal would do what its control characters say.
+        says = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in says)
         super().__init__(f"{path} {says}. {remedy}")
         self.path, self.link, self.says, self.remedy = path, link, says, remedy

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+from importlib.metadata import entry_points
 from typing import Any
 
 import pytest
 from counting import DOMAIN, NOW
 from typer.testing import CliRunner, Result
 
+from services.exporter.link_command import state_of
+from shared.commands import GROUP, build
 from shared.decision import Fact
 from shared.errors import OperatorError
 from shared.events.platform import ExportRequested, NoticeReceived
@@ -98,6 +101,30 @@ async def test_a_customer_nobody_knows(offramp: Any) -> None:
     shown = await offramp("show", "nobody", "--service", "notice")
 
     assert (shown.exit_code, shown.stdout) == (1, "notice: never heard of nobody\n")
+
+
+async def test_an_id_that_no_row_can_have(offramp: Any) -> None:
+    """Bytes that are no UTF-8 can be nobody's id: that is said, with what to look at."""
+    error = (await offramp("show", "\udcff", "--service", "notice")).exception
+
+    assert isinstance(error, OperatorError)
+    assert "Check the id" in str(error)
+    assert str(error).isprintable()
+    assert (await offramp("list", "--stuck", "--limit", "9" * 20)).exit_code == 2
+
+
+async def test_a_case_of_another_release_is_said_to_be_one(offramp: Any, postgres: str) -> None:
+    """Who needs to read a case that can't be read is told which, and what shows it all the same."""
+    shown = await offramp("show", "acme", "--service", "notice")
+    with pytest.raises(OperatorError, match="offramp case show acme --service exporter"):
+        await state_of(postgres, "acme")
+    explained = await asyncio.to_thread(
+        CliRunner().invoke, build(tuple(entry_points(group=GROUP))), ["case", "explain", "acme"]
+    )
+
+    assert shown.exit_code == 0
+    assert isinstance(explained.exception, OperatorError)
+    assert "offramp case show acme --service notice" in str(explained.exception)
 
 
 async def test_the_list_needs_to_know_which(offramp: Any) -> None:

@@ -47,6 +47,11 @@ async def test_list_counts_by_reason_and_tells_places(producer: AIOKafkaProducer
     assert "value: not JSON" in text
 
 
+async def test_more_than_anybody_counts_is_not_understood(offramp: Any) -> None:
+    """A number of letters that is too large for a list is a wrong option, not a trace."""
+    assert (await offramp("list", "--last", "9" * 24)).exit_code == 2
+
+
 async def test_show_holds_back_what_may_be_personal(producer: AIOKafkaProducer, place: Place, offramp: Any) -> None:
     """Value, foreign headers and a key that is no id are told only when asked for."""
     await bury(producer, place, b'{"email":"ann@example.org"}', key=b"bob@example.org")

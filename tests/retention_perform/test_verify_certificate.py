@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from shutil import copytree
@@ -138,6 +139,101 @@ def test_the_first_broken_link_of_the_journal_is_named(tmp_path: Path, keys: Pat
     with pytest.raises(BadCertificateError, match=says) as refused:
         verify_certificate(altered(tmp_path / "desk", keys, change))
     assert refused.value.link == "journal"
+
+
+def holder(said: Said) -> Said:
+    (one,) = said["holders"]
+    assert isinstance(one, dict)
+    return one
+
+
+CONTRADICTIONS: dict[str, tuple[Callable[[Said], object], str]] = {
+    "the holder itself found rows": (
+        lambda said: holder(said)["verification"]["remaining"][0].update(rows=3),
+        "something was left: platform-database users",
+    ),
+    "nobody looked": (
+        lambda said: said["validation"]["holders"].clear(),
+        "platform-database that it answered, and not",
+    ),
+    "somewhere else": (
+        lambda said: said["validation"]["holders"][0].update(holder="archive"),
+        "platform-database that it answered, and not",
+    ),
+    "no table was read": (lambda said: said["validation"]["holders"][0]["tables"].clear(), "not that anybody looked"),
+    "nobody answered": (lambda said: said["holders"].clear(), "names no holder"),
+    "more rows in all": (lambda said: said.update(rows_deleted=3), r"rows_deleted: 3, and of its holders -1 of that"),
+    "fewer at the holder": (lambda said: holder(said)["deleted"].clear(), "rows_deleted: 2"),
+    "a hold in force": (
+        lambda said: said["holds"][0].update(released_at=None, ended_at=None),
+        "a legal hold was in force: ",
+    ),
+    "a hold placed after its release": (
+        lambda said: said["holds"][0].update(placed_at="2027-01-01T00:00:00Z", ended_at=None),
+        "a legal hold was in force: ",
+    ),
+    "told to another": (lambda said: said["informed"][0].update(customer_id="other"), "evidence of other"),
+    "confirmed by another": (lambda said: said["confirmed"][0].update(customer_id="other"), "evidence of other"),
+    "told to nobody": (lambda said: said["informed"].clear(), "says customer_informed, which its evidence contradicts"),
+    "confirmed nothing": (lambda said: said["confirmed"].clear(), "says export_confirmed, which its evidence"),
+}
+
+
+@pytest.mark.parametrize("name", CONTRADICTIONS)
+def test_what_contradicts_itself_is_refused(tmp_path: Path, keys: Path, name: str) -> None:
+    """Though the signatures hold: what no certificate is made of is no certificate to whoever checks one either."""
+    change, says = CONTRADICTIONS[name]
+
+    with pytest.raises(BadCertificateError, match=says) as refused:
+        verify_certificate(altered(tmp_path / "desk", keys, change))
+    assert refused.value.link == "content"
+
+
+def test_whatever_stands_in_any_field_gets_a_sentence(tmp_path: Path, keys: Path) -> None:
+    """Each field of a signed paper in turn is another thing: it passes, or it is refused without a trace."""
+    odd = [None, -1, 1.5, "", [], {}, [None], True, "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "\ud800"]
+    said = json.loads(document(certificate_of(facts(copies=(DUMPS,)))))
+    signer, desk = Signer.load(keys), altered(tmp_path / "desk", keys, lambda _: None)
+    for place in [place for place in places(said) if place[0] != "about"]:
+        for value in odd:
+            paper = json.loads(json.dumps(said))
+            parent = paper
+            for step in place[:-1]:
+                parent = parent[step]
+            parent[place[-1]] = value
+            data = json.dumps(paper).encode()
+            signed = signer.sign(data, CLOSED)
+            for file, body in zip(FILES, (data, signed.sshsig, signed.ecdsa), strict=False):
+                desk.with_name(file).write_bytes(body)
+            # What is refused says why; anything else that is raised fails the test.
+            with suppress(BadCertificateError):
+                verify(desk)
+
+
+def places(said: Any, above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    steps = said.items() if isinstance(said, dict) else enumerate(said) if isinstance(said, list) else ()
+    for step, below in steps:
+        yield (*above, step)
+        yield from places(below, (*above, step))
+
+
+def test_a_terminal_is_told_nothing_by_a_paper(tmp_path: Path, keys: Path) -> None:
+    """Control characters in a forged paper's names neither reach the terminal nor hide that nobody trusts its keys."""
+    hidden = "acme\x1b[2K\rsigned by us"
+    named = altered(tmp_path / "named", keys, lambda said: said.update(deletion_id=hidden))
+    quoted = altered(tmp_path / "quoted", keys, lambda said: said["journal"][0].update(given=hidden))
+    for paper in (named, quoted):
+        with pytest.raises(BadCertificateError) as refused:
+            verify(paper)
+        assert str(refused.value).isprintable()
+
+
+@pytest.mark.parametrize("name", ["addendum-²", "addendum-01", "addendum-x"])
+def test_a_folder_that_is_no_addendum_s_is_none(stored: Path, name: str) -> None:
+    """What the service never calls a folder is no addendum that something is missing before."""
+    (stored.parent / name).mkdir()
+
+    assert verify_certificate(stored).addenda == ()
 
 
 def test_a_true_journal_is_told(stored: Path) -> None:

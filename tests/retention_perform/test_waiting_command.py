@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from services.retention.app import app
 from services.retention.states import Awaiting, InWindow, Keeping, Retaining, Stalled, State
 from shared.clock import MovedClock, system_clock
+from shared.errors import OperatorError
 from shared.statecodec import StateCodec
 from tests.retention.exploration import explored
 from tests.retention.language import CLOSES, DAY, casework
@@ -40,6 +41,36 @@ async def test_what_waits(own_database: str, monkeypatch: pytest.MonkeyPatch) ->
     assert shown["rows"] == sum(row["rows"] for row in shown["counts"]) == 20
     assert "acme: acme:" in text
     assert (await _run("waiting", "nobody")).exit_code == 1
+
+
+async def test_a_case_that_cannot_be_read_hides_no_other(own_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row of another release is named, with what shows it; the others are told, and the exit code says: not all."""
+    monkeypatch.setenv("OFFRAMP_RETENTION_DSN", own_database)
+    states = [state for state, _ in explored().states.values()]
+    too_many = CODEC.dump(next(one for one in states if isinstance(one, Awaiting)))
+    strange = {**json.loads(too_many), "missing": [{"later": 1}]}
+    connection = await asyncpg.connect(own_database)
+    for name, state in (("acme", json.dumps(strange)), ("other", too_many)):
+        insert = "insert into cases (customer_id, key_hash, state) values ($1, 1, $2::jsonb)"
+        await connection.execute(insert, name, state)
+    await connection.close()
+    shown, alone = await _run("waiting", "--json"), await _run("waiting", "acme")
+
+    assert [one["customer"] for one in json.loads(shown.stdout)] == ["other"]
+    assert shown.exit_code == alone.exit_code == 3
+    assert "offramp case show acme --service retention" in shown.stderr
+    assert "Nothing waits" not in alone.output
+
+
+@pytest.mark.parametrize("what", [("--limit", "9" * 20), ("\udcff",)], ids=["too many", "no text"])
+async def test_what_no_database_can_be_asked(
+    own_database: str, monkeypatch: pytest.MonkeyPatch, what: tuple[str, ...]
+) -> None:
+    """What no row can have is no trace: it is said, or not understood."""
+    monkeypatch.setenv("OFFRAMP_RETENTION_DSN", own_database)
+    asked_for = await _run("waiting", *what)
+
+    assert asked_for.exit_code == 2 or isinstance(asked_for.exception, OperatorError)
 
 
 async def test_what_is_kept(own_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
