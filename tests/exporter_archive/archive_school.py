@@ -21,6 +21,7 @@ from services.exporter.archive.sink import FileSink
 from services.exporter.formats.registry import FORMATS
 from shared.datamap.model import DataMap, parse
 from shared.objects import ObjectStore
+from shared.postgres_tool import postgres_tool
 from shared.settings import Settings
 from shared.signing.signer import Signer
 
@@ -191,3 +192,13 @@ MEDIA = {
     "CON.txt": b"a device",
     "empty.bin": b"",
 }
+
+
+@asynccontextmanager
+async def restored(settings: Settings, dump: Path) -> AsyncIterator[asyncpg.Connection]:
+    """Restore *dump* with psql into an empty database."""
+    async with database_of_its_own(settings.postgres) as dsn:
+        run([postgres_tool("psql"), "-X", "-q", "-d", dsn, "-f", str(dump)], dump.parent)
+        connection = await asyncpg.connect(dsn)
+        yield connection
+        await connection.close()

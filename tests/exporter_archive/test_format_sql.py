@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from zipfile import ZipFile
 
 import asyncpg
 import pytest
-from archive_school import School, database_of_its_own, run
+from archive_school import School, database_of_its_own, restored, run
 
 from services.exporter.archive.build import build
 from services.exporter.archive.sink import FileSink
@@ -36,16 +34,6 @@ async def dumped(school: School, folder: Path) -> Path:
     await build(school.sources, replace(school.order(), formats=(WHOLE["sql"],)), FileSink(path))
     with ZipFile(path) as opened:
         return Path(opened.extract("export-1/data/sql/dump.sql", folder))
-
-
-@asynccontextmanager
-async def restored(settings: Settings, dump: Path) -> AsyncIterator[asyncpg.Connection]:
-    """Restore *dump* with psql into an empty database."""
-    async with database_of_its_own(settings.postgres) as dsn:
-        run([postgres_tool("psql"), "-X", "-q", "-d", dsn, "-f", str(dump)], dump.parent)
-        connection = await asyncpg.connect(dsn)
-        yield connection
-        await connection.close()
 
 
 async def digest(connection: asyncpg.Connection, table: str, columns: str, where: str = "true") -> str:

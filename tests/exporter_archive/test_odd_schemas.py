@@ -11,7 +11,7 @@ from zipfile import ZipFile
 
 import asyncpg
 import pytest
-from archive_school import School, database_of_its_own, run
+from archive_school import School, database_of_its_own, restored
 from jsonschema import Draft202012Validator
 from lxml import etree
 
@@ -19,7 +19,6 @@ from services.exporter.archive.build import ALL_FORMATS, build
 from services.exporter.archive.kept import KeptFile
 from services.exporter.archive.proof import Scratch, prove
 from services.exporter.archive.sink import FileSink
-from shared.postgres_tool import postgres_tool
 from shared.settings import Settings
 
 
@@ -137,16 +136,6 @@ async def exported(school: School, settings: Settings, folder: Path, tables: str
         await prove(report, KeptFile(path), Scratch(connect, dsn))
     with ZipFile(path) as opened:
         yield opened
-
-
-@asynccontextmanager
-async def restored(settings: Settings, dump: Path) -> AsyncIterator[asyncpg.Connection]:
-    """Restore *dump* with psql into an empty database."""
-    async with database_of_its_own(settings.postgres) as dsn:
-        run([postgres_tool("psql"), "-X", "-q", "-d", dsn, "-f", str(dump)], dump.parent)
-        connection = await asyncpg.connect(dsn)
-        yield connection
-        await connection.close()
 
 
 @pytest.mark.parametrize("name", ODD)
