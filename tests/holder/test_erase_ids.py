@@ -141,6 +141,31 @@ async def test_small_and_large_letters_that_a_type_takes_for_the_same_stop(empty
     assert await owners(empty) == {"acme": 3, "ACME": 3}
 
 
+async def test_so_does_another_id_by_which_a_customer_goes(empty: Database) -> None:
+    """A customer called "acme" in such a column isn't one that is called "ACME" there."""
+    await empty.execute(
+        "create extension citext;"
+        "create table customers (id text primary key, slug text not null);"
+        "create table notes (id serial primary key, customer citext not null);"
+        "create index on notes (customer);"
+        "insert into customers values ('1', 'acme'), ('2', 'ACME'), ('3', 'beta');"
+        "insert into notes (customer) values ('acme'), ('ACME'), ('beta');"
+    )
+    tables = (
+        "ids: {slug: customers.slug}\ncustomers: customers.id\ntables:\n"
+        "  customers: {category: user, owner: {column: id}}\n"
+        "  notes: {category: user, owner: {column: customer, type: citext, by: [slug]}}\n"
+    )
+    map = parse(f"version: 1\nsystem: notes\ntenancy: rows\n{tables}".encode(), "notes.yaml")  # noqa: A001
+    refused = await erase_rows(empty, map, "1", right=expired(), now=system_clock())
+    other = await erase_rows(empty, map, "3", right=expired(), now=system_clock())
+
+    assert isinstance(refused, NotErased)
+    assert (refused.reason, refused.deleted) == ("failed", ())
+    assert isinstance(other, Erased)
+    assert await owners(empty) == {"acme": 1, "ACME": 1}
+
+
 async def test_nor_is_anybody_given_another_ones_rows(dsn: str, empty: Database) -> None:
     """An export stops as well, and names the column."""
     await empty.execute("create extension citext")
